@@ -1,0 +1,66 @@
+"""The types of SSA values.
+
+`i64` and `ptr` are the same 64 bits in the same register class: wherever one is
+expected the other is accepted (BCPL makes no difference, and casts would only
+hide expressions from value numbering).  All other types must agree exactly.
+"""
+
+from __future__ import annotations
+
+from callproof.abi import types as abi
+
+
+class Type:
+    """An SSA type; the instances below are the only ones, compared by identity.
+
+    `size` in bytes; `is_float` says which register file: True = SIMD and FP.
+    """
+
+    __slots__ = ("bits", "is_float", "is_integer", "lanes", "name", "size")
+
+    def __init__(self, name: str, bits: int, *, is_float: bool, lanes: int = 1) -> None:
+        self.name = name
+        self.bits = bits
+        self.size = bits // 8
+        self.is_float = is_float
+        self.is_integer = not is_float
+        self.lanes = lanes
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+I8 = Type("i8", 8, is_float=False)
+I16 = Type("i16", 16, is_float=False)
+I32 = Type("i32", 32, is_float=False)
+I64 = Type("i64", 64, is_float=False)
+PTR = Type("ptr", 64, is_float=False)
+F32 = Type("f32", 32, is_float=True)
+F64 = Type("f64", 64, is_float=True)
+V2I64 = Type("v2i64", 128, is_float=True, lanes=2)
+V4I32 = Type("v4i32", 128, is_float=True, lanes=4)
+V2F64 = Type("v2f64", 128, is_float=True, lanes=2)
+V4F32 = Type("v4f32", 128, is_float=True, lanes=4)
+
+BY_NAME: dict[str, Type] = {
+    type_.name: type_
+    for type_ in (I8, I16, I32, I64, PTR, F32, F64, V2I64, V4I32, V2F64, V4F32)
+}
+
+
+def compatible(first: Type, second: Type) -> bool:
+    """Whether a value of one type may stand where the other is expected."""
+    return first is second or (
+        first.bits == 64 and second.bits == 64 and not first.is_float and not second.is_float
+    )
+
+
+def of_scalar(scalar: abi.Scalar) -> Type:
+    """The SSA type that holds one scalar of a signature; narrow integers keep their width."""
+    text = str(scalar)
+    if text.startswith("u"):
+        text = "i" + text[1:]
+    try:
+        return BY_NAME[text]
+    except KeyError:
+        raise ValueError(f"no SSA type holds a {scalar} yet") from None
