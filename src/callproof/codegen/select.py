@@ -1,0 +1,248 @@
+"""Instruction selection: the driver.  The rules are the target's.
+
+Blocks are visited so that uses come before definitions (reverse of reverse
+postorder, and backwards inside a block).  A rule that folds an operand's
+definition into its own instruction simply does not ask for that operand's
+register; a pure instruction whose register nobody asked for is not emitted at
+all.  So folding needs no bookkeeping, and dead code vanishes.
+"""
+
+from __future__ import annotations
+
+from callproof.codegen import calls
+from callproof.codegen.machine import (
+    DEF,
+    FLOAT,
+    GENERAL,
+    USE,
+    Form,
+    MachineBlock,
+    MachineFunction,
+    MachineInstruction,
+    Operand,
+)
+from callproof.codegen.target import Target
+from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
+from callproof.ir.model import Operand as IrOperand
+from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
+from callproof.ir.types import Type
+from callproof.source import InternalError
+
+
+class Selector:
+    """State of the selection of one function; the target's rules work on it."""
+
+    __slots__ = (
+        "_block_index",
+        "_group",
+        "_home",
+        "_machine_blocks",
+        "_registers",
+        "_slots",
+        "block",
+        "function",
+        "hits",
+        "machine",
+        "module",
+        "target",
+        "uses",
+    )
+
+    def __init__(
+        self, module: Module, function: Function, target: Target, hits: dict[str, int] | None = None
+    ) -> None:
+        self.module = module
+        self.function = function
+        self.target = target
+        self.machine = MachineFunction(function.name, function.display_name)
+        self.hits = hits
+        self._registers: dict[int, int] = {}
+        self._group: list[MachineInstruction] = []
+        self._slots: dict[int, int] = {}
+        self._machine_blocks: dict[int, MachineBlock] = {}
+        # For each value (by number): how often it is used, and in which block it is defined.
+        self.uses = [0] * function.next_number
+        self._home = [-1] * function.next_number
+        self._block_index = 0
+        self.block: Block = function.blocks[0]
+
+    # --- what rules may ask --------------------------------------------------------
+
+    def register(self, value: Value) -> int:
+        """The virtual register of a value; asking makes its definition be emitted."""
+        number = value.number
+        register = self._registers.get(number)
+        if register is None:
+            type_ = value.type
+            register = self.machine.new_register(
+                FLOAT if type_.is_float else GENERAL, value.name, 16 if type_.size == 16 else 8
+            )
+            self._registers[number] = register
+        return register
+
+    def is_requested(self, value: Value) -> bool:
+        return value.number in self._registers
+
+    def new_register(self, type_: Type, name: str = "") -> int:
+        return self.machine.new_register(
+            FLOAT if type_.is_float else GENERAL, name, 16 if type_.size == 16 else 8
+        )
+
+    def definition(self, operand: IrOperand, operation: Operation) -> Instruction | None:
+        """The operand's defining instruction, if it is that operation in this block."""
+        if operand.kind != VALUE:
+            return None
+        assert isinstance(operand, Value)
+        definition = operand.definition
+        if (
+            definition is None
+            or definition.operation is not operation
+            or self._home[operand.number] != self._block_index
+        ):
+            return None
+        return definition
+
+    def only_use(self, operand: IrOperand, operation: Operation) -> Instruction | None:
+        """Like `definition`, and nothing else uses the value: folding it saves an instruction."""
+        definition = self.definition(operand, operation)
+        if definition is None or self.uses[definition.results[0].number] != 1:
+            return None
+        return definition
+
+    def comparison(self, operand: IrOperand) -> Instruction | None:
+        """The comparison in this block that computes the operand, if one does."""
+        if operand.kind != VALUE:
+            return None
+        assert isinstance(operand, Value)
+        definition = operand.definition
+        if (
+            definition is None
+            or not definition.operation.compares
+            or self._home[operand.number] != self._block_index
+        ):
+            return None
+        return definition
+
+    def slot(self, instruction: Instruction) -> int:
+        """The index of the stack slot that a `slot` instruction makes."""
+        assert instruction.operation is SLOT
+        return self._slots[instruction.results[0].number]
+
+    def machine_block(self, block: Block) -> MachineBlock:
+        return self._machine_blocks[id(block)]
+
+    # --- what rules may do ---------------------------------------------------------
+
+    def emit(self, form: Form, *arguments: object) -> MachineInstruction:
+        """Append an instruction with its arguments in assembly order."""
+        operands = []
+        immediates = []
+        for spec, argument in zip(form.operands, arguments, strict=True):
+            if spec.is_register:
+                assert isinstance(argument, int)
+                operands.append(Operand(argument, DEF if spec.role == "def" else USE))
+            else:
+                immediates.append(argument)
+        instruction = MachineInstruction(form, operands, immediates)
+        self._group.append(instruction)
+        return instruction
+
+    def append(self, instruction: MachineInstruction) -> None:
+        self._group.append(instruction)
+
+    # --- the driver ------------------------------------------------------------------
+
+    def run(self) -> MachineFunction:
+        order = reverse_postorder(self.function)
+        machine = self.machine
+        for index, block in enumerate(order):
+            self._machine_blocks[id(block)] = machine.new_block(block.name)
+            for instruction in block.instructions:
+                for result in instruction.results:
+                    self._home[result.number] = index
+                for operand in instruction.operands:
+                    if operand.kind == VALUE:
+                        self.uses[operand.number] += 1  # type: ignore[union-attr]
+                for target in instruction.targets:
+                    for operand in target.arguments:
+                        if operand.kind == VALUE:
+                            self.uses[operand.number] += 1  # type: ignore[union-attr]
+                if instruction.operation is SLOT:
+                    self._slots[instruction.results[0].number] = len(machine.slots)
+                    machine.slots.append(calls.stack_slot(instruction))
+        for index in range(len(order) - 1, -1, -1):
+            self._select_block(order[index], index)
+        return machine
+
+    def _select_block(self, block: Block, index: int) -> None:
+        self._block_index = index
+        self.block = block
+        machine_block = self._machine_blocks[id(block)]
+        machine_block.successors = [
+            self._machine_blocks[id(target.block)] for target in block.terminator.targets
+        ]
+        groups: list[list[MachineInstruction]] = []
+        rules = self.target.rules
+        registers = self._registers
+        for instruction in reversed(block.instructions):
+            operation = instruction.operation
+            if not operation.effect and not any(
+                result.number in registers for result in instruction.results
+            ):
+                continue
+            self._group = []
+            if operation is CALL or operation is CALL_INDIRECT:
+                calls.lower_call(self, instruction)
+            elif operation is RETURN:
+                calls.lower_return(self, instruction)
+            else:
+                for rule in rules.get(operation, ()):
+                    if rule.apply(self, instruction):
+                        if self.hits is not None:
+                            self.hits[rule.name] = self.hits.get(rule.name, 0) + 1
+                        break
+                else:
+                    raise InternalError(
+                        f"{self.target.name}: no rule selects '{operation}' of type "
+                        f"{instruction.type} in @{self.function.name}"
+                    )
+            line = instruction.line
+            for emitted in self._group:
+                emitted.line = line
+            groups.append(self._group)
+        if index == 0:
+            self._group = []
+            calls.lower_entry(self, block)
+            groups.append(self._group)
+        else:
+            machine_block.parameters = [self.register(value) for value in block.parameters]
+        machine_block.instructions = [item for group in reversed(groups) for item in group]
+
+
+def reverse_postorder(function: Function) -> list[Block]:
+    """Reachable blocks, each before those that it dominates; without recursion."""
+    seen = {id(function.blocks[0])}
+    postorder: list[Block] = []
+    stack: list[tuple[Block, list[Block]]] = [
+        (function.blocks[0], function.blocks[0].successors()[::-1])
+    ]
+    while stack:
+        block, successors = stack[-1]
+        while successors:
+            following = successors.pop(0)
+            if id(following) not in seen:
+                seen.add(id(following))
+                stack.append((following, following.successors()[::-1]))
+                break
+        else:
+            stack.pop()
+            postorder.append(block)
+    postorder.reverse()
+    return postorder
+
+
+def select(
+    module: Module, function: Function, target: Target, hits: dict[str, int] | None = None
+) -> MachineFunction:
+    """Machine code in SSA form for a function that has been through `passes.prepare`."""
+    return Selector(module, function, target, hits).run()

@@ -1,0 +1,165 @@
+"""What the back end asks of a target: one record, filled in by `target/<name>/`.
+
+Nothing outside `target/` knows a mnemonic.  `Rule`s drive selection; `CallForms`
+let `codegen/calls.py` lower calls without knowing the machine; `Shapes` turns
+what allocation decided (moves, spills, frames) into instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from callproof.abi.plan import Convention
+from callproof.codegen.machine import (
+    Allocation,
+    Form,
+    FrameReference,
+    MachineBlock,
+    MachineFunction,
+    MachineInstruction,
+    RegisterFile,
+    SymbolReference,
+)
+from callproof.ir.model import Instruction, Operand
+from callproof.ir.operations import Operation
+
+if TYPE_CHECKING:
+    from callproof.codegen.select import Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way to select an operation.
+
+    `apply` looks at the instruction, and either emits machine instructions and
+    returns True, or changes nothing and returns False.  The rules of an operation
+    are tried in their order; a test shows that none is unreachable.
+    """
+
+    name: str
+    operation: Operation
+    apply: Callable[[Selector, Instruction], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class CallForms:
+    """Forms that `codegen/calls.py` uses; load and store by (class, bytes)."""
+
+    entry: Form
+    call: Form
+    indirect_call: Form
+    return_: Form
+    return_operands: tuple[int, ...]
+    call_relocation: str
+    stack_pointer: int
+    load: dict[tuple[int, int], Form]
+    store: dict[tuple[int, int], Form]
+
+
+class Line:
+    """One instruction of the output: what is encoded and what is printed, the same object.
+
+    arguments   the form's arguments; a label is a `MachineBlock`, a symbol 0 with
+                `reference` set, everything else an integer
+    """
+
+    __slots__ = ("arguments", "comment", "form", "line", "offset", "reference")
+
+    def __init__(
+        self,
+        form: Form,
+        arguments: Sequence[int | MachineBlock],
+        reference: SymbolReference | None = None,
+        comment: str = "",
+        line: int = 0,
+    ) -> None:
+        self.form = form
+        self.arguments = arguments
+        self.reference = reference
+        self.comment = comment
+        self.line = line
+        self.offset = 0
+
+
+@dataclass(slots=True)
+class Frame:
+    """Where everything in a function's frame is; offsets are from SP in the body.
+
+    size          bytes from SP in the body to the incoming SP (a multiple of 16)
+    outgoing      bytes of the outgoing argument area at SP
+    slots         offset of each `MachineFunction.slots`
+    spills        offset of each spill slot
+    saved         (register, offset) of each saved callee-saved register
+    record        offset of the frame record (saved FP, LR), None without one
+    """
+
+    size: int
+    outgoing: int
+    slots: list[int]
+    spills: list[int]
+    saved: list[tuple[int, int]]
+    record: int | None
+
+    def offset(self, reference: FrameReference) -> int:
+        """The distance from SP that a frame reference means."""
+        if reference.kind == "slot":
+            return self.slots[reference.index] + reference.offset
+        if reference.kind == "spill":
+            return self.spills[reference.index] + reference.offset
+        if reference.kind == "outgoing":
+            return reference.offset
+        return self.size + reference.offset  # 'incoming'
+
+
+class Shapes(Protocol):
+    """How a target writes frames, moves and its pseudo instructions."""
+
+    def frame(self, function: MachineFunction, allocation: Allocation) -> Frame: ...
+
+    def prologue(self, frame: Frame) -> list[Line]: ...
+
+    def epilogue(self, frame: Frame) -> list[Line]: ...
+
+    def move(
+        self, frame: Frame, source: int, destination: int, register_class: int, size: int
+    ) -> list[Line]:
+        """Copy between two locations, at most one of them a spill slot."""
+        ...
+
+    def instruction(
+        self, frame: Frame, instruction: MachineInstruction, allocation: Sequence[int]
+    ) -> list[Line]:
+        """The instruction with its registers filled in; pseudo instructions expanded."""
+        ...
+
+    def jump(self, block: MachineBlock) -> Line: ...
+
+    def invert(self, branch: Line) -> Line:
+        """The same branch taken in the opposite case, without its label's meaning changed."""
+        ...
+
+    def reach(self, branch: Line) -> int:
+        """How many bytes a branch reaches to either side."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`use` gives an operand's register, making constants and addresses; `use_stored`
+    the same for a value that is only stored (the zero register will do for 0).
+    `register_name(register, class, bytes)` is the assembly name."""
+
+    name: str
+    machine: str
+    convention: Convention
+    registers: RegisterFile
+    rules: dict[Operation, tuple[Rule, ...]]
+    calls: CallForms
+    shapes: Shapes
+    scratch_general: tuple[int, ...]
+    scratch_float: tuple[int, ...]
+    register_name: Callable[[int, int, int], str]
+    use: Callable[[Selector, Operand], int]
+    use_stored: Callable[[Selector, Operand], int]
