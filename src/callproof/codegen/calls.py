@@ -100,10 +100,12 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
         operands.append(Operand(target.use(selector, instruction.operands[0]), USE))
         callee = "through a pointer"
     shown = []
+    argument_names = {}
     for (name, size, place), argument in zip(places, arguments, strict=True):
         register_class = FLOAT if argument.type.is_float else GENERAL
         if isinstance(place, InRegister):
             operands.append(Operand(target.use(selector, argument), USE, place.register))
+            argument_names[place.register] = name
             shown.append(
                 f"{name}: {target.register_name(place.register, register_class, size)}"
             )
@@ -125,15 +127,15 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     function = selector.module.functions.get(callee)
     shown_name = function.display_name if function else callee
     prefix = "" if function is None or shown_name == callee else f"{shown_name} "
-    selector.append(
-        MachineInstruction(
-            form,
-            operands,
-            immediates,
-            clobbers=call_plan.clobbers,
-            comment=f"{prefix}({', '.join(shown)})",
-        )
+    call = MachineInstruction(
+        form,
+        operands,
+        immediates,
+        clobbers=call_plan.clobbers,
+        comment=f"{prefix}({', '.join(shown)})",
     )
+    call.argument_names = argument_names
+    selector.append(call)
     machine = selector.machine
     machine.outgoing_bytes = max(machine.outgoing_bytes, call_plan.stack_bytes)
 

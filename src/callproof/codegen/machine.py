@@ -179,10 +179,12 @@ class MachineInstruction:
     comment     for the listing
     line        source line, 0 for none
     is_call     control leaves the function and comes back here
+    argument_names   calls: physical register -> the parameter's name, for the listing
     """
 
     __slots__ = (
         "allocation",
+        "argument_names",
         "clobbers",
         "comment",
         "form",
@@ -210,9 +212,13 @@ class MachineInstruction:
         self.comment = comment
         self.is_call = form.control in ("call", "indirect_call")
         self.allocation: list[int] | None = None
+        self.argument_names: dict[int, str] = NO_NAMES
 
     def __repr__(self) -> str:
         return f"{self.form.name} {self.operands} {list(self.immediates)}"
+
+
+NO_NAMES: dict[int, str] = {}  # shared, never changed
 
 
 class FrameReference:

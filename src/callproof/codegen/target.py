@@ -149,6 +149,8 @@ class Shapes(Protocol):
 class Target:
     """`use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
+    `poison` adds code that overwrites what calls may change; constants in memory
+    have symbols made of `pool_prefix` and their bytes in hexadecimal.
     `register_name(register, class, bytes)` is the assembly name."""
 
     name: str
@@ -163,3 +165,5 @@ class Target:
     register_name: Callable[[int, int, int], str]
     use: Callable[[Selector, Operand], int]
     use_stored: Callable[[Selector, Operand], int]
+    poison: Callable[[MachineFunction], None]
+    pool_prefix: str

@@ -1,0 +1,86 @@
+"""The back end as one function: an IR module in, code and an object file out.
+
+    for each function:  lower_switch, split_edges      (IR)
+                        select                         (machine code, SSA)
+                        allocate, allocation_check     (registers, spills)
+                        emit                           (bytes and lines)
+    then                build_object
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from callproof.codegen.emit import EmittedFunction, emit
+from callproof.codegen.select import select
+from callproof.codegen.target import Target
+from callproof.ir.model import Function, Module
+from callproof.passes import lower_switch, split_edges
+
+
+@dataclass(slots=True)
+class Compiled:
+    """A module's code; `pool` holds the float constants by symbol."""
+
+    module: Module
+    target: Target
+    functions: list[EmittedFunction] = field(default_factory=list)
+    pool: dict[str, bytes] = field(default_factory=dict)
+
+
+def prepare(function: Function) -> None:
+    """Bring a function into the shape that selection takes: two-way branches, no critical edges."""
+    lower_switch.run(function)
+    split_edges.run(function)
+
+
+def compile_module(
+    module: Module,
+    target: Target,
+    *,
+    verify: bool = False,
+    poison: bool = False,
+    timings: dict[str, float] | None = None,
+    hits: dict[str, int] | None = None,
+) -> Compiled:
+    """Code for every function of the module.
+
+    `verify` proves each allocation (`allocation_check`); `poison` adds instructions
+    that overwrite what a call may change; `timings` collects seconds by stage;
+    `hits` counts the selection rules used.
+    """
+    from callproof.codegen.allocate import allocate
+    from callproof.codegen.allocation_check import check
+
+    compiled = Compiled(module, target)
+    seconds = timings if timings is not None else {}
+    for function in module.functions.values():
+        start = time.perf_counter()
+        prepare(function)
+        start = _charge(seconds, "prepare", start)
+        machine = select(module, function, target, hits)
+        if poison:
+            target.poison(machine)
+        start = _charge(seconds, "select", start)
+        allocation = allocate(machine, target.registers)
+        start = _charge(seconds, "allocate", start)
+        if verify:
+            check(machine, allocation, target.registers)
+            start = _charge(seconds, "check allocation", start)
+        emitted = emit(machine, allocation, target)
+        _charge(seconds, "emit", start)
+
+        compiled.functions.append(emitted)
+        for relocation in emitted.relocations:
+            if relocation.symbol.startswith(target.pool_prefix):
+                data = bytes.fromhex(relocation.symbol.removeprefix(target.pool_prefix))
+                compiled.pool[relocation.symbol] = data
+    return compiled
+
+
+def _charge(seconds: dict[str, float], stage: str, start: float) -> float:
+    """Add the time since `start` to a stage; the time now."""
+    now = time.perf_counter()
+    seconds[stage] = seconds.get(stage, 0.0) + now - start
+    return now

@@ -1,0 +1,315 @@
+"""From allocated machine code to bytes: edits placed, frames written, branches relaxed.
+
+The result is a list of `Line`s per block.  Bytes and the listing are both made
+from these same lines, so that what is printed is what is encoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from callproof.codegen.machine import (
+    DEF,
+    FIRST_VIRTUAL,
+    Allocation,
+    MachineBlock,
+    MachineFunction,
+    MachineInstruction,
+    Move,
+)
+from callproof.codegen.parallel_move import sequence
+from callproof.codegen.target import Frame, Line, Target
+from callproof.source import InternalError
+
+
+@dataclass(slots=True)
+class EmittedBlock:
+    """`offset` in bytes from the function's start; `labelled` if a branch leads here."""
+
+    block: MachineBlock
+    lines: list[Line]
+    offset: int = 0
+    labelled: bool = False
+
+
+@dataclass(slots=True)
+class CodeRelocation:
+    """As in `object.model.Relocation`, with the symbol still a name."""
+
+    offset: int
+    type: str
+    symbol: str
+    addend: int
+
+
+@dataclass(slots=True)
+class EmittedFunction:
+    """A function's code; `lines` rows are (byte offset, source line)."""
+
+    name: str
+    display_name: str
+    blocks: list[EmittedBlock]
+    frame: Frame
+    code: bytes = b""
+    relocations: list[CodeRelocation] = field(default_factory=list)
+    line_rows: list[tuple[int, int]] = field(default_factory=list)
+
+
+class _Emitter:
+    __slots__ = ("allocation", "commented", "frame", "function", "target", "used_saved")
+
+    def __init__(self, function: MachineFunction, allocation: Allocation, target: Target) -> None:
+        self.function = function
+        self.allocation = allocation
+        self.target = target
+        self.frame = target.shapes.frame(function, allocation)
+        self.used_saved = target.convention.callee_saved
+
+    # --- comments ----------------------------------------------------------------------
+
+    def name(self, register: int) -> str:
+        names = self.function.names
+        index = register - FIRST_VIRTUAL
+        return names[index] if 0 <= index < len(names) and names[index] else ""
+
+    def kept(self, register: int, location: int) -> str:
+        """The remark for a value that calls leave alone because of where it is."""
+        crossed = self.allocation.crossed_calls.get(register, 0)
+        if not crossed or location < 0 or not self.used_saved >> location & 1:
+            return ""
+        name = self.name(register)
+        what = f"'{name}'" if name else "a value"
+        return f"keep {what} across {crossed} call{'' if crossed == 1 else 's'}"
+
+    def move_comment(self, move: Move, follower: MachineInstruction | None) -> str:
+        destination = move.destination
+        name = self.name(move.register)
+        quoted = f"'{name}'" if name else "a value"
+        if destination < 0:
+            return f"spill {quoted}"
+        if follower is not None and follower.is_call:
+            argument = follower.argument_names.get(destination, "")
+            if argument:
+                return f"argument {argument}" + (f" := {name}" if name != argument else "")
+        kept = self.kept(move.register, destination)
+        if kept:
+            return kept
+        if move.rematerialise is None and move.source < 0:
+            return f"reload {quoted}"
+        return name
+
+    # --- lines ---------------------------------------------------------------------------
+
+    def edits(
+        self, key: tuple[int, int], follower: MachineInstruction | None
+    ) -> list[Line]:
+        lines: list[Line] = []
+        for group in self.allocation.edits.get(key, ()):
+            by_destination = {move.destination: move for move in group}
+            classes, sizes = self.function.classes, self.function.sizes
+            for step in sequence(group, self.target.scratch_general, self.target.scratch_float,
+                                 classes, sizes):
+                index = step.register - FIRST_VIRTUAL
+                if step.rematerialise is not None:
+                    new = self.target.shapes.instruction(
+                        self.frame, step.rematerialise, [step.destination]
+                    )
+                else:
+                    new = self.target.shapes.move(
+                        self.frame, step.source, step.destination, classes[index], sizes[index]
+                    )
+                move = by_destination.get(step.destination, step)
+                if new:
+                    new[-1].comment = self.move_comment(move, follower)
+                lines += new
+        return lines
+
+    def block(self, block: MachineBlock) -> list[Line]:
+        shapes = self.target.shapes
+        lines: list[Line] = []
+        for index, instruction in enumerate(block.instructions):
+            new = self.edits((block.index, index), instruction)
+            form = instruction.form
+            if form.control == "return":
+                new += shapes.epilogue(self.frame)
+            registers = instruction.allocation
+            if registers is None:
+                raise InternalError(f"{self.function.name}: an instruction has no allocation")
+            own = shapes.instruction(self.frame, instruction, registers)
+            if own:
+                own[-1].comment = instruction.comment or self.definition_comment(instruction)
+            new += own
+            if form is self.target.calls.entry:
+                new += shapes.prologue(self.frame)
+            for line in new:
+                line.line = instruction.line
+            lines += new
+        return lines
+
+    def definition_comment(self, instruction: MachineInstruction) -> str:
+        registers = instruction.allocation or ()
+        for operand, location in zip(instruction.operands, registers, strict=True):
+            if operand.role == DEF and operand.register >= FIRST_VIRTUAL:
+                return self.kept(operand.register, location) or self.name(operand.register)
+        return ""
+
+
+def emit(function: MachineFunction, allocation: Allocation, target: Target) -> EmittedFunction:
+    """Bytes, relocations and printable lines of an allocated function."""
+    emitter = _Emitter(function, allocation, target)
+    blocks = [EmittedBlock(block, emitter.block(block)) for block in function.blocks]
+    _forward_empty_blocks(blocks)
+    blocks = _reachable(blocks)
+    _fall_through(blocks, target)
+    _relax(blocks, target)
+    result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
+    _encode(result)
+    return result
+
+
+def _label(line: Line) -> MachineBlock | None:
+    """The block that a branch leads to: labels are always the last argument."""
+    if line.arguments:
+        last = line.arguments[-1]
+        if isinstance(last, MachineBlock):
+            return last
+    return None
+
+
+def _retarget(line: Line, block: MachineBlock) -> None:
+    line.arguments = (*line.arguments[:-1], block)
+
+
+def _forward_empty_blocks(blocks: list[EmittedBlock]) -> None:
+    """Lead branches to a block that only jumps on straight to where it jumps."""
+    forwards: dict[int, MachineBlock] = {}
+    for emitted in blocks:
+        if len(emitted.lines) == 1 and emitted.lines[0].form.control == "jump":
+            label = _label(emitted.lines[0])
+            if label is not None:
+                forwards[emitted.block.index] = label
+
+    def destination(block: MachineBlock) -> MachineBlock:
+        seen = {block.index}
+        while block.index in forwards and forwards[block.index].index not in seen:
+            block = forwards[block.index]
+            seen.add(block.index)
+        return block
+
+    for emitted in blocks:
+        for line in emitted.lines:
+            label = _label(line)
+            if label is not None:
+                _retarget(line, destination(label))
+
+
+def _reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
+    by_index = {emitted.block.index: emitted for emitted in blocks}
+    seen = {blocks[0].block.index}
+    pending = [blocks[0]]
+    while pending:
+        for line in pending.pop().lines:
+            label = _label(line)
+            if label is not None and label.index not in seen:
+                seen.add(label.index)
+                pending.append(by_index[label.index])
+    return [emitted for emitted in blocks if emitted.block.index in seen]
+
+
+def _fall_through(blocks: list[EmittedBlock], target: Target) -> None:
+    """Drop jumps to the next block; turn a branch round where that lets its jump drop."""
+    for position, emitted in enumerate(blocks):
+        lines = emitted.lines
+        if position + 1 == len(blocks) or not lines or lines[-1].form.control != "jump":
+            continue
+        following = blocks[position + 1].block
+        otherwise = _label(lines[-1])
+        if otherwise is following:
+            lines.pop()
+            continue
+        if len(lines) >= 2 and lines[-2].form.control == "branch":
+            branch = lines[-2]
+            if _label(branch) is following and otherwise is not None:
+                inverted = target.shapes.invert(branch)
+                _retarget(inverted, otherwise)
+                lines[-2:] = [inverted]
+
+
+def _relax(blocks: list[EmittedBlock], target: Target) -> None:
+    """Set offsets; put a jump behind the opposite branch where a branch does not reach."""
+    shapes = target.shapes
+    while True:
+        offset = 0
+        for emitted in blocks:
+            emitted.offset = offset
+            for line in emitted.lines:
+                line.offset = offset
+                offset += line.form.size
+        offsets = {emitted.block.index: emitted.offset for emitted in blocks}
+        too_far = False
+        for position, emitted in enumerate(blocks):
+            for index in range(len(emitted.lines) - 1, -1, -1):
+                line = emitted.lines[index]
+                label = _label(line)
+                if label is None or line.form.control != "branch":
+                    continue
+                # A margin for what this round itself inserts between the two.
+                distance = offsets[label.index] - line.offset
+                if -shapes.reach(line) + 4096 <= distance < shapes.reach(line) - 4096:
+                    continue
+                too_far = True
+                _branch_far(blocks, position, index, label, target)
+                break
+        if not too_far:
+            return
+
+
+def _branch_far(
+    blocks: list[EmittedBlock], position: int, index: int, label: MachineBlock, target: Target
+) -> None:
+    """`b.c far` becomes `b.!c next; b far; next:`; what follows moves into a block of its own."""
+    emitted = blocks[position]
+    rest = MachineBlock(f"{emitted.block.name}.far", 1 + max(b.block.index for b in blocks))
+    inverted = target.shapes.invert(emitted.lines[index])
+    _retarget(inverted, rest)
+    tail = emitted.lines[index + 1 :]
+    emitted.lines[index:] = [inverted, target.shapes.jump(label)]
+    blocks.insert(position + 1, EmittedBlock(rest, tail))
+
+
+def _encode(function: EmittedFunction) -> None:
+    offsets = {emitted.block.index: emitted.offset for emitted in function.blocks}
+    labelled = set()
+    code = bytearray()
+    last_line = 0
+    for emitted in function.blocks:
+        for line in emitted.lines:
+            form = line.form
+            label = _label(line)
+            arguments = line.arguments
+            if label is not None:
+                labelled.add(label.index)
+                arguments = (*arguments[:-1], offsets[label.index] - line.offset)
+            reference = line.reference
+            if reference is not None:
+                if not reference.relocation:
+                    raise InternalError(f"{function.name}: {form.name} has no relocation type")
+                function.relocations.append(
+                    CodeRelocation(
+                        line.offset, reference.relocation, reference.name, reference.addend
+                    )
+                )
+            try:
+                word = form.encode(arguments)  # type: ignore[arg-type]
+            except ValueError as error:
+                raise InternalError(f"{function.name}: {form.name}: {error}") from error
+            code += word.to_bytes(form.size, "little")
+            if line.line and line.line != last_line:
+                function.line_rows.append((line.offset, line.line))
+                last_line = line.line
+    for emitted in function.blocks:
+        emitted.labelled = emitted.block.index in labelled
+    function.code = bytes(code)
+
+
+__all__ = ["CodeRelocation", "EmittedBlock", "EmittedFunction", "emit"]

@@ -1,0 +1,132 @@
+"""A compiled module as an `ObjectFile`: a section per function and datum.
+
+One section each lets the linker leave out what nobody refers to.  Two sections
+that are not loaded describe the code: `.callproof.functions` (parameters and
+where they travel; `run/` reads it to poison and to trace) and DWARF line tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from callproof.abi.plan import plan
+from callproof.codegen.emit import EmittedFunction
+from callproof.codegen.target import Target
+from callproof.ir.model import Datum, Module
+from callproof.object.dwarf import FunctionLines, debug_sections
+from callproof.object.model import ObjectFile, Relocation, Section, Symbol
+from callproof.run.functions import encode_records, record_of
+
+
+@dataclass(slots=True)
+class _Builder:
+    module: Module
+    target: Target
+    file: ObjectFile
+    symbols: dict[str, Symbol] = field(default_factory=dict)
+    pending: list[tuple[Section, int, str, str, int]] = field(default_factory=list)
+
+    def define(self, symbol: Symbol) -> None:
+        self.symbols[symbol.name] = symbol
+        self.file.symbols.append(symbol)
+
+    def symbol(self, name: str) -> Symbol:
+        """The symbol of that name, undefined if nothing here defines it."""
+        symbol = self.symbols.get(name)
+        if symbol is None:
+            symbol = Symbol(name)
+            self.define(symbol)
+        return symbol
+
+    def function(self, emitted: EmittedFunction, exported: bool) -> None:
+        section = Section(f".text.{emitted.name}", "code", emitted.code, alignment=4)
+        self.file.sections.append(section)
+        self.define(
+            Symbol(
+                emitted.name,
+                section,
+                size=len(emitted.code),
+                binding="global" if exported else "local",
+                kind="function",
+            )
+        )
+        for relocation in emitted.relocations:
+            self.pending.append(
+                (section, relocation.offset, relocation.type, relocation.symbol, relocation.addend)
+            )
+
+    def datum(self, datum: Datum) -> None:
+        if datum.zero_bytes:
+            section = Section(
+                f".bss.{datum.name}", "bss", alignment=datum.alignment, size=datum.zero_bytes
+            )
+        elif datum.writable:
+            section = Section(f".data.{datum.name}", "data", datum.data, alignment=datum.alignment)
+        else:
+            section = Section(
+                f".rodata.{datum.name}", "rodata", datum.data, alignment=datum.alignment
+            )
+        self.file.sections.append(section)
+        self.define(
+            Symbol(
+                datum.name,
+                section,
+                size=datum.zero_bytes or len(datum.data),
+                binding="global" if datum.exported else "local",
+                kind="object",
+            )
+        )
+        for address in datum.addresses:
+            self.pending.append(
+                (section, address.offset, "R_AARCH64_ABS64", address.symbol, address.addend)
+            )
+
+    def pool(self, name: str, data: bytes) -> None:
+        section = Section(f".rodata.cst{len(data)}{name}", "rodata", data, alignment=len(data))
+        self.file.sections.append(section)
+        self.define(Symbol(name, section, size=len(data), binding="local", kind="object"))
+
+    def relocate(self) -> None:
+        for section, offset, type_, name, addend in self.pending:
+            section.relocations.append(Relocation(offset, type_, self.symbol(name), addend))
+
+
+def build_object(
+    module: Module,
+    functions: list[EmittedFunction],
+    pool: dict[str, bytes],
+    target: Target,
+    source_name: str,
+) -> ObjectFile:
+    """All code and data of a module, with symbols, relocations and descriptions."""
+    builder = _Builder(module, target, ObjectFile(source_name, target.machine))
+    for emitted in functions:
+        builder.function(emitted, module.functions[emitted.name].exported)
+    for datum in module.data.values():
+        builder.datum(datum)
+    for name, data in pool.items():
+        builder.pool(name, data)
+    builder.relocate()
+    records = [
+        record_of(
+            emitted.name,
+            emitted.display_name,
+            plan(module.functions[emitted.name].signature, target.convention),
+        )
+        for emitted in functions
+    ]
+    builder.file.sections.append(
+        Section(".callproof.functions", "other", encode_records(records))
+    )
+    lines = [
+        FunctionLines(
+            builder.symbols[emitted.name],
+            emitted.display_name,
+            len(emitted.code),
+            module.functions[emitted.name].source_name or source_name,
+            emitted.line_rows,
+        )
+        for emitted in functions
+    ]
+    builder.file.sections += debug_sections(source_name, lines)
+    return builder.file
