@@ -1,0 +1,12 @@
+#include "kernel.h"
+static int64_t composite[50002];
+__attribute__((noinline)) static int64_t sieve(int64_t limit) {
+    int64_t count = 0;
+    for (int64_t i = 2; i <= limit; i++)
+        if (composite[i] == 0) {
+            count++;
+            for (int64_t j = i + i; j <= limit; j += i) composite[j] = 1;
+        }
+    return count;
+}
+int main(void) { return put(sieve(50000)); }

@@ -1,0 +1,22 @@
+"""The command line: one thin module per subcommand.
+
+Takes words, calls `callproof.driver`, prints what comes back.  Nothing but this
+folder writes to the terminal or decides an exit status.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of the `callproof` script."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        # Before anything is imported: scripts ask this often.
+        from callproof import __version__
+
+        print(f"callproof {__version__}")
+        return
+    from callproof.cli.app import run
+
+    run()

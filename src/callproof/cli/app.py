@@ -1,0 +1,69 @@
+"""The application: its subcommands, and what happens to errors.
+
+Exit statuses, for scripts: 0 done; 1 the input is wrong (diagnostics on standard
+error); 2 the command line is wrong; 70 a bug in Callproof; 141 the reader of our
+output went away.  `run` ends with the program's own status (128 + n if signal n
+ended it) and with 3 if `--trace-calls` saw a call break the convention.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from callproof.cli import asm, build, ir, link, run_command
+from callproof.cli.output import print_error, print_internal_error
+from callproof.source import CallproofError, InternalError
+
+app = typer.Typer(
+    name="callproof",
+    help="Compile NewBCPL to stand-alone ARM64 Linux executables whose calls are right.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run", context_settings=run_command.CONTEXT)(run_command.run)
+app.command("build")(build.build)
+app.command("asm")(asm.asm)
+app.command("ir")(ir.ir)
+app.command("link")(link.link)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from callproof import __version__
+
+        print(f"callproof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Compile NewBCPL to stand-alone ARM64 Linux executables whose calls are right."""
+
+
+def run() -> None:
+    """Run the command line; errors become diagnostics and exit statuses."""
+    try:
+        app()
+    except CallproofError as error:
+        print_error(error)
+        sys.exit(1)
+    except InternalError as error:
+        print_internal_error(str(error))
+        sys.exit(70)
+    except RecursionError:
+        print_error(CallproofError("the program is nested too deeply for this compiler"))
+        sys.exit(1)
+    except BrokenPipeError:
+        # Nobody reads any more; keep the interpreter from complaining at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

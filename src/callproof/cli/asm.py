@@ -1,0 +1,37 @@
+"""`callproof asm`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from callproof import driver
+from callproof.cli import options as shared
+from callproof.cli.output import print_diagnostics, print_timings
+
+
+def asm(
+    file: shared.Source,
+    function: Annotated[
+        str, typer.Option("--function", "-f", help="Only this function, e.g. Point::CREATE.")
+    ] = "",
+    o0: shared.Level0 = False,
+    o1: shared.Level1 = False,
+    o2: shared.Level2 = False,
+    target: shared.Target = "aarch64-linux",
+    verify: shared.Verify = False,
+    time_passes: shared.TimePasses = False,
+) -> None:
+    """Show the commented assembly of a program, or of one function of it.
+
+    Comments name what each move into an argument register is, the values that are
+    kept across calls and where, spill slots by variable, and the source lines. GNU
+    as and Clang accept the text.
+    """
+    options = shared.make((o0, o1, o2), target, verify, time_passes)
+    compilation = driver.compile_file(file, options)
+    print_diagnostics(compilation.warnings)
+    print(compilation.listing(function), end="")
+    if options.timings is not None:
+        print_timings(options.timings)

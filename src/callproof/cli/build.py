@@ -1,0 +1,53 @@
+"""`callproof build`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callproof import driver
+from callproof.cli import options as shared
+from callproof.cli.output import print_diagnostics, print_timings
+
+
+def build(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="One source (.bcl, .ir), and .o and .a files to link with it."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write (default: the source's name)."),
+    ] = None,
+    emit: Annotated[
+        str, typer.Option("--emit", help="What to write: exe, obj, asm or ir.")
+    ] = "exe",
+    poison: Annotated[
+        bool,
+        typer.Option(
+            "--poison",
+            help="Emit code that overwrites, after each call and at each function's entry, "
+            "every register that the convention lets it: a soak at full speed.",
+        ),
+    ] = False,
+    o0: shared.Level0 = False,
+    o1: shared.Level1 = False,
+    o2: shared.Level2 = False,
+    target: shared.Target = "aarch64-linux",
+    verify: shared.Verify = False,
+    linker: shared.Linker = "builtin",
+    time_passes: shared.TimePasses = False,
+) -> None:
+    """Compile a program into a stand-alone executable (or an object, assembly, IR).
+
+    The output appears complete or not at all.
+
+    Example: `callproof build hello.bcl -o hello && callproof run hello`
+    """
+    options = shared.make((o0, o1, o2), target, verify, time_passes, poison=poison, linker=linker)
+    _, warnings = driver.build(files, output, emit, options)
+    print_diagnostics(warnings)
+    if options.timings is not None:
+        print_timings(options.timings)

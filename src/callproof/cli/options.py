@@ -1,0 +1,60 @@
+"""Options that several subcommands share, so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callproof.cli.output import progress
+from callproof.driver import Options
+
+Source = Annotated[Path, typer.Argument(help="NewBCPL source (.bcl) or IR text (.ir).")]
+Target = Annotated[str, typer.Option("--target", help="What to compile for: aarch64-linux.")]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Check the IR after every pass and prove every register allocation.",
+    ),
+]
+TimePasses = Annotated[
+    bool, typer.Option("--time-passes", help="Show where the time went, by stage.")
+]
+Level0 = Annotated[bool, typer.Option("-O0", help="Do not optimise.")]
+Level1 = Annotated[bool, typer.Option("-O1", help="Optimise (the default).")]
+Level2 = Annotated[bool, typer.Option("-O2", help="Optimise harder; may take longer.")]
+Linker = Annotated[
+    str,
+    typer.Option("--linker", help="'builtin', or 'system' for an installed cross linker."),
+]
+
+
+def level(o0: bool, o1: bool, o2: bool) -> int:
+    """The optimisation level; raises a usage error if several are asked for."""
+    chosen = [number for number, wanted in enumerate((o0, o1, o2)) if wanted]
+    if len(chosen) > 1:
+        raise typer.BadParameter("give one of -O0, -O1, -O2")
+    return chosen[0] if chosen else 1
+
+
+def make(
+    levels: Sequence[bool],
+    target: str,
+    verify: bool,
+    time_passes: bool,
+    *,
+    poison: bool = False,
+    linker: str = "builtin",
+) -> Options:
+    return Options(
+        level=level(*levels),
+        target=target,
+        verify=verify,
+        poison=poison,
+        timings={} if time_passes else None,
+        linker=linker,
+        progress=progress,
+    )

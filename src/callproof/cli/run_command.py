@@ -1,0 +1,77 @@
+"""`callproof run`"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callproof import driver
+from callproof.cli import options as shared
+from callproof.cli.output import print_diagnostics, print_timings
+
+CONTEXT = {"allow_interspersed_args": False, "ignore_unknown_options": False}
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="NewBCPL source, IR text, or an ARM64 executable.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="The program's own arguments.")
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on",
+            help="native, qemu or emulator (default: the first of these that can be had).",
+        ),
+    ] = "",
+    poison: Annotated[
+        bool,
+        typer.Option(
+            "--poison",
+            help="Run in the emulator; at every return and entry fill the registers that the "
+            "convention lets a call change with rubbish. A correct program prints the same.",
+        ),
+    ] = False,
+    trace_calls: Annotated[
+        bool,
+        typer.Option(
+            "--trace-calls",
+            help="Run in the emulator; print every call with its arguments by name, and report "
+            "a callee that does not preserve what it must (exit status 3).",
+        ),
+    ] = False,
+    o0: shared.Level0 = False,
+    o1: shared.Level1 = False,
+    o2: shared.Level2 = False,
+    target: shared.Target = "aarch64-linux",
+    verify: shared.Verify = False,
+    linker: shared.Linker = "builtin",
+    time_passes: shared.TimePasses = False,
+) -> None:
+    """Compile a program if need be, and run it; ends with the program's exit status.
+
+    Options go before the file; what follows the file is passed to the program.
+
+    Example: `callproof run --poison examples/colorpoint.bcl`
+    """
+    options = shared.make((o0, o1, o2), target, verify, time_passes, linker=linker)
+    with tempfile.TemporaryDirectory(prefix="callproof-") as folder:
+        executable, warnings = driver.build_for_run(file, options, Path(folder))
+        print_diagnostics(warnings)
+        if options.timings is not None:
+            print_timings(options.timings)
+        from callproof.run import run as execute
+
+        result = execute(
+            executable,
+            arguments or [],
+            on=on or None,
+            poison=poison,
+            trace_calls=sys.stderr if trace_calls else None,
+            name=str(file),
+        )
+    raise typer.Exit(result.exit_status)
