@@ -1,10 +1,10 @@
 """The back end as one function: an IR module in, code and an object file out.
 
-    for each function:  lower_switch, split_edges      (IR)
-                        select                         (machine code, SSA)
-                        allocate, allocation_check     (registers, spills)
-                        emit                           (bytes and lines)
-    then                build_object
+for each function:  lower_switch, split_edges      (IR)
+                    select                         (machine code, SSA)
+                    allocate, allocation_check     (registers, spills)
+                    emit                           (bytes and lines)
+then                build_object
 """
 
 from __future__ import annotations
@@ -60,15 +60,13 @@ def compile_module(
         prepare(function)
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits)
-        if poison:
-            target.poison(machine)
         start = _charge(seconds, "select", start)
         allocation = allocate(machine, target.registers)
         start = _charge(seconds, "allocate", start)
         if verify:
             check(machine, allocation, target.registers)
             start = _charge(seconds, "check allocation", start)
-        emitted = emit(machine, allocation, target)
+        emitted = emit(machine, allocation, target, poison=poison)
         _charge(seconds, "emit", start)
 
         compiled.functions.append(emitted)

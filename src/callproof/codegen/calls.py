@@ -106,9 +106,7 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
         if isinstance(place, InRegister):
             operands.append(Operand(target.use(selector, argument), USE, place.register))
             argument_names[place.register] = name
-            shown.append(
-                f"{name}: {target.register_name(place.register, register_class, size)}"
-            )
+            shown.append(f"{name}: {target.register_name(place.register, register_class, size)}")
             continue
         width = _memory_size(size, register_class)
         store = selector.emit(

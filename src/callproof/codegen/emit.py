@@ -56,9 +56,12 @@ class EmittedFunction:
 
 
 class _Emitter:
-    __slots__ = ("allocation", "commented", "frame", "function", "target", "used_saved")
+    __slots__ = ("allocation", "frame", "function", "poison", "target", "used_saved")
 
-    def __init__(self, function: MachineFunction, allocation: Allocation, target: Target) -> None:
+    def __init__(
+        self, function: MachineFunction, allocation: Allocation, target: Target, poison: bool
+    ) -> None:
+        self.poison = poison
         self.function = function
         self.allocation = allocation
         self.target = target
@@ -100,15 +103,14 @@ class _Emitter:
 
     # --- lines ---------------------------------------------------------------------------
 
-    def edits(
-        self, key: tuple[int, int], follower: MachineInstruction | None
-    ) -> list[Line]:
+    def edits(self, key: tuple[int, int], follower: MachineInstruction | None) -> list[Line]:
         lines: list[Line] = []
         for group in self.allocation.edits.get(key, ()):
             by_destination = {move.destination: move for move in group}
             classes, sizes = self.function.classes, self.function.sizes
-            for step in sequence(group, self.target.scratch_general, self.target.scratch_float,
-                                 classes, sizes):
+            for step in sequence(
+                group, self.target.scratch_general, self.target.scratch_float, classes, sizes
+            ):
                 index = step.register - FIRST_VIRTUAL
                 if step.rematerialise is not None:
                     new = self.target.shapes.instruction(
@@ -139,7 +141,11 @@ class _Emitter:
             if own:
                 own[-1].comment = instruction.comment or self.definition_comment(instruction)
             new += own
-            if form is self.target.calls.entry:
+            is_entry = form is self.target.calls.entry
+            if self.poison and (is_entry or instruction.is_call):
+                # After allocation, so that nothing could make room for it.
+                new += shapes.poison(_defined(instruction))
+            if is_entry:
                 new += shapes.prologue(self.frame)
             for line in new:
                 line.line = instruction.line
@@ -154,9 +160,24 @@ class _Emitter:
         return ""
 
 
-def emit(function: MachineFunction, allocation: Allocation, target: Target) -> EmittedFunction:
-    """Bytes, relocations and printable lines of an allocated function."""
-    emitter = _Emitter(function, allocation, target)
+def _defined(instruction: MachineInstruction) -> int:
+    """Mask of the registers in which an entry's parameters or a call's results arrive."""
+    mask = 0
+    for operand in instruction.operands:
+        if operand.role == DEF and operand.constraint >= 0:
+            mask |= 1 << operand.constraint
+    return mask
+
+
+def emit(
+    function: MachineFunction, allocation: Allocation, target: Target, *, poison: bool = False
+) -> EmittedFunction:
+    """Bytes, relocations and printable lines of an allocated function.
+
+    With `poison` every call and the entry are followed by code that overwrites the
+    registers that hold nothing there.
+    """
+    emitter = _Emitter(function, allocation, target, poison)
     blocks = [EmittedBlock(block, emitter.block(block)) for block in function.blocks]
     _forward_empty_blocks(blocks)
     blocks = _reachable(blocks)

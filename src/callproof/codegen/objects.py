@@ -115,9 +115,7 @@ def build_object(
         )
         for emitted in functions
     ]
-    builder.file.sections.append(
-        Section(".callproof.functions", "other", encode_records(records))
-    )
+    builder.file.sections.append(Section(".callproof.functions", "other", encode_records(records)))
     lines = [
         FunctionLines(
             builder.symbols[emitted.name],

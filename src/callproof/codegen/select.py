@@ -24,9 +24,22 @@ from callproof.codegen.machine import (
 from callproof.codegen.target import Target
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
+from callproof.ir.operations import (
+    BITCAST,
+    CALL,
+    CALL_INDIRECT,
+    LOAD,
+    RETURN,
+    SLOT,
+    STORE,
+    Operation,
+)
 from callproof.ir.types import Type
-from callproof.source import InternalError
+from callproof.source import CallproofError, InternalError
+
+
+# What vectors can do until packs come: be loaded, stored, copied, passed.
+VECTOR_OPERATIONS = frozenset((LOAD, STORE, BITCAST))
 
 
 class Selector:
@@ -196,6 +209,8 @@ class Selector:
             elif operation is RETURN:
                 calls.lower_return(self, instruction)
             else:
+                if instruction.type is not None and instruction.type.lanes > 1:
+                    self._require_vector_support(instruction)
                 for rule in rules.get(operation, ()):
                     if rule.apply(self, instruction):
                         if self.hits is not None:
@@ -217,6 +232,14 @@ class Selector:
         else:
             machine_block.parameters = [self.register(value) for value in block.parameters]
         machine_block.instructions = [item for group in reversed(groups) for item in group]
+
+    def _require_vector_support(self, instruction: Instruction) -> None:
+        """Rules choose by width, so a vector must never reach one that does not expect it."""
+        if instruction.operation not in VECTOR_OPERATIONS:
+            raise CallproofError(
+                f"'{instruction.operation}' of {instruction.type} (in {self.function.name}) "
+                f"is not supported yet on {self.target.name}"
+            )
 
 
 def reverse_postorder(function: Function) -> list[Block]:

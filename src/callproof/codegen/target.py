@@ -134,6 +134,10 @@ class Shapes(Protocol):
         """The instruction with its registers filled in; pseudo instructions expanded."""
         ...
 
+    def poison(self, keep: int) -> list[Line]:
+        """Overwrite what a call may change, except the registers in the mask `keep`."""
+        ...
+
     def jump(self, block: MachineBlock) -> Line: ...
 
     def invert(self, branch: Line) -> Line:
@@ -149,8 +153,7 @@ class Shapes(Protocol):
 class Target:
     """`use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
-    `poison` adds code that overwrites what calls may change; constants in memory
-    have symbols made of `pool_prefix` and their bytes in hexadecimal.
+    Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
     `register_name(register, class, bytes)` is the assembly name."""
 
     name: str
@@ -165,5 +168,4 @@ class Target:
     register_name: Callable[[int, int, int], str]
     use: Callable[[Selector, Operand], int]
     use_stored: Callable[[Selector, Operand], int]
-    poison: Callable[[MachineFunction], None]
     pool_prefix: str

@@ -18,7 +18,7 @@ from callproof.ir.model import Operand as IrOperand
 from callproof.target.arm64.instructions import FORMS
 from callproof.target.arm64.registers import SP
 from callproof.target.arm64.select_integer import constant
-from callproof.target.arm64.values import rematerialisable, use, use_or_zero
+from callproof.target.arm64.values import rematerialisable, use, use_stored
 
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
@@ -65,8 +65,16 @@ STORES = {
     types.F32: Access("str_s", 4),
     types.F64: Access("str_d", 8),
 } | {vector: Access("str_q", 16) for vector in types.BY_NAME.values() if vector.size == 16}
-NARROW_STORES = {op.STORE8: STORES[types.I8], op.STORE16: STORES[types.I16], op.STORE32: STORES[types.I32]}
-ZERO_EXTENDING = {op.LOAD_U8: LOADS[types.I8], op.LOAD_U16: LOADS[types.I16], op.LOAD_U32: LOADS[types.I32]}
+NARROW_STORES = {
+    op.STORE8: STORES[types.I8],
+    op.STORE16: STORES[types.I16],
+    op.STORE32: STORES[types.I32],
+}
+ZERO_EXTENDING = {
+    op.LOAD_U8: LOADS[types.I8],
+    op.LOAD_U16: LOADS[types.I16],
+    op.LOAD_U32: LOADS[types.I32],
+}
 SIGN_EXTENDING_64 = {
     op.LOAD_S8: Access("ldrsb_x", 1),
     op.LOAD_S16: Access("ldrsh_x", 2),
@@ -189,8 +197,7 @@ def load(s: Selector, i: Instruction) -> bool:
 
 
 def store(s: Selector, i: Instruction) -> bool:
-    value = i.operands[0]
-    register = use(s, value) if value.type.is_float else use_or_zero(s, value)
+    register = use_stored(s, i.operands[0])
     _transfer(s, i, store_access(i), register, i.operands[1])
     return True
 

@@ -53,6 +53,10 @@ ADD_IMM, SUB_IMM = FORMS["add_x_imm"], FORMS["sub_x_imm"]
 ADD_EXT, SUB_EXT = FORMS["add_x_ext"], FORMS["sub_x_ext"]
 B, ADRP = FORMS["b"], FORMS["adrp"]
 LDR_D, LDR_S = FORMS["ldr_d_uimm"], FORMS["ldr_s_uimm"]
+DUP, INSERT_HIGH, SET_FLAGS = FORMS["dup_v2d_x"], FORMS["ins_d_x"], FORMS["msr_nzcv"]
+POISON = 0xBAD0_BAD0_BAD0_BAD0 - (1 << 64)  # in signed form; also sets N and V, clears Z and C
+POISONED = [*range(16), *range(V0, V0 + 8), *range(V0 + 16, V0 + 32)]
+HALF_SAVED = range(V0 + 8, V0 + 16)
 PAIRS = {  # class -> (store pair, load pair)
     False: (FORMS["stp_x_off"], FORMS["ldp_x_off"]),
     True: (FORMS["stp_d_off"], FORMS["ldp_d_off"]),
@@ -255,6 +259,21 @@ class Arm64Shapes:
         if reference is None and form.control == "call":
             raise InternalError(f"a call without a symbol: {instruction!r}")
         return [Line(form, arguments, reference)]
+
+    def poison(self, keep: int) -> list[Line]:
+        lines = constant(PAGE_SCRATCH, POISON)
+        for register in POISONED:
+            if keep >> register & 1:
+                continue
+            if register < V0:
+                lines.append(Line(MOVE_GENERAL, (register, PAGE_SCRATCH)))
+            else:
+                lines.append(Line(DUP, (register, PAGE_SCRATCH)))
+        # Of V8-V15 only the low halves survive a call.
+        lines += [Line(INSERT_HIGH, (register, 1, PAGE_SCRATCH)) for register in HALF_SAVED]
+        lines += [Line(SET_FLAGS, (PAGE_SCRATCH,)), Line(MOVE_GENERAL, (17, PAGE_SCRATCH))]
+        lines[0].comment = "poison what holds nothing here"
+        return lines
 
     # --- branches ---------------------------------------------------------------------------
 

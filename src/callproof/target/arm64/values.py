@@ -69,6 +69,11 @@ def use_or_zero(s: Selector, operand: IrOperand) -> int:
     return use(s, operand)
 
 
+def use_stored(s: Selector, operand: IrOperand) -> int:
+    """The register of a value that is only stored: XZR for an integer 0."""
+    return use(s, operand) if operand.type.is_float else use_or_zero(s, operand)
+
+
 def rematerialisable(s: Selector, register: int, form: object, argument: object) -> int:
     """Emit a definition that the allocator may repeat anywhere instead of spilling."""
     instruction = MachineInstruction(form, [Operand(register, DEF)], [argument])  # type: ignore[arg-type]
