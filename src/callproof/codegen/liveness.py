@@ -1,0 +1,162 @@
+"""Liveness of virtual registers, and their live ranges in a linear numbering.
+
+Sets of registers are Python integers used as bit sets (bit n = virtual register
+FIRST_VIRTUAL + n), so that joining the sets of two blocks is one operation.
+
+Positions: the blocks are laid out one after the other; each block takes one
+number for its start and one for each instruction.  Number n has four positions:
+
+    4n      gap: moves before the instruction read their sources
+    4n + 1  early: the instruction reads its operands
+    4n + 2  late: it writes its results, and clobbers
+    4n + 3  after it
+
+A range [start, end) covers the positions at which a value must be kept.
+"""
+
+from __future__ import annotations
+
+from callproof.codegen.machine import (
+    DEF,
+    EARLY,
+    FIRST_VIRTUAL,
+    LATE,
+    SAME_AS,
+    MachineBlock,
+    MachineFunction,
+)
+
+
+def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int]]:
+    """Live-in and live-out sets by block index.  Block parameters are not live-in;
+    the arguments of a jump are used at the end of its block."""
+    blocks = function.blocks
+    gen, kill = [0] * len(blocks), [0] * len(blocks)
+    for index, block in enumerate(blocks):
+        used = defined = 0
+        for register in block.arguments:
+            used |= 1 << (register - FIRST_VIRTUAL)
+        for instruction in reversed(block.instructions):
+            for operand in instruction.operands:
+                register = operand.register
+                if operand.role == DEF and register >= FIRST_VIRTUAL:
+                    bit = 1 << (register - FIRST_VIRTUAL)
+                    defined |= bit
+                    used &= ~bit
+            for operand in instruction.operands:
+                register = operand.register
+                if operand.role != DEF and register >= FIRST_VIRTUAL:
+                    used |= 1 << (register - FIRST_VIRTUAL)
+        for register in block.parameters:
+            bit = 1 << (register - FIRST_VIRTUAL)
+            defined |= bit
+            used &= ~bit
+        gen[index], kill[index] = used, defined
+
+    predecessors: list[list[int]] = [[] for _ in blocks]
+    for block in blocks:
+        for successor in block.successors:
+            predecessors[successor.index].append(block.index)
+    live_in, live_out = list(gen), [0] * len(blocks)
+    pending = list(range(len(blocks)))  # taken from the end: later blocks first
+    waiting = [True] * len(blocks)
+    while pending:
+        index = pending.pop()
+        waiting[index] = False
+        out = 0
+        for successor in blocks[index].successors:
+            out |= live_in[successor.index]
+        live_out[index] = out
+        into = gen[index] | (out & ~kill[index])
+        if into != live_in[index]:
+            live_in[index] = into
+            for predecessor in predecessors[index]:
+                if not waiting[predecessor]:
+                    waiting[predecessor] = True
+                    pending.append(predecessor)
+    return live_in, live_out
+
+
+def members(bits: int) -> list[int]:
+    """The virtual registers in a bit set, in ascending order."""
+    found = []
+    while bits:
+        low = bits & -bits
+        found.append(FIRST_VIRTUAL + low.bit_length() - 1)
+        bits ^= low
+    return found
+
+
+class Ranges:
+    """The live ranges of a function.
+
+    ranges[v]   [start, end) pairs in ascending order, not touching each other
+    starts[b]   the number of block b's start; its instruction i has starts[b] + 1 + i
+    """
+
+    __slots__ = ("live_in", "live_out", "ranges", "starts")
+
+    def __init__(self, function: MachineFunction) -> None:
+        self.live_in, self.live_out = live_in_sets(function)
+        self.starts: list[int] = []
+        number = 0
+        for block in function.blocks:
+            self.starts.append(number)
+            number += 1 + len(block.instructions)
+        self.ranges: dict[int, list[tuple[int, int]]] = {}
+        for block in reversed(function.blocks):
+            self._add_block(block)
+        for pieces in self.ranges.values():
+            pieces.reverse()
+
+    def _add_block(self, block: MachineBlock) -> None:
+        """Walk a block backwards; `ends` has the registers alive there and until when."""
+        first = self.starts[block.index]
+        end = 4 * (first + 1 + len(block.instructions))
+        ends: dict[int, int] = dict.fromkeys(members(self.live_out[block.index]), end)
+        for register in block.arguments:
+            ends[register] = end
+        for index in range(len(block.instructions) - 1, -1, -1):
+            position = 4 * (first + 1 + index)
+            operands = block.instructions[index].operands
+            tied = -1
+            for operand in operands:
+                register = operand.register
+                if operand.role == DEF and register >= FIRST_VIRTUAL:
+                    constraint = operand.constraint
+                    if constraint >= SAME_AS:
+                        tied = constraint - SAME_AS
+                    if 0 <= constraint < SAME_AS:
+                        # In its fixed register until the moves before the next instruction.
+                        start = position + 4
+                        if register in ends:
+                            self._add(register, start, ends.pop(register))
+                        continue
+                    early = operand.timing == EARLY or constraint >= SAME_AS
+                    start = position + (1 if early else 2)
+                    self._add(register, start, max(ends.pop(register, 0), position + 3))
+            for operand in operands:
+                register = operand.register
+                if operand.role != DEF and register >= FIRST_VIRTUAL and register not in ends:
+                    ends[register] = 0
+            for which, operand in enumerate(operands):
+                register = operand.register
+                if operand.role != DEF and register >= FIRST_VIRTUAL:
+                    if operand.constraint >= 0 or which == tied:
+                        until = position + 1  # the moves before the instruction read it
+                    else:
+                        until = position + (3 if operand.timing == LATE else 2)
+                    if ends[register] < until:
+                        ends[register] = until
+        for register in block.parameters:
+            self._add(register, 4 * first + 2, max(ends.pop(register, 0), 4 * first + 4))
+        for register, until in ends.items():
+            self._add(register, 4 * first, until)
+
+    def _add(self, register: int, start: int, end: int) -> None:
+        """Put a range before those that the register has; touching ones become one."""
+        pieces = self.ranges.setdefault(register, [])
+        if pieces and pieces[-1][0] <= end:
+            pieces[-1] = (start, max(end, pieces[-1][1]))
+        else:
+            pieces.append((start, end))
