@@ -1,0 +1,12 @@
+"""Running programs: natively, under qemu, or in the embedded emulator.
+
+Takes a linked ELF executable for AArch64 Linux and its arguments, gives its exit
+status, its faults explained, and on demand a poisoned run, a call trace or an exact
+instruction count.  It knows executables, Linux and the calling convention, and reads
+what the compiler wrote *into* the executable (symbols, line tables, function records);
+it may not know the compiler, its IR or its languages.
+
+Only `emulator.py` and what it loads import Unicorn (GPL-2), and only when it runs.
+"""
+
+from __future__ import annotations
