@@ -496,8 +496,7 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     positions = allocator.call_positions
     for register, ranges in allocator.ranges.ranges.items():
         crossed = sum(
-            bisect_left(positions, end - 1) - bisect_left(positions, start)
-            for start, end in ranges
+            bisect_left(positions, end - 1) - bisect_left(positions, start) for start, end in ranges
         )
         if crossed:
             allocation.crossed_calls[register] = crossed
@@ -507,9 +506,7 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     return allocation
 
 
-def _assign_slots(
-    function: MachineFunction, pieces: dict[int, list[Interval]]
-) -> list[SpillSlot]:
+def _assign_slots(function: MachineFunction, pieces: dict[int, list[Interval]]) -> list[SpillSlot]:
     """A slot for each value that is ever in memory; values that never live together share."""
     slots: list[SpillSlot] = []
     spilled = []

@@ -22,6 +22,7 @@ from callproof.codegen.machine import (
     Operand,
 )
 from callproof.codegen.target import Target
+from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
 from callproof.ir.operations import (
@@ -240,28 +241,6 @@ class Selector:
                 f"'{instruction.operation}' of {instruction.type} (in {self.function.name}) "
                 f"is not supported yet on {self.target.name}"
             )
-
-
-def reverse_postorder(function: Function) -> list[Block]:
-    """Reachable blocks, each before those that it dominates; without recursion."""
-    seen = {id(function.blocks[0])}
-    postorder: list[Block] = []
-    stack: list[tuple[Block, list[Block]]] = [
-        (function.blocks[0], function.blocks[0].successors()[::-1])
-    ]
-    while stack:
-        block, successors = stack[-1]
-        while successors:
-            following = successors.pop(0)
-            if id(following) not in seen:
-                seen.add(id(following))
-                stack.append((following, following.successors()[::-1]))
-                break
-        else:
-            stack.pop()
-            postorder.append(block)
-    postorder.reverse()
-    return postorder
 
 
 def select(

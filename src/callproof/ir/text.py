@@ -165,8 +165,7 @@ def instruction_text(instruction: Instruction, module: Module | None = None) -> 
     elif operation in CONVERSIONS:
         expected = [None]
     shown = ", ".join(
-        operand_text(operand, wanted)
-        for operand, wanted in zip(operands, expected, strict=True)
+        operand_text(operand, wanted) for operand, wanted in zip(operands, expected, strict=True)
     )
     return f"{start} {type_} {shown}{_offset(instruction)}"
 

@@ -43,8 +43,7 @@ V2F64 = Type("v2f64", 128, is_float=True, lanes=2)
 V4F32 = Type("v4f32", 128, is_float=True, lanes=4)
 
 BY_NAME: dict[str, Type] = {
-    type_.name: type_
-    for type_ in (I8, I16, I32, I64, PTR, F32, F64, V2I64, V4I32, V2F64, V4F32)
+    type_.name: type_ for type_ in (I8, I16, I32, I64, PTR, F32, F64, V2I64, V4I32, V2F64, V4F32)
 }
 
 
