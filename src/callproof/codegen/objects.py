@@ -13,7 +13,7 @@ from callproof.abi.plan import plan
 from callproof.codegen.emit import EmittedFunction
 from callproof.codegen.target import Target
 from callproof.ir.model import Datum, Module
-from callproof.object.dwarf import FunctionLines, debug_sections
+from callproof.object.dwarf import FunctionLines, debug_sections, section_symbols
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.run.functions import encode_records, record_of
 
@@ -126,5 +126,7 @@ def build_object(
         )
         for emitted in functions
     ]
-    builder.file.sections += debug_sections(source_name, lines)
+    sections = debug_sections(source_name, lines)
+    builder.file.sections += sections
+    builder.file.symbols += section_symbols(sections)
     return builder.file

@@ -1,0 +1,81 @@
+"""The static linker: objects and archives in, one executable out.
+
+    load, resolve     which objects take part, and what each name means   (resolve.py)
+    collect           what the entry can reach                            (collect.py)
+    layout            addresses; veneers for branches that reach too far  (layout.py, veneers.py)
+    relocate          the values of addresses put into the code           (relocate.py)
+    write             the ELF image                                       (executable.py)
+
+Knows objects and relocations; knows nothing of the compiler.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from callproof.object.model import ObjectFile
+from callproof.source import CallproofError
+
+__all__ = ["LinkOptions", "link", "link_bytes"]
+
+BRANCH_REACH = 1 << 27  # B and BL: 26 bits of words to either side
+
+
+@dataclass(slots=True)
+class LinkOptions:
+    """`reach` is how far a branch is trusted to reach; tests make it small."""
+
+    entry: str = "_start"
+    collect_garbage: bool = True
+    base: int = 0x400000
+    page: int = 0x10000
+    reach: int = BRANCH_REACH
+
+
+def link_bytes(
+    inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None
+) -> bytes:
+    """The executable's bytes.  Raises `CallproofError` naming files, sections and symbols."""
+    from callproof.link.collect import collect
+    from callproof.link.executable import write_executable
+    from callproof.link.layout import lay_out
+    from callproof.link.relocate import relocate
+    from callproof.link.resolve import resolve
+
+    options = options or LinkOptions()
+    resolved = resolve(inputs, options.entry)
+    collect(resolved, options)
+    layout = lay_out(resolved, options)
+    relocate(layout)
+    return write_executable(layout)
+
+
+def link(
+    inputs: Sequence[Path | ObjectFile],
+    output: Path,
+    options: LinkOptions | None = None,
+) -> None:
+    """Link into a file with mode 755; the file appears complete or stays as it was."""
+    data = link_bytes(inputs, options)
+    try:
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{output.name}.", dir=output.parent
+        )
+    except OSError as error:
+        raise CallproofError(
+            f"cannot write {output}: {error.strerror or error}"
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, output)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise CallproofError(
+            f"cannot write {output}: {error.strerror or error}"
+        ) from error

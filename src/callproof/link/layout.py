@@ -1,0 +1,307 @@
+"""Addresses: input sections into output sections into segments.
+
+    R    headers, notes, read-only data
+    R X  code (with veneers where branches would not reach)
+    R W  thread-local data, constructor arrays, relocated read-only data, data, GOT, bss
+
+Each segment starts on a page of its own in memory, but follows the last one in the
+file without a hole: address and file offset agree modulo the page size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from callproof.link.resolve import Resolved
+from callproof.link.veneers import Veneers
+from callproof.object import elf_format as elf
+from callproof.object.model import Section, Symbol
+from callproof.source import CallproofError
+
+if TYPE_CHECKING:
+    from callproof.link import LinkOptions
+
+ADDRESS_LIMIT = 1 << 47
+
+
+@dataclass(slots=True)
+class Piece:
+    """An input section at its place; `data` is its own, relocated copy (empty for bss)."""
+
+    section: Section
+    address: int
+    data: bytearray
+
+
+@dataclass(slots=True)
+class OutputSection:
+    """`kind` as in `object.model.Section`; `data` has the pieces' bytes when all is done."""
+
+    name: str
+    kind: str
+    pieces: list[Piece] = field(default_factory=list)
+    address: int = 0
+    size: int = 0
+    offset: int = 0
+    alignment: int = 1
+    veneers: list[tuple[int, bytes]] = field(default_factory=list)
+
+    @property
+    def in_file(self) -> bool:
+        return self.kind not in ("bss", "tbss")
+
+
+@dataclass(slots=True)
+class Segment:
+    """A PT_LOAD: `flags` of PF_R, PF_W, PF_X."""
+
+    flags: int
+    sections: list[OutputSection]
+    address: int = 0
+    offset: int = 0
+    file_size: int = 0
+    memory_size: int = 0
+
+
+@dataclass(slots=True)
+class Layout:
+    """Everything placed.
+
+    places      id(section) -> its piece
+    got         slot addresses by key (see relocate.py)
+    tls         (address, file size, memory size, alignment) of the thread-local image
+    unloaded    debug and other sections, by output name
+    """
+
+    resolved: Resolved
+    options: LinkOptions
+    segments: list[Segment]
+    places: dict[int, Piece] = field(default_factory=dict)
+    got: dict[tuple[str, int | str], int] = field(default_factory=dict)
+    got_section: Section | None = None
+    tls: tuple[int, int, int, int] = (0, 0, 0, 1)
+    unloaded: dict[str, list[Piece]] = field(default_factory=dict)
+    veneers: Veneers | None = None
+    headers_size: int = 0
+
+    def outputs(self) -> list[OutputSection]:
+        return [section for segment in self.segments for section in segment.sections]
+
+    def address_of(self, symbol: Symbol) -> int | None:
+        """The address of a definition; None if its section was left out."""
+        if symbol.absolute or symbol.section is None:
+            return symbol.value
+        piece = self.places.get(id(symbol.section))
+        return None if piece is None else piece.address + symbol.value
+
+    def bounds(self, *kinds: str) -> tuple[int, int]:
+        """From the first to the last byte of the output sections of these kinds."""
+        found = [section for section in self.outputs() if section.kind in kinds]
+        if not found:
+            return 0, 0
+        return found[0].address, max(
+            section.address + section.size for section in found
+        )
+
+    def linker_symbol(self, name: str) -> int | None:
+        """The address of a name that the linker defines; None for any other name."""
+        for prefix, which in (("__start_", 0), ("__stop_", 1)):
+            if name.startswith(prefix):
+                wanted = name.removeprefix(prefix)
+                for section in self.outputs():
+                    if section.name == wanted:
+                        return section.address + (section.size if which else 0)
+                return None
+        for array in ("preinit_array", "init_array", "fini_array"):
+            if name in (f"__{array}_start", f"__{array}_end"):
+                return self.bounds(array)[name.endswith("_end")]
+        if name in ("__ehdr_start", "__executable_start"):
+            return self.options.base
+        if name in ("_etext", "etext"):
+            return self.bounds("code")[1]
+        if name in ("_edata", "edata"):
+            return self.bounds("data", "tdata", "init_array", "fini_array")[1]
+        if name in ("__bss_start", "__bss_start__"):
+            return self.bounds("bss")[0] or self.end()
+        if name in ("_end", "end", "__end__", "__bss_end__", "_bss_end__"):
+            return self.end()
+        if name in ("__rela_iplt_start", "__rela_iplt_end"):
+            return 0
+        if name == "_GLOBAL_OFFSET_TABLE_" and self.got_section is not None:
+            return self.places[id(self.got_section)].address
+        return None
+
+    def end(self) -> int:
+        return max(segment.address + segment.memory_size for segment in self.segments)
+
+
+# Output sections in order: (segment, name, kind).  Input sections find theirs by kind and name.
+READ, CODE, WRITE = 0, 1, 2
+SEGMENT_OF = {
+    "note": READ,
+    "rodata": READ,
+    "code": CODE,
+    "tdata": WRITE,
+    "tbss": WRITE,
+    "preinit_array": WRITE,
+    "init_array": WRITE,
+    "fini_array": WRITE,
+    "data": WRITE,
+    "bss": WRITE,
+}
+KIND_ORDER = tuple(SEGMENT_OF)
+FLAGS = (elf.PF_R, elf.PF_R | elf.PF_X, elf.PF_R | elf.PF_W)
+PREFIXES = (
+    (".data.rel.ro", ".data.rel.ro"),
+    (".text", ".text"),
+    (".rodata", ".rodata"),
+    (".data", ".data"),
+    (".bss", ".bss"),
+    (".tdata", ".tdata"),
+    (".tbss", ".tbss"),
+    (".init_array", ".init_array"),
+    (".fini_array", ".fini_array"),
+)
+
+
+def output_name(section: Section) -> str:
+    name = section.name
+    for prefix, output in PREFIXES:
+        if name == prefix or name.startswith(prefix + "."):
+            return output
+    return name
+
+
+def _priority(section: Section) -> tuple[int, str]:
+    """Constructors with a number run first, in its order."""
+    suffix = section.name.rpartition(".")[2]
+    return (int(suffix), "") if suffix.isdigit() else (1 << 30, "")
+
+
+def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
+    """Give every kept section an address.  Raises `CallproofError` if that is impossible."""
+    from callproof.link.relocate import needed_got_slots
+
+    layout = Layout(resolved, options, [])
+    outputs: dict[tuple[str, str], OutputSection] = {}
+    sections = [section for file in resolved.files for section in file.sections]
+    sections += resolved.commons
+    slots = needed_got_slots(resolved, sections)
+    if slots:
+        layout.got_section = Section(".got", "data", bytes(8 * len(slots)), alignment=8)
+        resolved.live.add(id(layout.got_section))
+        sections.append(layout.got_section)
+    for section in sections:
+        if section.kind in ("debug", "other"):
+            _add_unloaded(layout, section)
+            continue
+        if id(section) not in resolved.live:
+            continue
+        if section.alignment > options.page:
+            owner = resolved.owner.get(id(section))
+            raise CallproofError(
+                f"{owner.name if owner else ''}: section {section.name} wants an alignment of "
+                f"{section.alignment}, more than a page of {options.page}"
+            )
+        key = (section.kind, output_name(section))
+        output = outputs.setdefault(key, OutputSection(key[1], section.kind))
+        data = bytearray(section.data) if output.in_file else bytearray()
+        piece = Piece(section, 0, data)
+        output.pieces.append(piece)
+        layout.places[id(section)] = piece
+    for output in outputs.values():
+        if output.kind.endswith("_array"):
+            output.pieces.sort(key=lambda piece: _priority(piece.section))
+    ordered = sorted(outputs.values(), key=lambda output: KIND_ORDER.index(output.kind))
+    for index, flags in enumerate(FLAGS):
+        inside = [output for output in ordered if SEGMENT_OF[output.kind] == index]
+        if inside or index == READ:
+            layout.segments.append(Segment(flags, inside))
+    programs = len(layout.segments) + 2  # with PT_TLS and PT_GNU_STACK
+    layout.headers_size = elf.HEADER.size + programs * elf.PROGRAM.size
+    layout.veneers = Veneers(layout)
+    place_all(layout)
+    while layout.veneers.add_needed():
+        place_all(layout)
+    if layout.got_section is not None:
+        base = layout.places[id(layout.got_section)].address
+        layout.got = {key: base + 8 * index for index, key in enumerate(slots)}
+    return layout
+
+
+def _add_unloaded(layout: Layout, section: Section) -> None:
+    """Keep debug information, and our own descriptions, of objects that take part."""
+    name = section.name
+    if not name.startswith((".debug_", ".callproof.")):
+        return
+    pieces = layout.unloaded.setdefault(name, [])
+    address = pieces[-1].address + len(pieces[-1].data) if pieces else 0
+    piece = Piece(section, address, bytearray(section.data))
+    pieces.append(piece)
+    layout.places[id(section)] = piece
+
+
+def place_all(layout: Layout) -> None:
+    """Addresses and file offsets of everything loaded."""
+    options = layout.options
+    address, offset = options.base + layout.headers_size, layout.headers_size
+    for number, segment in enumerate(layout.segments):
+        if number:
+            address = -(-address // options.page) * options.page + offset % options.page
+        segment.address, segment.offset = address, offset
+        if not number:
+            segment.address, segment.offset = options.base, 0
+        for output in segment.sections:
+            address, offset = _place(layout, output, address, offset)
+        last = [output for output in segment.sections if output.in_file]
+        end = last[-1].offset + last[-1].size if last else offset
+        segment.file_size = end - segment.offset
+        offset = end
+        segment.memory_size = address - segment.address
+    _place_tls(layout)
+
+
+def _place(
+    layout: Layout, output: OutputSection, address: int, offset: int
+) -> tuple[int, int]:
+    """Place one output section; the address and offset behind it."""
+    output.alignment = max(
+        (piece.section.alignment for piece in output.pieces), default=1
+    )
+    start = -(-address // output.alignment) * output.alignment
+    output.address = start
+    output.offset = offset + (start - address)
+    veneers = layout.veneers if output.kind == "code" else None
+    position = start
+    output.veneers = []
+    for piece in output.pieces:
+        alignment = piece.section.alignment
+        if veneers is not None:
+            position = veneers.place_before(output, piece, position)
+        position = -(-position // alignment) * alignment
+        piece.address = position
+        position += piece.section.size if not output.in_file else len(piece.data)
+        if position > ADDRESS_LIMIT:
+            raise CallproofError(
+                f"the program is too large: {output.name} ends at {position:#x}"
+            )
+    if veneers is not None:
+        position = veneers.place_last(output, position)
+    output.size = position - start
+    if output.kind == "tbss":
+        return address, offset  # takes no memory in the program, only in each thread
+    if not output.in_file:
+        return position, offset
+    return position, output.offset + output.size
+
+
+def _place_tls(layout: Layout) -> None:
+    image = [output for output in layout.outputs() if output.kind in ("tdata", "tbss")]
+    if not image:
+        return
+    start = image[0].address
+    file_end = max((o.address + o.size for o in image if o.in_file), default=start)
+    memory_end = max(o.address + o.size for o in image)
+    alignment = max(o.alignment for o in image)
+    layout.tls = (start, file_end - start, memory_end - start, alignment)

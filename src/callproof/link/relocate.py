@@ -1,0 +1,345 @@
+"""Relocation: the values of addresses put into code and data.
+
+S is the symbol's address, A the addend, P the place; Page(x) = x & ~0xFFF, as in
+the ELF supplement for AArch64 (2024Q3, 5.7).  Thread-local offsets are from the
+thread pointer: variant 1, the image begins 16 bytes (rounded up to its alignment)
+behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from callproof.link.veneers import BRANCHES
+from callproof.object.model import Relocation, Section
+from callproof.source import CallproofError
+
+if TYPE_CHECKING:
+    from callproof.link.layout import Layout, Piece
+    from callproof.link.resolve import Resolved
+
+WORD, DOUBLE = Struct("<I"), Struct("<Q")
+NOP = 0xD503201F
+GotKey = tuple[str, "int | str"]
+
+GOT_RELOCATIONS = frozenset(
+    (
+        "R_AARCH64_ADR_GOT_PAGE",
+        "R_AARCH64_LD64_GOT_LO12_NC",
+        "R_AARCH64_LD64_GOTPAGE_LO15",
+    )
+)
+TLS_GOT_RELOCATIONS = frozenset(
+    ("R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21", "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC")
+)
+
+
+class _OutOfRange(Exception):
+    """The value does not fit the field."""
+
+
+def _page(address: int) -> int:
+    return address & ~0xFFF
+
+
+def _fits(value: int, bits: int) -> int:
+    """Check a signed field; the value cut to its width."""
+    if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+        raise _OutOfRange
+    return value & ((1 << bits) - 1)
+
+
+def _adr(word: int, value: int) -> int:
+    value = _fits(value, 21)
+    return word & 0x9F00001F | (value & 3) << 29 | value >> 2 << 5
+
+
+def _adrp(word: int, value: int, place: int) -> int:
+    return _adr(word, (_page(value) - _page(place)) >> 12)
+
+
+def _imm12(word: int, value: int) -> int:
+    return word & 0xFFC003FF | (value & 0xFFF) << 10
+
+
+def _branch(word: int, distance: int, bits: int, shift: int) -> int:
+    if distance & 3:
+        raise _OutOfRange
+    mask = (1 << bits) - 1
+    return word & ~(mask << shift) | _fits(distance >> 2, bits) << shift
+
+
+def _load_store(log2: int) -> Callable[[int, int, int], int]:
+    def apply(word: int, value: int, place: int) -> int:
+        del place
+        if value & ((1 << log2) - 1):
+            raise _OutOfRange
+        return _imm12(word, (value & 0xFFF) >> log2)
+
+    return apply
+
+
+def _move_wide(shift: int, *, check: bool) -> Callable[[int, int, int], int]:
+    def apply(word: int, value: int, place: int) -> int:
+        del place
+        if check and value >> (shift + 16) not in (0,):
+            raise _OutOfRange
+        return word & ~(0xFFFF << 5) | (value >> shift & 0xFFFF) << 5
+
+    return apply
+
+
+def _hi12(word: int, value: int, place: int) -> int:
+    del place
+    if not 0 <= value < 1 << 24:
+        raise _OutOfRange
+    return _imm12(word, value >> 12)
+
+
+def _lo12_checked(log2: int) -> Callable[[int, int, int], int]:
+    inner = _load_store(log2)
+
+    def apply(word: int, value: int, place: int) -> int:
+        if not 0 <= value < 1 << 12:
+            raise _OutOfRange
+        return inner(word, value, place)
+
+    return apply
+
+
+# type -> (instruction word, S + A, P) -> instruction word
+INSTRUCTIONS: dict[str, Callable[[int, int, int], int]] = {
+    "R_AARCH64_CALL26": lambda w, v, p: _branch(w, v - p, 26, 0),
+    "R_AARCH64_JUMP26": lambda w, v, p: _branch(w, v - p, 26, 0),
+    "R_AARCH64_CONDBR19": lambda w, v, p: _branch(w, v - p, 19, 5),
+    "R_AARCH64_LD_PREL_LO19": lambda w, v, p: _branch(w, v - p, 19, 5),
+    "R_AARCH64_TSTBR14": lambda w, v, p: _branch(w, v - p, 14, 5),
+    "R_AARCH64_ADR_PREL_LO21": lambda w, v, p: _adr(w, v - p),
+    "R_AARCH64_ADR_PREL_PG_HI21": _adrp,
+    "R_AARCH64_ADR_PREL_PG_HI21_NC": _adrp,
+    "R_AARCH64_ADD_ABS_LO12_NC": lambda w, v, p: _imm12(w, v),
+    "R_AARCH64_LDST8_ABS_LO12_NC": _load_store(0),
+    "R_AARCH64_LDST16_ABS_LO12_NC": _load_store(1),
+    "R_AARCH64_LDST32_ABS_LO12_NC": _load_store(2),
+    "R_AARCH64_LDST64_ABS_LO12_NC": _load_store(3),
+    "R_AARCH64_LDST128_ABS_LO12_NC": _load_store(4),
+    "R_AARCH64_MOVW_UABS_G0": _move_wide(0, check=True),
+    "R_AARCH64_MOVW_UABS_G0_NC": _move_wide(0, check=False),
+    "R_AARCH64_MOVW_UABS_G1": _move_wide(16, check=True),
+    "R_AARCH64_MOVW_UABS_G1_NC": _move_wide(16, check=False),
+    "R_AARCH64_MOVW_UABS_G2": _move_wide(32, check=True),
+    "R_AARCH64_MOVW_UABS_G2_NC": _move_wide(32, check=False),
+    "R_AARCH64_MOVW_UABS_G3": _move_wide(48, check=False),
+    # These get the address of the GOT slot instead of S + A.
+    "R_AARCH64_ADR_GOT_PAGE": _adrp,
+    "R_AARCH64_LD64_GOT_LO12_NC": _load_store(3),
+    "R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21": _adrp,
+    "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC": _load_store(3),
+    # These get the offset from the thread pointer.
+    "R_AARCH64_TLSLE_ADD_TPREL_HI12": _hi12,
+    "R_AARCH64_TLSLE_ADD_TPREL_LO12": _lo12_checked(0),
+    "R_AARCH64_TLSLE_ADD_TPREL_LO12_NC": lambda w, v, p: _imm12(w, v),
+} | {
+    f"R_AARCH64_TLSLE_LDST{8 << log2}_TPREL_LO12{suffix}": make(log2)
+    for log2 in range(4)
+    for suffix, make in (("", _lo12_checked), ("_NC", _load_store))
+}
+# type -> (bytes, relative to P)
+DATA = {
+    "R_AARCH64_ABS64": (8, False),
+    "R_AARCH64_ABS32": (4, False),
+    "R_AARCH64_ABS16": (2, False),
+    "R_AARCH64_PREL64": (8, True),
+    "R_AARCH64_PREL32": (4, True),
+    "R_AARCH64_PREL16": (2, True),
+    "R_AARCH64_PLT32": (4, True),
+}
+
+
+def _slot_key(resolved: Resolved, relocation: Relocation) -> GotKey:
+    symbol = resolved.meaning(relocation.symbol)
+    kind = "tls" if relocation.type in TLS_GOT_RELOCATIONS else "address"
+    return kind, relocation.symbol.name if symbol is None else id(symbol)
+
+
+def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey, None]:
+    """The GOT's slots, in order of first use."""
+    slots: dict[GotKey, None] = {}
+    for section in sections:
+        if id(section) in resolved.live:
+            for relocation in section.relocations:
+                if (
+                    relocation.type in GOT_RELOCATIONS
+                    or relocation.type in TLS_GOT_RELOCATIONS
+                ):
+                    slots[_slot_key(resolved, relocation)] = None
+    return slots
+
+
+def relocate(layout: Layout) -> None:
+    """Apply all relocations, fill the GOT, write the veneers."""
+    relocator = _Relocator(layout)
+    for output in layout.outputs():
+        for piece in output.pieces:
+            for relocation in piece.section.relocations:
+                relocator.apply(piece, relocation)
+        if output.kind == "code" and layout.veneers is not None:
+            output.veneers = [
+                (address, _veneer(address, target))
+                for address, target in layout.veneers.planned()
+                if output.address <= address < output.address + output.size
+            ]
+    for pieces in layout.unloaded.values():
+        for piece in pieces:
+            for relocation in piece.section.relocations:
+                relocator.apply(piece, relocation, loaded=False)
+
+
+def _veneer(address: int, target: int) -> bytes:
+    try:
+        adrp = _adrp(0x90000010, target, address)
+    except _OutOfRange:
+        raise CallproofError(
+            f"a veneer at {address:#x} does not reach {target:#x}"
+        ) from None
+    add = _imm12(0x91000210, target)
+    return WORD.pack(adrp) + WORD.pack(add) + WORD.pack(0xD61F0200)
+
+
+class _Relocator:
+    __slots__ = ("got_filled", "layout", "thread_offset")
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        start, _, _, alignment = layout.tls
+        self.thread_offset = -(-16 // alignment) * alignment - start
+        self.got_filled: set[GotKey] = set()
+
+    def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
+        owner = self.layout.resolved.owner.get(id(piece.section))
+        return CallproofError(
+            f"{owner.name if owner else '?'}: {piece.section.name}+{relocation.offset:#x}: "
+            f"{relocation.type} to '{relocation.symbol.name}': {why}"
+        )
+
+    def value(self, piece: Piece, relocation: Relocation, loaded: bool) -> int | None:
+        """S; None for a weak name without definition, or (in debug data) for what was left out."""
+        symbol = self.layout.resolved.meaning(relocation.symbol)
+        if symbol is None:
+            return self.layout.linker_symbol(relocation.symbol.name)
+        if not symbol.is_defined and symbol.binding == "local" and symbol.name:
+            raise self.fail(piece, relocation, "a local symbol without definition")
+        address = self.layout.address_of(symbol)
+        if address is None and loaded:
+            raise self.fail(piece, relocation, "its section was discarded")
+        return address
+
+    def apply(
+        self, piece: Piece, relocation: Relocation, *, loaded: bool = True
+    ) -> None:
+        type_ = relocation.type
+        if type_ == "R_AARCH64_NONE":
+            return
+        address = self.value(piece, relocation, loaded)
+        place = piece.address + relocation.offset
+        data = piece.data
+        width = DATA.get(type_)
+        size = width[0] if width else 4
+        if relocation.offset + size > len(data):
+            raise self.fail(piece, relocation, "it reaches beyond its section")
+        if width is not None:
+            value = (address or 0) + relocation.addend
+            if address is None and not loaded:
+                value = 0  # debug information about code that was left out
+            if width[1] and address is not None:
+                value -= place
+            self.store(piece, relocation, size, value)
+            return
+        (word,) = WORD.unpack_from(data, relocation.offset)
+        try:
+            word = self.instruction(piece, relocation, word, address, place)
+        except _OutOfRange:
+            target = f"{address:#x}" if address is not None else "an undefined name"
+            raise self.fail(
+                piece, relocation, f"{target} is out of reach of {place:#x}"
+            ) from None
+        WORD.pack_into(data, relocation.offset, word)
+
+    def store(
+        self, piece: Piece, relocation: Relocation, size: int, value: int
+    ) -> None:
+        bits = 8 * size
+        if size < 8 and not -(1 << (bits - 1)) <= value < 1 << bits:
+            raise self.fail(piece, relocation, f"{value:#x} does not fit {bits} bits")
+        raw = (value & ((1 << bits) - 1)).to_bytes(size, "little")
+        piece.data[relocation.offset : relocation.offset + size] = raw
+
+    def instruction(
+        self,
+        piece: Piece,
+        relocation: Relocation,
+        word: int,
+        address: int | None,
+        place: int,
+    ) -> int:
+        type_ = relocation.type
+        value = (address or 0) + relocation.addend
+        if type_.startswith("R_AARCH64_TLSDESC_"):
+            return self.relaxed_descriptor(piece, relocation, word, self.thread(value))
+        if type_ in BRANCHES:
+            if address is None:
+                return NOP  # a call of an undefined weak function goes on behind it
+            symbol = self.layout.resolved.meaning(relocation.symbol)
+            if symbol is not None and self.layout.veneers is not None:
+                veneer = self.layout.veneers.target(piece, symbol, relocation.addend)
+                reach = self.layout.options.reach
+                if veneer is not None and not -reach <= value - place < reach:
+                    value = veneer
+        elif type_ in GOT_RELOCATIONS or type_ in TLS_GOT_RELOCATIONS:
+            value = self.slot(relocation, value)
+        elif type_.startswith("R_AARCH64_TLSLE_"):
+            value = self.thread(value)
+        apply = INSTRUCTIONS.get(type_)
+        if apply is None:
+            raise self.fail(piece, relocation, "this relocation is not supported")
+        return apply(word, value, place)
+
+    def thread(self, address: int) -> int:
+        return address + self.thread_offset
+
+    def slot(self, relocation: Relocation, value: int) -> int:
+        """The address of a GOT slot, filled with the value on first use."""
+        key = _slot_key(self.layout.resolved, relocation)
+        address = self.layout.got[key]
+        if key not in self.got_filled:
+            self.got_filled.add(key)
+            section = self.layout.got_section
+            assert section is not None
+            piece = self.layout.places[id(section)]
+            content = self.thread(value) if key[0] == "tls" else value
+            DOUBLE.pack_into(
+                piece.data, address - piece.address, content & (1 << 64) - 1
+            )
+        return address
+
+    def relaxed_descriptor(
+        self, piece: Piece, relocation: Relocation, word: int, offset: int
+    ) -> int:
+        """A TLS descriptor's call sequence, relaxed to the offset itself in X0."""
+        if not 0 <= offset < 1 << 32:
+            raise _OutOfRange
+        kind = relocation.type.removeprefix("R_AARCH64_TLSDESC_")
+        if kind == "ADR_PAGE21":
+            return 0xD2A00000 | (offset >> 16) << 5  # movz x0, #hi, lsl #16
+        if kind == "LD64_LO12":
+            return 0xF2800000 | (offset & 0xFFFF) << 5  # movk x0, #lo
+        if kind in ("ADD_LO12", "CALL"):
+            return NOP
+        raise self.fail(
+            piece, relocation, f"unexpected in a TLS sequence ({word:#010x})"
+        )
+
+
+__all__ = ["needed_got_slots", "relocate"]

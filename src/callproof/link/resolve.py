@@ -1,0 +1,237 @@
+"""Which objects take part in a link, and which definition each name means.
+
+Objects always take part; a member of an archive does when it defines a name that
+is still wanted (strongly).  All archives are searched until none has anything more
+to give, in the order in which they were named.  A strong definition beats a common
+one, a common one a weak one; the first of several equal ones counts, except that
+two strong ones are an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from callproof.object.archive import MAGIC as ARCHIVE_MAGIC
+from callproof.object.archive import THIN_MAGIC, Archive, read_archive
+from callproof.object.elf_read import read_elf
+from callproof.object.model import ObjectFile, Section, Symbol
+from callproof.source import CallproofError, Diagnostic, Note
+
+MAXIMUM_MESSAGES = 20
+
+# Names that the linker itself defines, if nobody else does (see layout.py).
+LINKER_DEFINED = frozenset(
+    """__bss_start __bss_start__ __bss_end__ _bss_end__ __end__ _end end _edata edata _etext etext
+    __ehdr_start __executable_start __init_array_start __init_array_end __fini_array_start
+    __fini_array_end __preinit_array_start __preinit_array_end __rela_iplt_start __rela_iplt_end
+    __global_pointer$ _GLOBAL_OFFSET_TABLE_""".split()
+)
+
+
+def is_linker_defined(name: str) -> bool:
+    return name in LINKER_DEFINED or name.startswith(("__start_", "__stop_"))
+
+
+@dataclass(slots=True, eq=False)
+class Definition:
+    """What a name means: the symbol, and the object that it came from."""
+
+    symbol: Symbol
+    file: ObjectFile
+
+
+@dataclass(slots=True)
+class Resolved:
+    """Objects that take part, the meaning of each global name, and dropped group sections.
+
+    `owner` maps `id(section)` to its object; `dropped` has the ids of the sections
+    of COMDAT groups that another object provides.
+    """
+
+    files: list[ObjectFile] = field(default_factory=list)
+    names: dict[str, Definition] = field(default_factory=dict)
+    dropped: set[int] = field(default_factory=set)
+    owner: dict[int, ObjectFile] = field(default_factory=dict)
+    live: set[int] = field(default_factory=set)
+    commons: list[Section] = field(default_factory=list)
+    machine: str = "aarch64"
+    entry: str = "_start"
+
+    def meaning(self, symbol: Symbol) -> Symbol | None:
+        """The definition that a reference means; None for an undefined weak name."""
+        if symbol.binding == "local" or not symbol.name:
+            return symbol
+        found = self.names.get(symbol.name)
+        return found.symbol if found else None
+
+
+def _rank(symbol: Symbol) -> int:
+    if symbol.common:
+        return 1
+    return 0 if symbol.binding == "weak" else 2
+
+
+class _Resolver:
+    __slots__ = ("archives", "duplicates", "groups", "requested", "result", "wanted")
+
+    def __init__(self, entry: str) -> None:
+        self.result = Resolved(entry=entry)
+        self.archives: list[Archive] = []
+        # Undefined names -> objects that refer to them; weak ones are not looked for.
+        self.wanted: dict[str, list[str]] = {entry: ["the entry point"]}
+        self.duplicates: dict[str, list[str]] = {}
+        self.groups: set[str] = set()
+        self.requested: set[tuple[int, int]] = set()
+
+    def add(self, file: ObjectFile) -> None:
+        result = self.result
+        if result.files and file.machine != result.machine:
+            raise CallproofError(
+                f"{file.name} is for {file.machine}, not {result.machine}"
+            )
+        result.machine = file.machine
+        result.files.append(file)
+        own_groups = {section.group for section in file.sections if section.group}
+        repeated = own_groups & self.groups
+        self.groups |= own_groups
+        for section in file.sections:
+            result.owner[id(section)] = file
+            if section.group and section.group in repeated:
+                result.dropped.add(id(section))
+        for symbol in file.symbols:
+            if symbol.binding == "local" or not symbol.name:
+                continue
+            if not symbol.is_defined:
+                if symbol.binding != "weak" and symbol.name not in result.names:
+                    self.wanted.setdefault(symbol.name, []).append(file.name)
+                continue
+            if symbol.section is not None and id(symbol.section) in result.dropped:
+                continue
+            self.define(symbol, file)
+
+    def define(self, symbol: Symbol, file: ObjectFile) -> None:
+        name = symbol.name
+        known = self.result.names.get(name)
+        self.wanted.pop(name, None)
+        if known is None:
+            self.result.names[name] = Definition(symbol, file)
+            return
+        new, old = _rank(symbol), _rank(known.symbol)
+        if new == old == 2:
+            self.duplicates.setdefault(name, [known.file.name]).append(file.name)
+        elif new == old == 1:
+            # Common symbols of one name are one object of the largest size.
+            if symbol.common > known.symbol.common:
+                known.symbol.common = symbol.common
+            known.symbol.value = max(known.symbol.value, symbol.value)
+        elif new > old:
+            self.result.names[name] = Definition(symbol, file)
+
+    def search_archives(self) -> None:
+        found = True
+        while found:
+            found = False
+            for archive in self.archives:
+                found |= self.search(archive)
+
+    def search(self, archive: Archive) -> bool:
+        index = archive.index
+        pending = [name for name in self.wanted if name in index]
+        found = False
+        while pending:
+            for name in pending:
+                if name not in self.wanted:
+                    continue
+                key = (id(archive), index[name])
+                if key in self.requested:
+                    # The index promised what the member does not define.
+                    continue
+                self.requested.add(key)
+                self.add(archive.member(index[name]))
+                found = True
+            pending = [
+                name
+                for name in self.wanted
+                if name in index and (id(archive), index[name]) not in self.requested
+            ]
+        return found
+
+    def report(self) -> None:
+        """Raise one error for all undefined and all duplicate names."""
+        problems: list[Diagnostic] = []
+        for name, files in self.duplicates.items():
+            problems.append(
+                Diagnostic(
+                    "error",
+                    f"'{name}' is defined more than once",
+                    notes=tuple(Note(f"defined in {file}") for file in files),
+                )
+            )
+        for name, files in self.wanted.items():
+            if is_linker_defined(name):
+                continue
+            close = get_close_matches(name, self.result.names, n=1, cutoff=0.8)
+            notes = [Note(f"needed by {file}") for file in dict.fromkeys(files)]
+            if close:
+                notes.append(Note(f"did you mean '{close[0]}'?"))
+            problems.append(
+                Diagnostic(
+                    "error", f"'{name}' is not defined anywhere", notes=tuple(notes[:6])
+                )
+            )
+        if len(problems) > MAXIMUM_MESSAGES:
+            rest = len(problems) - MAXIMUM_MESSAGES
+            problems[MAXIMUM_MESSAGES:] = [
+                Diagnostic("error", f"and {rest} more like these")
+            ]
+        if problems:
+            raise CallproofError(problems)
+
+
+def load(path: Path) -> ObjectFile | Archive:
+    """Read an object or an archive from a file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CallproofError(
+            f"cannot read {path}: {error.strerror or error}"
+        ) from error
+    if data[:8] in (ARCHIVE_MAGIC, THIN_MAGIC):
+        return read_archive(data, str(path))
+    if data[:4] == b"\x7fELF":
+        return read_elf(data, str(path))
+    raise CallproofError(f"{path}: neither an ELF object nor an archive")
+
+
+def resolve(inputs: Sequence[Path | ObjectFile], entry: str) -> Resolved:
+    """Find all objects and definitions.  Raises `CallproofError` for what is missing or double."""
+    resolver = _Resolver(entry)
+    for item in inputs:
+        loaded = item if isinstance(item, ObjectFile) else load(item)
+        if isinstance(loaded, Archive):
+            resolver.archives.append(loaded)
+        else:
+            resolver.add(loaded)
+    resolver.search_archives()
+    resolver.report()
+    result = resolver.result
+    for definition in result.names.values():
+        symbol = definition.symbol
+        if symbol.kind == "ifunc":
+            raise CallproofError(
+                f"{definition.file.name}: '{symbol.name}' is an indirect function (ifunc), "
+                "which is not supported yet"
+            )
+        if symbol.common:
+            # A common symbol becomes zero-filled memory of its own.
+            section = Section(
+                ".bss.common", "bss", alignment=max(symbol.value, 1), size=symbol.common
+            )
+            symbol.size, symbol.value = symbol.common, 0
+            symbol.common, symbol.section = 0, section
+            result.commons.append(section)
+            result.owner[id(section)] = definition.file
+    return result

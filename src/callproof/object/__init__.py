@@ -1,0 +1,24 @@
+"""Object files: ELF relocatable objects and archives, read and written; DWARF line tables.
+
+Takes and gives `ObjectFile` (sections, symbols, relocations) and bytes.  Knows file
+formats; knows nothing of the compiler or of instructions.
+"""
+
+from __future__ import annotations
+
+from callproof.object.archive import Archive, read_archive, write_archive
+from callproof.object.elf_read import read_elf
+from callproof.object.elf_write import write_elf
+from callproof.object.model import ObjectFile, Relocation, Section, Symbol
+
+__all__ = [
+    "Archive",
+    "ObjectFile",
+    "Relocation",
+    "Section",
+    "Symbol",
+    "read_archive",
+    "read_elf",
+    "write_archive",
+    "write_elf",
+]

@@ -1,0 +1,114 @@
+"""The numbers of the ELF format (System V ABI; AArch64 supplement 2024Q3), once."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+HEADER = Struct(
+    "<16sHHIQQQIHHHHHH"
+)  # ident type machine version entry phoff shoff flags sizes...
+SECTION = Struct(
+    "<IIQQQQIIQQ"
+)  # name type flags addr offset size link info align entsize
+SYMBOL = Struct("<IBBHQQ")  # name info other section value size
+RELA = Struct("<QQq")  # offset info addend
+PROGRAM = Struct("<IIQQQQQQ")  # type flags offset vaddr paddr filesz memsz align
+
+MAGIC = b"\x7fELF"
+IDENT = (
+    MAGIC + bytes((2, 1, 1, 0)) + bytes(8)
+)  # 64-bit, little-endian, version 1, System V
+ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
+MACHINES = {"aarch64": 183, "x86_64": 62}
+MACHINE_NAMES = {number: name for name, number in MACHINES.items()}
+
+SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_HASH = range(6)
+SHT_NOTE, SHT_NOBITS, SHT_REL = 7, 8, 9
+SHT_INIT_ARRAY, SHT_FINI_ARRAY, SHT_PREINIT_ARRAY, SHT_GROUP = 14, 15, 16, 17
+SHT_SYMTAB_SHNDX = 18
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
+SHF_MERGE, SHF_STRINGS, SHF_INFO_LINK, SHF_LINK_ORDER = 0x10, 0x20, 0x40, 0x80
+SHF_GROUP, SHF_TLS, SHF_COMPRESSED, SHF_EXCLUDE = 0x200, 0x400, 0x800, 0x80000000
+GRP_COMDAT = 1
+
+SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON, SHN_XINDEX = (
+    0,
+    0xFF00,
+    0xFFF1,
+    0xFFF2,
+    0xFFFF,
+)
+BINDINGS = {0: "local", 1: "global", 2: "weak", 10: "global"}
+BINDING_NUMBERS = {"local": 0, "global": 1, "weak": 2}
+KINDS = {
+    0: "none",
+    1: "object",
+    2: "function",
+    3: "section",
+    4: "file",
+    5: "common",
+    6: "tls",
+}
+KINDS |= {10: "ifunc"}
+KIND_NUMBERS = {name: number for number, name in KINDS.items()}
+VISIBILITIES = ("default", "internal", "hidden", "protected")
+
+PT_LOAD, PT_NOTE, PT_TLS, PT_GNU_STACK = 1, 4, 7, 0x6474E551
+PF_X, PF_W, PF_R = 1, 2, 4
+
+AARCH64_RELOCATIONS = {
+    0: "R_AARCH64_NONE",
+    257: "R_AARCH64_ABS64",
+    258: "R_AARCH64_ABS32",
+    259: "R_AARCH64_ABS16",
+    260: "R_AARCH64_PREL64",
+    261: "R_AARCH64_PREL32",
+    262: "R_AARCH64_PREL16",
+    263: "R_AARCH64_MOVW_UABS_G0",
+    264: "R_AARCH64_MOVW_UABS_G0_NC",
+    265: "R_AARCH64_MOVW_UABS_G1",
+    266: "R_AARCH64_MOVW_UABS_G1_NC",
+    267: "R_AARCH64_MOVW_UABS_G2",
+    268: "R_AARCH64_MOVW_UABS_G2_NC",
+    269: "R_AARCH64_MOVW_UABS_G3",
+    273: "R_AARCH64_LD_PREL_LO19",
+    274: "R_AARCH64_ADR_PREL_LO21",
+    275: "R_AARCH64_ADR_PREL_PG_HI21",
+    276: "R_AARCH64_ADR_PREL_PG_HI21_NC",
+    277: "R_AARCH64_ADD_ABS_LO12_NC",
+    278: "R_AARCH64_LDST8_ABS_LO12_NC",
+    279: "R_AARCH64_TSTBR14",
+    280: "R_AARCH64_CONDBR19",
+    282: "R_AARCH64_JUMP26",
+    283: "R_AARCH64_CALL26",
+    284: "R_AARCH64_LDST16_ABS_LO12_NC",
+    285: "R_AARCH64_LDST32_ABS_LO12_NC",
+    286: "R_AARCH64_LDST64_ABS_LO12_NC",
+    299: "R_AARCH64_LDST128_ABS_LO12_NC",
+    311: "R_AARCH64_ADR_GOT_PAGE",
+    312: "R_AARCH64_LD64_GOT_LO12_NC",
+    313: "R_AARCH64_LD64_GOTPAGE_LO15",
+    314: "R_AARCH64_PLT32",
+    541: "R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21",
+    542: "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC",
+    549: "R_AARCH64_TLSLE_ADD_TPREL_HI12",
+    550: "R_AARCH64_TLSLE_ADD_TPREL_LO12",
+    551: "R_AARCH64_TLSLE_ADD_TPREL_LO12_NC",
+    552: "R_AARCH64_TLSLE_LDST8_TPREL_LO12",
+    553: "R_AARCH64_TLSLE_LDST8_TPREL_LO12_NC",
+    554: "R_AARCH64_TLSLE_LDST16_TPREL_LO12",
+    555: "R_AARCH64_TLSLE_LDST16_TPREL_LO12_NC",
+    556: "R_AARCH64_TLSLE_LDST32_TPREL_LO12",
+    557: "R_AARCH64_TLSLE_LDST32_TPREL_LO12_NC",
+    558: "R_AARCH64_TLSLE_LDST64_TPREL_LO12",
+    559: "R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC",
+    562: "R_AARCH64_TLSDESC_ADR_PAGE21",
+    563: "R_AARCH64_TLSDESC_LD64_LO12",
+    564: "R_AARCH64_TLSDESC_ADD_LO12",
+    569: "R_AARCH64_TLSDESC_CALL",
+}
+RELOCATION_NAMES = {"aarch64": AARCH64_RELOCATIONS, "x86_64": {}}
+RELOCATION_NUMBERS = {
+    machine: {name: number for number, name in table.items()}
+    for machine, table in RELOCATION_NAMES.items()
+}
