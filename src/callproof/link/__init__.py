@@ -36,9 +36,7 @@ class LinkOptions:
     reach: int = BRANCH_REACH
 
 
-def link_bytes(
-    inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None
-) -> bytes:
+def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> bytes:
     """The executable's bytes.  Raises `CallproofError` naming files, sections and symbols."""
     from callproof.link.collect import collect
     from callproof.link.executable import write_executable
@@ -62,13 +60,9 @@ def link(
     """Link into a file with mode 755; the file appears complete or stays as it was."""
     data = link_bytes(inputs, options)
     try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{output.name}.", dir=output.parent
-        )
+        handle, temporary = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
     except OSError as error:
-        raise CallproofError(
-            f"cannot write {output}: {error.strerror or error}"
-        ) from error
+        raise CallproofError(f"cannot write {output}: {error.strerror or error}") from error
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
@@ -76,6 +70,4 @@ def link(
         os.replace(temporary, output)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
-        raise CallproofError(
-            f"cannot write {output}: {error.strerror or error}"
-        ) from error
+        raise CallproofError(f"cannot write {output}: {error.strerror or error}") from error

@@ -50,9 +50,7 @@ def write_executable(layout: Layout) -> bytes:
             image += piece.data
         size = len(image) - start
         headers.append(
-            elf.SECTION.pack(
-                names.add(name), elf.SHT_PROGBITS, 0, 0, start, size, 0, 0, 1, 0
-            )
+            elf.SECTION.pack(names.add(name), elf.SHT_PROGBITS, 0, 0, start, size, 0, 0, 1, 0)
         )
     _symbol_table(layout, image, names, headers, section_numbers)
 
@@ -80,9 +78,7 @@ def write_executable(layout: Layout) -> bytes:
         len(headers),
         len(headers) - 1,
     )
-    image[: layout.headers_size] = (header + b"".join(programs)).ljust(
-        layout.headers_size, b"\0"
-    )
+    image[: layout.headers_size] = (header + b"".join(programs)).ljust(layout.headers_size, b"\0")
     return bytes(image)
 
 
@@ -104,9 +100,7 @@ def _program_headers(layout: Layout) -> list[bytes]:
     address, file_size, memory_size, alignment = layout.tls
     if memory_size:
         offset = next(
-            output.offset
-            for output in layout.outputs()
-            if output.kind in ("tdata", "tbss")
+            output.offset for output in layout.outputs() if output.kind in ("tdata", "tbss")
         )
         programs.append(
             elf.PROGRAM.pack(
@@ -120,9 +114,7 @@ def _program_headers(layout: Layout) -> list[bytes]:
                 alignment,
             )
         )
-    programs.append(
-        elf.PROGRAM.pack(elf.PT_GNU_STACK, elf.PF_R | elf.PF_W, 0, 0, 0, 0, 0, 16)
-    )
+    programs.append(elf.PROGRAM.pack(elf.PT_GNU_STACK, elf.PF_R | elf.PF_W, 0, 0, 0, 0, 0, 16))
     return programs
 
 
@@ -139,11 +131,7 @@ def _symbol_table(
     tls_start = layout.tls[0]
     for file in layout.resolved.files:
         for symbol in file.symbols:
-            if (
-                symbol.kind == "section"
-                or not symbol.name
-                or symbol.name.startswith(".L")
-            ):
+            if symbol.kind == "section" or not symbol.name or symbol.name.startswith(".L"):
                 continue
             row = _symbol(layout, symbol, strings, numbers, tls_start)
             if row is not None:
@@ -195,11 +183,7 @@ def _symbol(
     if symbol.section is not None:
         number = numbers.get(id(symbol.section))
         address = layout.address_of(symbol)
-        if (
-            number is None
-            or address is None
-            or id(symbol.section) not in layout.resolved.live
-        ):
+        if number is None or address is None or id(symbol.section) not in layout.resolved.live:
             return None
         if symbol.kind == "tls":
             address -= tls_start
@@ -212,6 +196,4 @@ def _symbol(
         if meaning is not symbol:
             return None  # another definition of the name counts
     info = elf.BINDING_NUMBERS[symbol.binding] << 4 | elf.KIND_NUMBERS[symbol.kind]
-    return elf.SYMBOL.pack(
-        strings.add(symbol.name), info, 0, number, address, symbol.size
-    )
+    return elf.SYMBOL.pack(strings.add(symbol.name), info, 0, number, address, symbol.size)

@@ -100,9 +100,7 @@ class Layout:
         found = [section for section in self.outputs() if section.kind in kinds]
         if not found:
             return 0, 0
-        return found[0].address, max(
-            section.address + section.size for section in found
-        )
+        return found[0].address, max(section.address + section.size for section in found)
 
     def linker_symbol(self, name: str) -> int | None:
         """The address of a name that the linker defines; None for any other name."""
@@ -262,13 +260,9 @@ def place_all(layout: Layout) -> None:
     _place_tls(layout)
 
 
-def _place(
-    layout: Layout, output: OutputSection, address: int, offset: int
-) -> tuple[int, int]:
+def _place(layout: Layout, output: OutputSection, address: int, offset: int) -> tuple[int, int]:
     """Place one output section; the address and offset behind it."""
-    output.alignment = max(
-        (piece.section.alignment for piece in output.pieces), default=1
-    )
+    output.alignment = max((piece.section.alignment for piece in output.pieces), default=1)
     start = -(-address // output.alignment) * output.alignment
     output.address = start
     output.offset = offset + (start - address)
@@ -283,9 +277,7 @@ def _place(
         piece.address = position
         position += piece.section.size if not output.in_file else len(piece.data)
         if position > ADDRESS_LIMIT:
-            raise CallproofError(
-                f"the program is too large: {output.name} ends at {position:#x}"
-            )
+            raise CallproofError(f"the program is too large: {output.name} ends at {position:#x}")
     if veneers is not None:
         position = veneers.place_last(output, position)
     output.size = position - start

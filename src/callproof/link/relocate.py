@@ -170,10 +170,7 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
     for section in sections:
         if id(section) in resolved.live:
             for relocation in section.relocations:
-                if (
-                    relocation.type in GOT_RELOCATIONS
-                    or relocation.type in TLS_GOT_RELOCATIONS
-                ):
+                if relocation.type in GOT_RELOCATIONS or relocation.type in TLS_GOT_RELOCATIONS:
                     slots[_slot_key(resolved, relocation)] = None
     return slots
 
@@ -201,9 +198,7 @@ def _veneer(address: int, target: int) -> bytes:
     try:
         adrp = _adrp(0x90000010, target, address)
     except _OutOfRange:
-        raise CallproofError(
-            f"a veneer at {address:#x} does not reach {target:#x}"
-        ) from None
+        raise CallproofError(f"a veneer at {address:#x} does not reach {target:#x}") from None
     add = _imm12(0x91000210, target)
     return WORD.pack(adrp) + WORD.pack(add) + WORD.pack(0xD61F0200)
 
@@ -236,9 +231,7 @@ class _Relocator:
             raise self.fail(piece, relocation, "its section was discarded")
         return address
 
-    def apply(
-        self, piece: Piece, relocation: Relocation, *, loaded: bool = True
-    ) -> None:
+    def apply(self, piece: Piece, relocation: Relocation, *, loaded: bool = True) -> None:
         type_ = relocation.type
         if type_ == "R_AARCH64_NONE":
             return
@@ -262,14 +255,10 @@ class _Relocator:
             word = self.instruction(piece, relocation, word, address, place)
         except _OutOfRange:
             target = f"{address:#x}" if address is not None else "an undefined name"
-            raise self.fail(
-                piece, relocation, f"{target} is out of reach of {place:#x}"
-            ) from None
+            raise self.fail(piece, relocation, f"{target} is out of reach of {place:#x}") from None
         WORD.pack_into(data, relocation.offset, word)
 
-    def store(
-        self, piece: Piece, relocation: Relocation, size: int, value: int
-    ) -> None:
+    def store(self, piece: Piece, relocation: Relocation, size: int, value: int) -> None:
         bits = 8 * size
         if size < 8 and not -(1 << (bits - 1)) <= value < 1 << bits:
             raise self.fail(piece, relocation, f"{value:#x} does not fit {bits} bits")
@@ -319,9 +308,7 @@ class _Relocator:
             assert section is not None
             piece = self.layout.places[id(section)]
             content = self.thread(value) if key[0] == "tls" else value
-            DOUBLE.pack_into(
-                piece.data, address - piece.address, content & (1 << 64) - 1
-            )
+            DOUBLE.pack_into(piece.data, address - piece.address, content & (1 << 64) - 1)
         return address
 
     def relaxed_descriptor(
@@ -337,9 +324,7 @@ class _Relocator:
             return 0xF2800000 | (offset & 0xFFFF) << 5  # movk x0, #lo
         if kind in ("ADD_LO12", "CALL"):
             return NOP
-        raise self.fail(
-            piece, relocation, f"unexpected in a TLS sequence ({word:#010x})"
-        )
+        raise self.fail(piece, relocation, f"unexpected in a TLS sequence ({word:#010x})")
 
 
 __all__ = ["needed_got_slots", "relocate"]

@@ -89,9 +89,7 @@ class _Resolver:
     def add(self, file: ObjectFile) -> None:
         result = self.result
         if result.files and file.machine != result.machine:
-            raise CallproofError(
-                f"{file.name} is for {file.machine}, not {result.machine}"
-            )
+            raise CallproofError(f"{file.name} is for {file.machine}, not {result.machine}")
         result.machine = file.machine
         result.files.append(file)
         own_groups = {section.group for section in file.sections if section.group}
@@ -178,15 +176,11 @@ class _Resolver:
             if close:
                 notes.append(Note(f"did you mean '{close[0]}'?"))
             problems.append(
-                Diagnostic(
-                    "error", f"'{name}' is not defined anywhere", notes=tuple(notes[:6])
-                )
+                Diagnostic("error", f"'{name}' is not defined anywhere", notes=tuple(notes[:6]))
             )
         if len(problems) > MAXIMUM_MESSAGES:
             rest = len(problems) - MAXIMUM_MESSAGES
-            problems[MAXIMUM_MESSAGES:] = [
-                Diagnostic("error", f"and {rest} more like these")
-            ]
+            problems[MAXIMUM_MESSAGES:] = [Diagnostic("error", f"and {rest} more like these")]
         if problems:
             raise CallproofError(problems)
 
@@ -196,9 +190,7 @@ def load(path: Path) -> ObjectFile | Archive:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CallproofError(
-            f"cannot read {path}: {error.strerror or error}"
-        ) from error
+        raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
     if data[:8] in (ARCHIVE_MAGIC, THIN_MAGIC):
         return read_archive(data, str(path))
     if data[:4] == b"\x7fELF":

@@ -49,10 +49,7 @@ class Veneers:
         if piece is output.pieces[0] and output is self._first_code():
             self._stretch, self._stretch_start = 0, position
             self.addresses.clear()
-        elif (
-            position + len(piece.data) - self._stretch_start
-            > self._layout.options.reach // 3
-        ):
+        elif position + len(piece.data) - self._stretch_start > self._layout.options.reach // 3:
             position = self._island(output, position)
             self._stretch += 1
             self._stretch_start = position
@@ -101,9 +98,7 @@ class Veneers:
                     target = None if symbol is None else layout.address_of(symbol)
                     if target is None or symbol is None:
                         continue
-                    distance = (
-                        target + relocation.addend - piece.address - relocation.offset
-                    )
+                    distance = target + relocation.addend - piece.address - relocation.offset
                     if -reach <= distance < reach:
                         continue
                     key = (id(symbol), relocation.addend)

@@ -34,9 +34,7 @@ class Archive:
         self.index: dict[str, int] = {}
         start = bytes(self.data[:8])
         if start == THIN_MAGIC:
-            raise self._fail(
-                "thin archives are not supported; make one with its members inside", 0
-            )
+            raise self._fail("thin archives are not supported; make one with its members inside", 0)
         if start != MAGIC:
             raise self._fail("not an archive", 0)
         index = self._scan()
@@ -63,9 +61,7 @@ class Archive:
                 raise self._fail("a member's size is no number", position) from None
             data = position + HEADER_SIZE
             if size < 0 or data + size > end:
-                raise self._fail(
-                    f"a member of {size} bytes reaches beyond the end", position
-                )
+                raise self._fail(f"a member of {size} bytes reaches beyond the end", position)
             raw = header[:16].rstrip()
             name_bytes = 0
             if raw in (b"/", b"/SYM64/"):
@@ -117,9 +113,7 @@ class Archive:
             raise self._fail("the symbol index has fewer names than entries", offset)
         for number in range(count):
             at = width * (number + 1)
-            self._add_index(
-                names[number], int.from_bytes(data[at : at + width], "big"), offset
-            )
+            self._add_index(names[number], int.from_bytes(data[at : at + width], "big"), offset)
 
     def _read_bsd_index(self, data: bytes, width: int, offset: int) -> None:
         table = int.from_bytes(data[:width], "little")
@@ -188,9 +182,7 @@ def write_archive(members: Iterable[tuple[str, bytes]]) -> bytes:
         for symbol in read_elf(data, name).symbols:
             if symbol.binding != "local" and symbol.is_defined:
                 symbols.append((symbol.name, index))
-    names = b"".join(
-        name.encode("utf-8", "surrogateescape") + b"\0" for name, _ in symbols
-    )
+    names = b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name, _ in symbols)
     index_size = 4 + 4 * len(symbols) + len(names)
     position = len(MAGIC) + HEADER_SIZE + index_size + (index_size & 1)
     if long_names:
@@ -200,9 +192,7 @@ def write_archive(members: Iterable[tuple[str, bytes]]) -> bytes:
         offsets.append(position)
         position += HEADER_SIZE + len(data) + (len(data) & 1)
     index = len(symbols).to_bytes(4, "big")
-    index += (
-        b"".join(offsets[member].to_bytes(4, "big") for _, member in symbols) + names
-    )
+    index += b"".join(offsets[member].to_bytes(4, "big") for _, member in symbols) + names
     out = bytearray(MAGIC)
     _append(out, b"/", index)
     if long_names:

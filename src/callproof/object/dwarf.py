@@ -131,9 +131,7 @@ def _info_sections(unit: str, functions: list[FunctionLines]) -> list[Section]:
         (
             bytes((1, DW_TAG_COMPILE_UNIT, 1)),
             bytes((DW_AT_PRODUCER, DW_FORM_STRING, DW_AT_NAME, DW_FORM_STRING)),
-            bytes(
-                (DW_AT_STMT_LIST, DW_FORM_SEC_OFFSET, DW_AT_LOW_PC, DW_FORM_ADDR, 0, 0)
-            ),
+            bytes((DW_AT_STMT_LIST, DW_FORM_SEC_OFFSET, DW_AT_LOW_PC, DW_FORM_ADDR, 0, 0)),
             bytes((2, DW_TAG_SUBPROGRAM, 0, DW_AT_NAME, DW_FORM_STRING)),
             bytes((DW_AT_LOW_PC, DW_FORM_ADDR, DW_AT_HIGH_PC, DW_FORM_DATA8, 0, 0)),
             bytes((0,)),
@@ -154,16 +152,10 @@ def _info_sections(unit: str, functions: list[FunctionLines]) -> list[Section]:
         body += bytes(8) + pack("<Q", function.size)
     body.append(0)
     header = pack("<IHBBI", 8 + len(body), VERSION, DW_UT_COMPILE, 8, 0)
-    info = Section(
-        ".debug_info", "debug", header + bytes(body), relocations=relocations
-    )
+    info = Section(".debug_info", "debug", header + bytes(body), relocations=relocations)
     info.relocations += [
-        Relocation(
-            8, "R_AARCH64_ABS32", Symbol(".debug_abbrev", abbreviation, kind="section")
-        ),
-        Relocation(
-            statement_list, "R_AARCH64_ABS32", Symbol(".debug_line", kind="section")
-        ),
+        Relocation(8, "R_AARCH64_ABS32", Symbol(".debug_abbrev", abbreviation, kind="section")),
+        Relocation(statement_list, "R_AARCH64_ABS32", Symbol(".debug_line", kind="section")),
     ]
     return [info, abbreviation]
 
@@ -178,9 +170,7 @@ def section_symbols(sections: list[Section]) -> list[Symbol]:
             if relocation.symbol.kind == "section" and name in by_name:
                 symbol = symbols.get(name)
                 if symbol is None:
-                    symbol = Symbol(
-                        name, by_name[name], binding="local", kind="section"
-                    )
+                    symbol = Symbol(name, by_name[name], binding="local", kind="section")
                     symbols[name] = symbol
                 relocation.symbol = symbol
     return list(symbols.values())
@@ -286,10 +276,7 @@ def _sections(data: bytes) -> dict[str, bytes]:
     offset, count, names_index = header[6], header[12], header[13]
     if offset + count * elf.SECTION.size > len(data) or names_index >= count:
         return {}
-    headers = [
-        elf.SECTION.unpack_from(data, offset + i * elf.SECTION.size)
-        for i in range(count)
-    ]
+    headers = [elf.SECTION.unpack_from(data, offset + i * elf.SECTION.size) for i in range(count)]
     names = headers[names_index]
     strings = data[names[4] : names[4] + names[5]]
     found = {}

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from struct import Struct
 
-HEADER = Struct(
-    "<16sHHIQQQIHHHHHH"
-)  # ident type machine version entry phoff shoff flags sizes...
-SECTION = Struct(
-    "<IIQQQQIIQQ"
-)  # name type flags addr offset size link info align entsize
+HEADER = Struct("<16sHHIQQQIHHHHHH")  # ident type machine version entry phoff shoff flags sizes...
+SECTION = Struct("<IIQQQQIIQQ")  # name type flags addr offset size link info align entsize
 SYMBOL = Struct("<IBBHQQ")  # name info other section value size
 RELA = Struct("<QQq")  # offset info addend
 PROGRAM = Struct("<IIQQQQQQ")  # type flags offset vaddr paddr filesz memsz align
 
 MAGIC = b"\x7fELF"
-IDENT = (
-    MAGIC + bytes((2, 1, 1, 0)) + bytes(8)
-)  # 64-bit, little-endian, version 1, System V
+IDENT = MAGIC + bytes((2, 1, 1, 0)) + bytes(8)  # 64-bit, little-endian, version 1, System V
 ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
 MACHINES = {"aarch64": 183, "x86_64": 62}
 MACHINE_NAMES = {number: name for name, number in MACHINES.items()}

@@ -76,22 +76,14 @@ def read_elf(data: bytes | memoryview, name: str) -> ObjectFile:
     if entry != elf.SECTION.size:
         raise reader.fail(f"section headers of {entry} bytes", 58)
     if count == 0:  # many sections: the number stands in the first header
-        count = reader.unpack(elf.SECTION, section_offset, "the first section header")[
-            5
-        ]
-    table = reader.slice(
-        section_offset, count * elf.SECTION.size, "the section header table"
-    )
+        count = reader.unpack(elf.SECTION, section_offset, "the first section header")[5]
+    table = reader.slice(section_offset, count * elf.SECTION.size, "the section header table")
     headers = list(elf.SECTION.iter_unpack(table))
     if names_index == elf.SHN_XINDEX and headers:
         names_index = headers[0][6]
     if names_index >= len(headers):
-        raise reader.fail(
-            f"section {names_index}, that of the section names, does not exist", 62
-        )
-    return _Object(
-        reader, headers, names_index, elf.MACHINE_NAMES[machine], flags
-    ).read()
+        raise reader.fail(f"section {names_index}, that of the section names, does not exist", 62)
+    return _Object(reader, headers, names_index, elf.MACHINE_NAMES[machine], flags).read()
 
 
 class _Object:
@@ -120,9 +112,7 @@ class _Object:
     def section_name(self, number: int) -> str:
         name = string_at(self.names, self.headers[number][0])
         if name is None:
-            raise self.reader.fail(
-                f"section {number}: its name lies outside the section names"
-            )
+            raise self.reader.fail(f"section {number}: its name lies outside the section names")
         return name
 
     def read(self) -> ObjectFile:
@@ -141,19 +131,14 @@ class _Object:
                 header[8],
                 header[9],
             )
-            if (
-                type_ in (elf.SHT_NULL, elf.SHT_STRTAB, elf.SHT_SYMTAB_SHNDX)
-                or number == 0
-            ):
+            if type_ in (elf.SHT_NULL, elf.SHT_STRTAB, elf.SHT_SYMTAB_SHNDX) or number == 0:
                 continue
             if type_ == elf.SHT_SYMTAB:
                 symbol_tables.append(number)
             elif type_ == elf.SHT_RELA:
                 relocations.append((number, info))
             elif type_ == elf.SHT_REL:
-                raise reader.fail(
-                    f"section {number}: relocations without addends (SHT_REL)"
-                )
+                raise reader.fail(f"section {number}: relocations without addends (SHT_REL)")
             elif type_ == elf.SHT_GROUP:
                 groups.append(number)
             else:
@@ -165,9 +150,7 @@ class _Object:
                 is_empty = type_ == elf.SHT_NOBITS
                 if is_empty and size > 1 << 40:
                     raise reader.fail(f"section {name} wants {size} bytes of memory")
-                data = (
-                    b"" if is_empty else reader.slice(offset, size, f"section {name}")
-                )
+                data = b"" if is_empty else reader.slice(offset, size, f"section {name}")
                 section = Section(
                     name,
                     _kind(name, type_, flags),
@@ -194,9 +177,7 @@ class _Object:
         reader = self.reader
         header = self.headers[number]
         if not 0 < header[6] < len(self.headers):
-            raise reader.fail(
-                f"symbol table: its names are in section {header[6]}, which is not"
-            )
+            raise reader.fail(f"symbol table: its names are in section {header[6]}, which is not")
         strings = self.contents(header[6], "the symbol names")
         table = reader.slice(header[4], header[5], "the symbol table")
         if len(table) % elf.SYMBOL.size:
@@ -206,15 +187,11 @@ class _Object:
             name_offset, info, other, section, value, size = row
             name = string_at(strings, name_offset)
             if name is None:
-                raise reader.fail(
-                    f"symbol {index}: its name lies outside the symbol names"
-                )
+                raise reader.fail(f"symbol {index}: its name lies outside the symbol names")
             binding = elf.BINDINGS.get(info >> 4)
             kind = elf.KINDS.get(info & 15)
             if binding is None or kind is None:
-                raise reader.fail(
-                    f"symbol {index} '{name}': binding or type {info:#x} is unknown"
-                )
+                raise reader.fail(f"symbol {index} '{name}': binding or type {info:#x} is unknown")
             symbol = Symbol(
                 name,
                 value=value,
@@ -230,9 +207,7 @@ class _Object:
                 symbol.common = max(size, 1)
                 symbol.kind = "object"
             elif section >= elf.SHN_LORESERVE:
-                raise reader.fail(
-                    f"symbol '{name}': section number {section:#x} is not supported"
-                )
+                raise reader.fail(f"symbol '{name}': section number {section:#x} is not supported")
             elif section != elf.SHN_UNDEF:
                 symbol.section = self.by_number.get(section)
                 if symbol.section is None:
@@ -240,9 +215,7 @@ class _Object:
                         raise reader.fail(
                             f"symbol '{name}' lies in section {section}, which is not"
                         )
-                    symbol.absolute = (
-                        True  # in a section that nobody loads, such as a group
-                    )
+                    symbol.absolute = True  # in a section that nobody loads, such as a group
                 elif not symbol.name and kind == "section":
                     symbol.name = symbol.section.name
             symbols.append(symbol)
@@ -252,16 +225,12 @@ class _Object:
         header = self.headers[number]
         data = self.contents(number, "a section group")
         if len(data) % 4 or len(data) < 4:
-            raise self.reader.fail(
-                f"section {number}: a group of {len(data)} bytes", header[4]
-            )
+            raise self.reader.fail(f"section {number}: a group of {len(data)} bytes", header[4])
         words = memoryview(data).cast("I")
         if not words[0] & elf.GRP_COMDAT:
             return
         if header[7] >= len(symbols):
-            raise self.reader.fail(
-                f"section {number}: the group's symbol does not exist"
-            )
+            raise self.reader.fail(f"section {number}: the group's symbol does not exist")
         for member in words[1:]:
             section = self.by_number.get(member)
             if section is not None:
@@ -272,33 +241,23 @@ class _Object:
         section = self.by_number.get(target)
         if section is None:
             if target >= len(self.headers):
-                raise reader.fail(
-                    f"section {number} relocates section {target}, which is not"
-                )
+                raise reader.fail(f"section {number} relocates section {target}, which is not")
             return
         header = self.headers[number]
         table = reader.slice(header[4], header[5], f"the relocations of {section.name}")
         if len(table) % elf.RELA.size:
-            raise reader.fail(
-                f"relocations of {section.name}: {len(table)} bytes", header[4]
-            )
+            raise reader.fail(f"relocations of {section.name}: {len(table)} bytes", header[4])
         names = elf.RELOCATION_NAMES[self.file.machine]
         limit = len(section.data)
         for offset, info, addend in elf.RELA.iter_unpack(table):
             index, type_ = info >> 32, info & 0xFFFFFFFF
             if index >= len(symbols):
-                raise reader.fail(
-                    f"{section.name}+{offset:#x}: symbol {index} does not exist"
-                )
+                raise reader.fail(f"{section.name}+{offset:#x}: symbol {index} does not exist")
             if offset >= limit:
-                raise reader.fail(
-                    f"{section.name}+{offset:#x}: a relocation beyond the section"
-                )
+                raise reader.fail(f"{section.name}+{offset:#x}: a relocation beyond the section")
             name = names.get(type_)
             if name is None:
-                raise reader.fail(
-                    f"{section.name}+{offset:#x}: relocation type {type_} is unknown"
-                )
+                raise reader.fail(f"{section.name}+{offset:#x}: relocation type {type_} is unknown")
             section.relocations.append(Relocation(offset, name, symbols[index], addend))
 
 

@@ -178,6 +178,4 @@ def _symbol(symbol: Symbol, strings: StringTable, numbers: dict[int, int]) -> by
     info = elf.BINDING_NUMBERS[symbol.binding] << 4 | elf.KIND_NUMBERS[symbol.kind]
     other = elf.VISIBILITIES.index(symbol.visibility) | symbol.other & ~3
     size = symbol.common or symbol.size
-    return elf.SYMBOL.pack(
-        strings.add(symbol.name), info, other, section, symbol.value, size
-    )
+    return elf.SYMBOL.pack(strings.add(symbol.name), info, other, section, symbol.value, size)

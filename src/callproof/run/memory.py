@@ -1,0 +1,175 @@
+"""The emulated program's memory: what is mapped where, and access that can fail.
+
+Addresses and sizes are in bytes; mappings are whole pages.  Unicorn holds the
+bytes; this module keeps the map of them that `mmap` and `munmap` need.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from typing import TYPE_CHECKING
+
+from callproof.run.loader import PAGE
+
+if TYPE_CHECKING:
+    from unicorn import Uc
+
+STACK_TOP = 0x7FFF_FF00_0000
+MMAP_GAP = 1 << 30  # between the stack and the highest anonymous mapping
+
+
+class BadAddress(Exception):
+    """Guest memory that is not there, or not to be read or written: EFAULT."""
+
+
+class OutOfMemory(Exception):
+    """The guest asks for more than its limit: ENOMEM."""
+
+
+def page_up(size: int) -> int:
+    return -(-size // PAGE) * PAGE
+
+
+class Memory:
+    """Mapped ranges over a Unicorn instance; protections are PROT_* bits (R 1, W 2, X 4)."""
+
+    __slots__ = ("_error", "_next", "_uc", "brk", "brk_start", "limit", "mapped", "ranges")
+
+    def __init__(self, uc: Uc, limit: int) -> None:
+        from unicorn import UcError
+
+        self._uc = uc
+        self._error = UcError
+        self.limit = limit
+        self.mapped = 0
+        self.ranges: list[tuple[int, int]] = []  # disjoint, sorted
+        self.brk_start = 0
+        self.brk = 0
+        self._next = STACK_TOP - MMAP_GAP
+
+    # --- bytes ---------------------------------------------------------------------------
+
+    def read(self, address: int, size: int) -> bytes:
+        """`size` bytes; raises `BadAddress`."""
+        if size == 0:
+            return b""
+        if not self._covered(address, size):
+            raise BadAddress(address)
+        try:
+            return bytes(self._uc.mem_read(address, size))
+        except self._error as error:
+            raise BadAddress(address) from error
+
+    def write(self, address: int, data: bytes) -> None:
+        """Raises `BadAddress`."""
+        if not data:
+            return
+        if not self._covered(address, len(data)):
+            raise BadAddress(address)
+        try:
+            self._uc.mem_write(address, data)
+        except self._error as error:
+            raise BadAddress(address) from error
+
+    def text(self, address: int, limit: int = 4096) -> bytes:
+        """The bytes before a NUL; raises `BadAddress`, also if there is none within `limit`."""
+        found = bytearray()
+        while len(found) < limit:
+            size = PAGE - (address + len(found)) % PAGE
+            piece = self.read(address + len(found), size)
+            end = piece.find(b"\0")
+            if end >= 0:
+                return bytes(found + piece[:end])
+            found += piece
+        raise BadAddress(address)
+
+    def _covered(self, address: int, size: int) -> bool:
+        end = address + size
+        while address < end:
+            index = bisect_right(self.ranges, (address, 1 << 64)) - 1
+            if index < 0 or self.ranges[index][1] <= address:
+                return False
+            address = self.ranges[index][1]
+        return True
+
+    # --- mappings ------------------------------------------------------------------------
+
+    def map(self, address: int, size: int, protection: int) -> None:
+        """Map zeroed pages at a page-aligned address in place of whatever was there.
+
+        Raises `OutOfMemory` past the limit.
+        """
+        size = page_up(size)
+        self.unmap(address, size)
+        if self.mapped + size > self.limit:
+            raise OutOfMemory
+        try:
+            self._uc.mem_map(address, size, protection)
+        except self._error as error:
+            raise OutOfMemory from error
+        self.mapped += size
+        insort(self.ranges, (address, address + size))
+
+    def unmap(self, address: int, size: int) -> None:
+        """Unmap the pages of the range that are mapped."""
+        for start, end in self._intersection(address, page_up(size)):
+            self._uc.mem_unmap(start, end - start)
+            self.mapped -= end - start
+            self._forget(start, end)
+
+    def protect(self, address: int, size: int, protection: int) -> None:
+        """Change protection of mapped pages; raises `OutOfMemory` (as Linux does) for a hole."""
+        size = page_up(size)
+        if not self._covered(address, size):
+            raise OutOfMemory
+        if size:
+            self._uc.mem_protect(address, size, protection)
+
+    def allocate(self, size: int, protection: int) -> int:
+        """Map zeroed pages somewhere.
+
+        An address is never given twice, so that a use after `munmap` is found.
+        """
+        size = page_up(size)
+        address = self._next - size
+        if address < STACK_TOP >> 1:
+            raise OutOfMemory
+        self.map(address, size, protection)
+        self._next = address
+        return address
+
+    def set_brk(self, address: int) -> int:
+        """Move the end of the heap; the new end, or the old one if it cannot be moved there."""
+        if address < self.brk_start:
+            return self.brk
+        old, new = page_up(self.brk), page_up(address)
+        if new > old:
+            if self._intersection(old, new - old):
+                return self.brk
+            try:
+                self.map(old, new - old, 3)
+            except OutOfMemory:
+                return self.brk
+        else:
+            self.unmap(new, old - new)
+        self.brk = address
+        return address
+
+    def _intersection(self, address: int, size: int) -> list[tuple[int, int]]:
+        limit = address + size
+        found = []
+        index = max(0, bisect_right(self.ranges, (address, 1 << 64)) - 1)
+        while index < len(self.ranges) and self.ranges[index][0] < limit:
+            start, end = self.ranges[index]
+            if end > address:
+                found.append((max(start, address), min(end, limit)))
+            index += 1
+        return found
+
+    def _forget(self, start: int, end: int) -> None:
+        index = bisect_right(self.ranges, (start, 1 << 64)) - 1
+        low, high = self.ranges[index]
+        pieces = [(low, start)] if low < start else []
+        if end < high:
+            pieces.append((end, high))
+        self.ranges[index : index + 1] = pieces

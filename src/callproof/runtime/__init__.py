@@ -1,0 +1,105 @@
+"""The runtime that every program is linked with: ours in C, and musl's C library.
+
+Gives the paths of `crt1.o`, `libbcpl_runtime.a`, `libc.a` and `libcompiler_rt.a` for
+a target.  A wheel brings them along; in an editable install they are built once, with
+Clang from the `ziglang` package, into a cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from callproof.source import CallproofError
+
+FOLDER = Path(__file__).parent
+PACKAGED = FOLDER / "lib"
+FILES = ("crt1.o", "libbcpl_runtime.a", "libc.a", "libcompiler_rt.a")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFiles:
+    """What a program is linked with; `libraries` are ours, by language."""
+
+    crt1: Path
+    libc: Path
+    compiler_rt: Path
+    libraries: dict[str, Path]
+
+
+def _files_in(folder: Path) -> RuntimeFiles | None:
+    if not all((folder / name).is_file() for name in FILES):
+        return None
+    return RuntimeFiles(
+        folder / "crt1.o",
+        folder / "libc.a",
+        folder / "libcompiler_rt.a",
+        {"bcpl": folder / "libbcpl_runtime.a"},
+    )
+
+
+def cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "callproof"
+
+
+def sources() -> list[Path]:
+    return sorted((FOLDER / "bcpl").glob("*.[ch]"))
+
+
+@cache
+def _fingerprint(zig_version: str) -> str:
+    """Changes with any source, with how they are built, and with the compiler."""
+    digest = hashlib.sha256(zig_version.encode())
+    for path in (*sources(), FOLDER / "build.py"):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def runtime_files(target: str, progress: Progress | None = None) -> RuntimeFiles:
+    """The files for a target; built on first use where no wheel brought them.
+
+    Raises `CallproofError` with the remedy if they can neither be found nor built.
+    """
+    packaged = _files_in(PACKAGED / target)
+    if packaged is not None:
+        return packaged
+    from importlib import metadata
+
+    try:
+        version = metadata.version("ziglang")
+    except metadata.PackageNotFoundError:
+        raise CallproofError(
+            f"the runtime for {target} is not in this installation and cannot be built, because "
+            "the 'ziglang' package is missing; install it with: pip install ziglang"
+        ) from None
+    folder = cache_folder() / f"runtime-{_fingerprint(version)}" / target
+    built = _files_in(folder)
+    if built is not None:
+        return built
+    from callproof.runtime.build import build_runtime
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{target}-") as temporary:
+            place = Path(temporary) / target
+            place.mkdir()
+            build_runtime(target, place, progress or (lambda message: None))
+            try:
+                os.rename(place, folder)
+            except OSError:
+                # Another process was faster; its files are as good as ours.
+                if _files_in(folder) is None:
+                    raise
+    except OSError as error:
+        raise CallproofError(f"cannot build the runtime in {folder}: {error}") from error
+    built = _files_in(folder)
+    assert built is not None
+    return built

@@ -1,0 +1,53 @@
+/* Memory: zeroed blocks cut from large ones.  Nothing is given back before the program
+ * ends, which no program can observe; the shared collector takes this file's place. */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "bcpl.h"
+
+enum { CHUNK = 1 << 20, ALIGNMENT = 16 };
+
+static char *next_free;
+static size_t left;
+
+void *bcpl_allocate(size_t bytes) {
+    if (bytes > (size_t)1 << 46) bcpl_fatal("out of memory");
+    bytes = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (bytes > left) {
+        size_t size = bytes > CHUNK / 4 ? bytes : CHUNK;
+        void *fresh = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (fresh == MAP_FAILED) bcpl_fatal("out of memory");
+        if (size == bytes) return fresh; /* a block of its own; the rest of the chunk stays */
+        next_free = fresh;
+        left = size;
+    }
+    void *block = next_free;
+    next_free += bytes;
+    left -= bytes;
+    return block;
+}
+
+/* One word more than asked for, as classic programs index 0 to n. */
+word *bcpl_getvec(word words) {
+    if (words <= 0) return NULL;
+    if (words > (word)1 << 42) bcpl_fatal("out of memory");
+    word *block = bcpl_allocate(((size_t)words + 2) * sizeof(word));
+    block[0] = words;
+    return block + 1;
+}
+
+character *bcpl_string(word characters) {
+    if (characters < 0) characters = 0;
+    if (characters > (word)1 << 42) bcpl_fatal("out of memory");
+    word *block = bcpl_allocate(sizeof(word) + ((size_t)characters + 1) * sizeof(character));
+    block[0] = characters;
+    return (character *)(block + 1);
+}
+
+word *bcpl_new(word bytes, const void *vtable) {
+    word *object = bcpl_allocate((size_t)bytes);
+    object[0] = (word)(intptr_t)vtable;
+    return object;
+}
+
+void bcpl_freevec(const void *vector) { (void)vector; }

@@ -1,0 +1,120 @@
+"""Building the runtime with Clang from the `ziglang` package.
+
+Used by the wheel's build hook and, in an editable install, on first use.  Zig builds
+musl's C library for a target by itself; we ask it to link an empty program, and take
+the files that it names on the linker's command line.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from callproof.object.archive import read_archive, write_archive
+from callproof.source import CallproofError
+
+FOLDER = Path(__file__).parent
+ZIG_TARGETS = {"aarch64-linux": "aarch64-linux-musl", "x86_64-linux": "x86_64-linux-musl"}
+CFLAGS = (
+    "-std=gnu11 -Os -Wall -Wextra -Werror -ffunction-sections -fdata-sections "
+    "-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables "
+    "-fno-sanitize=all -fno-pic -g0"
+).split()
+MUSL_PARTS = ("crt1.o", "libc.a", "libzigc.a", "libcompiler_rt.a")
+
+
+def _zig(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ziglang", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        text = done.stderr.strip() or done.stdout.strip()
+        raise CallproofError(f"building the runtime failed: {' '.join(command[2:])}\n{text}")
+    return done
+
+
+def build_runtime(target: str, output: Path, progress: Callable[[str], None]) -> None:
+    """Put crt1.o, libc.a, libcompiler_rt.a and libbcpl_runtime.a into a folder."""
+    triple = ZIG_TARGETS.get(target)
+    if triple is None:
+        raise CallproofError(f"there is no runtime for {target}")
+    sources = sorted((FOLDER / "bcpl").glob("*.c"))
+    steps = len(sources) + 2
+
+    def say(number: int, what: str) -> None:
+        progress(f"callproof: building the {target} runtime, once [{number}/{steps}]: {what}")
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        members = []
+        for number, source in enumerate(sources, 1):
+            say(number, source.name)
+            item = place / f"{source.stem}.o"
+            _zig("cc", "-target", triple, *CFLAGS, "-c", source, "-o", item)
+            members.append((item.name, item.read_bytes()))
+        (output / "libbcpl_runtime.a").write_bytes(write_archive(members))
+        say(steps - 1, "musl's C library (this takes a minute the first time)")
+        parts = _musl(triple, place)
+        say(steps, "packing")
+        libc = _stripped(parts["libc.a"]) + _stripped(parts["libzigc.a"])
+        (output / "libc.a").write_bytes(write_archive(libc))
+        rest = write_archive(_stripped(parts["libcompiler_rt.a"]))
+        (output / "libcompiler_rt.a").write_bytes(rest)
+        (output / "crt1.o").write_bytes(strip_debug(parts["crt1.o"].read_bytes(), "crt1.o"))
+
+
+def _musl(triple: str, place: Path) -> dict[str, Path]:
+    """Paths of musl's parts in Zig's cache, from the linker command of an empty program."""
+    source = place / "empty.c"
+    source.write_text("int main(void) { return 0; }\n")
+    # Without a limit Zig would also add its checker of undefined behaviour.
+    done = _zig(
+        "cc",
+        "-target",
+        triple,
+        "-static",
+        "-fno-sanitize=all",
+        "--verbose",
+        source,
+        "-o",
+        place / "empty",
+    )
+    found: dict[str, Path] = {}
+    for word in (done.stdout + " " + done.stderr).split():
+        path = Path(word.strip("'\""))
+        if path.name in MUSL_PARTS and path.is_file():
+            found[path.name] = path  # the last one: that of the final link
+    missing = [name for name in MUSL_PARTS if name not in found]
+    if missing:
+        raise CallproofError(f"Zig's linker command names no {', '.join(missing)}")
+    return found
+
+
+def _stripped(path: Path) -> list[tuple[str, bytes]]:
+    archive = read_archive(path.read_bytes(), path.name)
+    return [(Path(name).name, strip_debug(data, name)) for name, data in archive.members()]
+
+
+def strip_debug(data: bytes, name: str) -> bytes:
+    """An object without debug information, notes, unwind tables and comments."""
+    from callproof.object.elf_read import read_elf
+    from callproof.object.elf_write import write_elf
+
+    file = read_elf(data, name)
+    dropped = {
+        id(section)
+        for section in file.sections
+        if section.kind in ("debug", "other", "note") or section.name.startswith(".eh_frame")
+    }
+    kept = [section for section in file.sections if id(section) not in dropped]
+    used = {id(r.symbol) for section in kept for r in section.relocations}
+    file.sections = kept
+    file.symbols = [
+        symbol
+        for symbol in file.symbols
+        if (symbol.section is None or id(symbol.section) not in dropped)
+        and (symbol.binding != "local" or id(symbol) in used or symbol.kind == "function")
+    ]
+    return write_elf(file)
