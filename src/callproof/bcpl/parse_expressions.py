@@ -1,0 +1,382 @@
+"""The parser's token handling, and expressions by precedence climbing (reference 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+from callproof.bcpl import nodes as ast
+from callproof.bcpl.lexer import END, FLOAT, INTEGER, NAME, STRING, Token
+from callproof.source import Diagnostics, Note, SourceFile, Span
+
+MAXIMUM_DEPTH = 160
+
+# operator -> (level, meaning); all are left-associative
+LEVELS = {
+    "*": 8, "/": 8, "REM": 8,
+    "+": 7, "-": 7,
+    "<<": 6, ">>": 6,
+    "=": 5, "~=": 5, "<": 5, "<=": 5, ">": 5, ">=": 5,
+    "&": 3, "AND": 3, "BAND": 3,
+    "|": 2, "OR": 2, "BOR": 2, "BXOR": 2, "XOR": 2, "EQV": 2, "NEQV": 2,
+}  # fmt: skip
+LEVELS |= {
+    operator + mark: LEVELS[operator]
+    for operator in ("+", "-", "*", "/", "=", "~=", "<", "<=", ">", ">=")
+    for mark in ".#"
+}
+SAME = {"BAND": "&", "BOR": "|", "BXOR": "NEQV"}  # other spellings
+PREFIX = {"-": "-", "+": "+", "~": "~", "BNOT": "~", "NOT": "NOT", "!": "!", "%": "%", "@": "@",
+          "&": "@"}  # fmt: skip
+PREFIX_WORDS = frozenset("HD TL REST LEN FLOAT FIX TRUNC ENTIER FSQRT TYPE TYPEOF".split())
+SIZED = frozenset("VEC FVEC PAIRS FPAIRS QUADS OCTS FQUADS FOCTS STRING".split())
+CONSTRUCTORS = SIZED | frozenset(
+    "TABLE FTABLE LIST MANIFESTLIST PAIR FPAIR QUAD FQUAD OCT FOCT".split()
+)
+LANES = {"first": 0, "second": 1, "third": 2, "fourth": 3}
+
+
+class SyntaxFailure(Exception):
+    """Reported already; unwinds to where parsing can go on."""
+
+
+class ExpressionParser:
+    """Tokens, and everything that can stand in an expression but VALOF's statement."""
+
+    def __init__(self, source: SourceFile, tokens: list[Token], diagnostics: Diagnostics) -> None:
+        self.source = source
+        self.tokens = tokens
+        self.diagnostics = diagnostics
+        self._at = 0
+        self.token = tokens[0]
+        self.kind = self.token.kind
+        self.depth = 0
+        self.in_class = False
+        self.function_bodies = 0  # inside the body of LET f(..) = e, where AND may declare
+
+    # --- tokens ---------------------------------------------------------------------------
+
+    @property
+    def at(self) -> int:
+        return self._at
+
+    @at.setter
+    def at(self, value: int) -> None:
+        self._at = value = min(value, len(self.tokens) - 1)
+        self.token = self.tokens[value]
+        self.kind = self.token.kind
+
+    def token_span(self, token: Token) -> Span:
+        return Span(self.source, token.start, token.end)
+
+    def span(self) -> Span:
+        return self.token_span(self.token)
+
+    def last_span(self) -> Span:
+        return self.token_span(self.tokens[max(self._at - 1, 0)])
+
+    def take_token(self) -> Token:
+        token = self.token
+        self.at = self._at + 1
+        return token
+
+    def take(self) -> Span:
+        return self.token_span(self.take_token())
+
+    def accept(self, kind: str) -> bool:
+        if self.kind == kind:
+            self.at = self._at + 1
+            return True
+        return False
+
+    def shown(self) -> str:
+        """The token as a message shows it."""
+        if self.kind == END:
+            return "the end of the file"
+        text = self.source.text[self.token.start : self.token.end]
+        return f"'{text}'" if len(text) < 30 and "\n" not in text else f"a {self.kind}"
+
+    def fail_at(self, message: str, span: Span, notes: Iterable[Note] = ()) -> SyntaxFailure:
+        self.diagnostics.error(message, span, notes, code="syntax")
+        return SyntaxFailure()
+
+    def fail(self, message: str, notes: Iterable[Note] = ()) -> SyntaxFailure:
+        return self.fail_at(message, self.span(), notes)
+
+    def expect(self, kind: str, wanted: str) -> Token:
+        if self.kind != kind:
+            raise self.fail(f"expected {wanted}, found {self.shown()}")
+        return self.take_token()
+
+    def name(self, wanted: str) -> str:
+        token = self.token
+        if token.kind != NAME:
+            notes = []
+            if token.kind.isalpha() and token.kind.isupper():
+                notes.append(Note(f"{token.kind} is a keyword and cannot be a name"))
+            raise self.fail(f"expected {wanted}, found {self.shown()}", notes)
+        self.at = self._at + 1
+        return str(token.value)
+
+    def enter(self) -> None:
+        self.depth += 1
+        if self.depth > MAXIMUM_DEPTH:
+            self.too_deep()
+
+    def too_deep(self) -> NoReturn:
+        span = self.span()
+        self.depth = -(1 << 30)  # one message is enough: the rest is skipped
+        self.at = len(self.tokens) - 1
+        raise self.fail_at(f"nested too deeply: more than {MAXIMUM_DEPTH} levels", span)
+
+    def leave(self) -> None:
+        self.depth -= 1
+
+    # --- expressions -------------------------------------------------------------------------
+
+    def expression(self) -> ast.Expression:
+        self.enter()
+        left = self.binary(2)
+        if self.kind == "->":
+            self.at = self._at + 1
+            then = self.expression()
+            self.expect(",", "',' and the other value of the conditional")
+            otherwise = self.expression()
+            left = ast.Conditional(left.span.to(otherwise.span), left, then, otherwise)
+        self.leave()
+        return left
+
+    def binary(self, lowest: int) -> ast.Expression:
+        left = self.prefix()
+        while True:
+            kind = self.kind
+            level = LEVELS.get(kind, 0)
+            if level < lowest:
+                if kind == "=" and self.tokens[self._at + 1].kind == "=":
+                    raise self.fail("equality is written with one '='")
+                return left
+            if kind == "AND" and self.starts_declaration():
+                return left
+            token = self.token
+            self.at = self._at + 1
+            if kind == "=" and self.kind == "=":
+                raise self.fail("equality is written with one '='")
+            self.enter()
+            right = self.binary(level + 1)
+            self.leave()
+            marked = len(kind) > 1 and kind[-1] in ".#"
+            operator = kind[:-1] if marked else SAME.get(kind, kind)
+            left = ast.Binary(left.span.to(right.span), operator, left, right, marked)
+
+    def starts_declaration(self) -> bool:
+        """`AND name (names) =` or `BE`, in the body of a LET f(..) = ... (6.1)."""
+        if not self.function_bodies:
+            return False
+        tokens, at = self.tokens, self._at + 1
+        if tokens[at].kind != NAME or tokens[at + 1].kind != "(":
+            return False
+        at += 2
+        wants_name = True
+        while tokens[at].kind != ")":
+            if tokens[at].kind not in ((NAME,) if wants_name else (",", "AS")):
+                return False
+            if tokens[at].kind == "AS":
+                at += 1
+            else:
+                wants_name = not wants_name
+            at += 1
+        return tokens[at + 1].kind in ("=", "BE")
+
+    def prefix(self) -> ast.Expression:
+        kind = self.kind
+        operator = PREFIX.get(kind)
+        if operator is None and kind not in PREFIX_WORDS:
+            return self.postfix(self.primary())
+        start = self.take()
+        self.enter()
+        operand = self.prefix()
+        self.leave()
+        span = start.to(operand.span)
+        if operator == "-" and isinstance(operand, ast.IntegerLiteral):
+            value = -operand.value
+            return ast.IntegerLiteral(span, value - (1 << 64) if value >> 63 == 1 else value)
+        if operator == "-" and isinstance(operand, ast.FloatLiteral):
+            return ast.FloatLiteral(span, -operand.value)
+        return ast.Unary(span, operator or kind, operand)
+
+    def postfix(self, left: ast.Expression) -> ast.Expression:
+        while True:
+            kind = self.kind
+            if kind == "(" and not self.token.first:
+                left = self.call(left)
+            elif kind in ("!", "%", "#%", ".%") and not self.token.first:
+                self.at = self._at + 1
+                self.enter()
+                right = self.prefix_operand()
+                self.leave()
+                left = ast.Binary(left.span.to(right.span), kind, left, right)
+            elif kind == "%%" and not self.token.first:
+                left = self.bit_field(left)
+            elif kind == ".":
+                left = self.member(left)
+            elif kind == ".|":
+                self.at = self._at + 1
+                index = self.binary(3)  # a '|' ends it
+                self.expect("|", "'|' after the lane's number")
+                left = ast.Lane(left.span.to(self.last_span()), left, index)
+            else:
+                return left
+
+    def prefix_operand(self) -> ast.Expression:
+        """The right operand of `!` and `%`: a unary expression (without further `!`)."""
+        kind = self.kind
+        if kind in PREFIX or kind in PREFIX_WORDS:
+            return self.prefix()
+        operand = self.primary()
+        while self.kind in ("(", ".", ".|") and not (self.kind == "(" and self.token.first):
+            if self.kind == "(":
+                operand = self.call(operand)
+            elif self.kind == ".":
+                operand = self.member(operand)
+            else:
+                break
+        return operand
+
+    def call(self, callee: ast.Expression) -> ast.Expression:
+        arguments = self.arguments()
+        return ast.Call(callee.span.to(self.last_span()), callee, arguments)
+
+    def arguments(self, closing: str = ")") -> list[ast.Expression]:
+        """From the opening bracket to the closing one; a comma may stand before that."""
+        opened = self.take()
+        found: list[ast.Expression] = []
+        while self.kind != closing:
+            if self.kind == END:
+                raise self.fail(
+                    f"'{closing}' is missing", [Note("the bracket that is not closed", opened)]
+                )
+            if found:
+                self.expect(",", f"',' or '{closing}' in a list of arguments")
+                if self.kind == closing:
+                    break
+            found.append(self.expression())
+        self.take()
+        return found
+
+    def member(self, left: ast.Expression) -> ast.Expression:
+        self.at = self._at + 1
+        name = self.name("a member's name after '.'")
+        span = left.span.to(self.last_span())
+        if self.kind == "(" and not self.token.first:
+            arguments = self.arguments()
+            return ast.MethodCall(left.span.to(self.last_span()), left, name, arguments)
+        if name in LANES:
+            index = ast.IntegerLiteral(self.last_span(), LANES[name])
+            return ast.Lane(span, left, index)
+        return ast.FieldAccess(span, left, name)
+
+    def bit_field(self, left: ast.Expression) -> ast.Expression:
+        self.at = self._at + 1
+        if self.kind != "(":
+            raise self.fail("expected '(start, width)' after %%")
+        places = self.arguments()
+        if not 1 <= len(places) <= 2:
+            raise self.fail_at("a bit field is (start, width)", self.last_span())
+        width = places[1] if len(places) == 2 else None
+        return ast.BitField(left.span.to(self.last_span()), left, places[0], width)
+
+    def primary(self) -> ast.Expression:
+        token = self.token
+        kind = token.kind
+        span = self.span()
+        if kind == NAME:
+            self.at = self._at + 1
+            return ast.Name(span, str(token.value))
+        if kind == INTEGER:
+            self.at = self._at + 1
+            assert isinstance(token.value, int)
+            return ast.IntegerLiteral(span, token.value)
+        if kind == "(":
+            self.at = self._at + 1
+            inside = self.expression()
+            if self.kind != ")":
+                raise self.fail(
+                    f"expected ')', found {self.shown()}",
+                    [Note("the bracket that is not closed", span)],
+                )
+            self.at = self._at + 1
+            return inside
+        if kind == STRING:
+            self.at = self._at + 1
+            return ast.StringLiteral(span, str(token.value))
+        if kind == FLOAT:
+            self.at = self._at + 1
+            assert isinstance(token.value, float)
+            return ast.FloatLiteral(span, token.value)
+        if kind in ("TRUE", "FALSE"):
+            self.at = self._at + 1
+            return ast.IntegerLiteral(span, int(kind == "TRUE"))
+        if kind == "?":
+            self.at = self._at + 1
+            return ast.NullLiteral(span)
+        if kind in ("VALOF", "FVALOF"):
+            return self.valof()
+        if kind == "NEW":
+            self.at = self._at + 1
+            name = self.name("a class after NEW")
+            arguments = self.arguments() if self.kind == "(" and not self.token.first else []
+            return ast.New(span.to(self.last_span()), name, arguments)
+        if kind == "SUPER":
+            self.at = self._at + 1
+            self.expect(".", "'.' and a method after SUPER")
+            name = self.name("a method's name after SUPER.")
+            if self.kind != "(":
+                raise self.fail(f"expected '(' after SUPER.{name}, found {self.shown()}")
+            arguments = self.arguments()
+            return ast.SuperCall(span.to(self.last_span()), name, arguments)
+        if kind in CONSTRUCTORS:
+            return self.constructor()
+        raise self.fail(f"expected an expression, found {self.shown()}")
+
+    def constructor(self) -> ast.Expression:
+        kind = self.kind
+        start = self.take()
+        if kind in SIZED:
+            if self.kind == "[":
+                elements = self.arguments("]")
+                return ast.Constructor(start.to(self.last_span()), kind, elements)
+            if self.kind == "(":
+                elements = self.arguments()
+                span = start.to(self.last_span())
+                if len(elements) == 1:
+                    return ast.Constructor(span, kind, [], elements[0])
+                return ast.Constructor(span, kind, elements)
+            size = self.prefix()
+            return ast.Constructor(start.to(size.span), kind, [], size)
+        if self.kind in ("(", "["):
+            elements = self.arguments("]" if self.kind == "[" else ")")
+            return ast.Constructor(start.to(self.last_span()), kind, elements)
+        if kind in ("TABLE", "FTABLE"):
+            elements = [self.expression()]
+            while self.accept(","):
+                elements.append(self.expression())
+            return ast.Constructor(start.to(self.last_span()), kind, elements)
+        raise self.fail(f"expected '(' after {kind}, found {self.shown()}")
+
+    def valof(self) -> ast.Expression:
+        token = self.take_token()
+        annotation = self.type_expression() if self.accept("AS") else None
+        outer, self.function_bodies = self.function_bodies, 0
+        try:
+            body = self.statement()
+        finally:
+            self.function_bodies = outer
+        span = self.token_span(token).to(body.span)
+        return ast.Valof(span, body, token.kind == "FVALOF", annotation)
+
+    # The statement parser provides these.
+    def statement(self) -> ast.Statement:
+        raise AssertionError("provided by Parser")
+
+    def type_expression(self) -> ast.TypeExpression:
+        raise AssertionError("provided by Parser")
