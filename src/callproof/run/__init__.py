@@ -10,3 +10,8 @@ Only `emulator.py` and what it loads import Unicorn (GPL-2), and only when it ru
 """
 
 from __future__ import annotations
+
+from callproof.run.launch import RunResult, run
+from callproof.run.limits import Limits
+
+__all__ = ["Limits", "RunResult", "run"]

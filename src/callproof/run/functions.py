@@ -32,6 +32,10 @@ V0 = 32
 FULL_SIZE = {"x": 8, "v": 16}
 
 
+class Malformed(ValueError):
+    """A line that is not a function record; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """`kind` 'x', 'v' or 'stack'; `number` of the register, or offset above SP; `size` bytes."""
@@ -72,7 +76,9 @@ def _value_of(assignment: Assignment) -> ValueRecord:
             places.append(Place(kind, number, part.size))
         else:
             places.append(Place("stack", location.offset, part.size))
-    return ValueRecord(assignment.name, str(assignment.type), tuple(places), assignment.indirect)
+    return ValueRecord(
+        assignment.name, str(assignment.type), tuple(places), assignment.indirect
+    )
 
 
 def record_of(symbol: str, display_name: str, plan: CallPlan) -> FunctionRecord:
@@ -102,12 +108,18 @@ def encode_records(records: Iterable[FunctionRecord]) -> bytes:
         encoded: dict[str, object] = {
             "name": record.name,
             "display": record.display,
-            "parameters": [_encode_value(value, named=True) for value in record.parameters],
-            "result": None if record.result is None else _encode_value(record.result, named=False),
+            "parameters": [
+                _encode_value(value, named=True) for value in record.parameters
+            ],
+            "result": None
+            if record.result is None
+            else _encode_value(record.result, named=False),
         }
         if record.variadic:
             encoded["variadic"] = True
-        lines.append(json.dumps(encoded, ensure_ascii=False, separators=(",", ":")) + "\n")
+        lines.append(
+            json.dumps(encoded, ensure_ascii=False, separators=(",", ":")) + "\n"
+        )
     return "".join(lines).encode("utf-8", "surrogatepass")
 
 
@@ -122,11 +134,13 @@ def decode_records(data: bytes) -> list[FunctionRecord]:
         if not line:
             continue
         try:
-            records.append(_decode_record(json.loads(line.decode("utf-8", "surrogatepass"))))
-        except (ValueError, RecursionError) as error:
-            raise CallproofError(f"{SECTION}, line {number}: not a function record: {error}") from (
-                error
+            records.append(
+                _decode_record(json.loads(line.decode("utf-8", "surrogatepass")))
             )
+        except (ValueError, RecursionError) as error:
+            raise CallproofError(
+                f"{SECTION}, line {number}: not a function record: {error}"
+            ) from (error)
     return records
 
 
@@ -135,7 +149,7 @@ def _decode_record(encoded: object) -> FunctionRecord:
     name = _text(fields, "name")
     parameters = fields.get("parameters", [])
     if not isinstance(parameters, list):
-        raise ValueError("'parameters' is not a list")
+        raise Malformed("'parameters' is not a list")
     result = fields.get("result")
     return FunctionRecord(
         name,
@@ -150,7 +164,7 @@ def _decode_value(encoded: object) -> ValueRecord:
     fields = _mapping(encoded)
     where = fields.get("where", [])
     if not isinstance(where, list):
-        raise ValueError("'where' is not a list")
+        raise Malformed("'where' is not a list")
     return ValueRecord(
         _text(fields, "name", ""),
         _text(fields, "type"),
@@ -161,27 +175,31 @@ def _decode_value(encoded: object) -> ValueRecord:
 
 def _decode_place(encoded: object) -> Place:
     if not isinstance(encoded, list) or len(encoded) not in (2, 3):
-        raise ValueError(f"a place is [kind, number, size], not {encoded!r}")
+        raise Malformed(f"a place is [kind, number, size], not {encoded!r}")
     kind, number = encoded[0], encoded[1]
     size = encoded[2] if len(encoded) == 3 else FULL_SIZE.get(kind, 8)
-    limit = {"x": 31, "v": 32, "stack": 1 << 31}.get(kind) if isinstance(kind, str) else None
+    limit = (
+        {"x": 31, "v": 32, "stack": 1 << 31}.get(kind)
+        if isinstance(kind, str)
+        else None
+    )
     if limit is None:
-        raise ValueError(f"a place is in 'x', 'v' or 'stack', not {kind!r}")
+        raise Malformed(f"a place is in 'x', 'v' or 'stack', not {kind!r}")
     if type(number) is not int or not 0 <= number < limit:
-        raise ValueError(f"no {kind!r} numbered {number!r}")
+        raise Malformed(f"no {kind!r} numbered {number!r}")
     if type(size) is not int or not 0 < size <= FULL_SIZE.get(kind, 1 << 16):
-        raise ValueError(f"{size!r} bytes do not fit in {kind!r}")
+        raise Malformed(f"{size!r} bytes do not fit in {kind!r}")
     return Place(kind, number, size)
 
 
 def _mapping(encoded: object) -> dict[str, object]:
     if not isinstance(encoded, dict):
-        raise ValueError("not a JSON object")
+        raise Malformed("not a JSON object")
     return encoded
 
 
 def _text(fields: dict[str, object], key: str, default: str | None = None) -> str:
     value = fields.get(key, default)
     if not isinstance(value, str):
-        raise ValueError(f"'{key}' is missing or not a text")
+        raise Malformed(f"'{key}' is missing or not a text")
     return value

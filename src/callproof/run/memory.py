@@ -2,19 +2,27 @@
 
 Addresses and sizes are in bytes; mappings are whole pages.  Unicorn holds the
 bytes; this module keeps the map of them that `mmap` and `munmap` need.
+
+Each mapping is a Unicorn mapping of its own, so that a stray access is a fault, until
+there are many: Unicorn's cost to add one grows with their number (2000 cost 3 seconds).
+Further anonymous mappings come from one large pool, inside which nothing faults.
 """
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import sys
 from bisect import bisect_right, insort
-from typing import TYPE_CHECKING
+from importlib import import_module
 
 from callproof.run.loader import PAGE
-
-if TYPE_CHECKING:
-    from unicorn import Uc
+from callproof.run.registers import Uc
 
 STACK_TOP = 0x7FFF_FF00_0000
+POOL_BASE = 0x5000_0000_0000
+POOL_SIZES = (1 << 36, 1 << 33, 1 << 31)  # the first that the host lets us reserve
+SEPARATE_MAPPINGS = 256
 MMAP_GAP = 1 << 30  # between the stack and the highest anonymous mapping
 
 
@@ -30,16 +38,74 @@ def page_up(size: int) -> int:
     return -(-size // PAGE) * PAGE
 
 
+class _Pool:
+    """A reserved range of host memory, one Unicorn mapping, handed out piece by piece."""
+
+    __slots__ = ("_free", "_host", "_keep", "_next", "size")
+
+    def __init__(self, uc: Uc) -> None:
+        flags = (
+            mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+        )
+        for size in POOL_SIZES:
+            try:
+                self._host = mmap.mmap(-1, size, flags)
+            except OSError:
+                continue
+            break
+        else:
+            raise OutOfMemory
+        self.size = size
+        self._keep = (ctypes.c_ubyte * 0).from_buffer(self._host)
+        uc.mem_map_ptr(POOL_BASE, size, 7, ctypes.addressof(self._keep))
+        self._next = 0
+        self._free: dict[int, list[int]] = {}
+
+    def take(self, size: int) -> int:
+        """The address of `size` zeroed bytes; raises `OutOfMemory`."""
+        free = self._free.get(size)
+        if free:
+            return free.pop()
+        if self._next + size > self.size:
+            raise OutOfMemory
+        address = POOL_BASE + self._next
+        self._next += size
+        return address
+
+    def clear(self, address: int, size: int) -> None:
+        """Make the bytes zero and give their pages back to the host."""
+        start = address - POOL_BASE
+        if hasattr(mmap, "MADV_DONTNEED") and sys.platform == "linux":
+            self._host.madvise(mmap.MADV_DONTNEED, start, size)
+        else:
+            self._host[start : start + size] = bytes(size)
+
+    def give_back(self, address: int, size: int) -> None:
+        self.clear(address, size)
+        self._free.setdefault(size, []).append(address)
+
+    def holds(self, address: int) -> bool:
+        return POOL_BASE <= address < POOL_BASE + self.size
+
+
 class Memory:
     """Mapped ranges over a Unicorn instance; protections are PROT_* bits (R 1, W 2, X 4)."""
 
-    __slots__ = ("_error", "_next", "_uc", "brk", "brk_start", "limit", "mapped", "ranges")
+    __slots__ = (
+        "_error",
+        "_next",
+        "_uc",
+        "brk",
+        "brk_start",
+        "limit",
+        "mapped",
+        "ranges",
+    )
 
     def __init__(self, uc: Uc, limit: int) -> None:
-        from unicorn import UcError
-
         self._uc = uc
-        self._error = UcError
+        self._error: type[Exception] = import_module("unicorn").UcError
+        self._pool: _Pool | None = None
         self.limit = limit
         self.mapped = 0
         self.ranges: list[tuple[int, int]] = []  # disjoint, sorted
@@ -103,17 +169,21 @@ class Memory:
         self.unmap(address, size)
         if self.mapped + size > self.limit:
             raise OutOfMemory
-        try:
-            self._uc.mem_map(address, size, protection)
-        except self._error as error:
-            raise OutOfMemory from error
+        if not (self._pool and self._pool.holds(address)):
+            try:
+                self._uc.mem_map(address, size, protection)
+            except self._error as error:
+                raise OutOfMemory from error
         self.mapped += size
         insort(self.ranges, (address, address + size))
 
     def unmap(self, address: int, size: int) -> None:
         """Unmap the pages of the range that are mapped."""
         for start, end in self._intersection(address, page_up(size)):
-            self._uc.mem_unmap(start, end - start)
+            if self._pool and self._pool.holds(start):
+                self._pool.give_back(start, end - start)
+            else:
+                self._uc.mem_unmap(start, end - start)
             self.mapped -= end - start
             self._forget(start, end)
 
@@ -122,15 +192,25 @@ class Memory:
         size = page_up(size)
         if not self._covered(address, size):
             raise OutOfMemory
-        if size:
+        if size and not (self._pool and self._pool.holds(address)):
             self._uc.mem_protect(address, size, protection)
+
+    def overlaps(self, address: int, size: int) -> bool:
+        """Whether any page of the range is mapped."""
+        return bool(self._intersection(address, page_up(size)))
 
     def allocate(self, size: int, protection: int) -> int:
         """Map zeroed pages somewhere.
 
-        An address is never given twice, so that a use after `munmap` is found.
+        An address outside the pool is never given twice: a use after `munmap` is found.
         """
         size = page_up(size)
+        if len(self.ranges) >= SEPARATE_MAPPINGS:
+            if self._pool is None:
+                self._pool = _Pool(self._uc)
+            address = self._pool.take(size)
+            self.map(address, size, protection)
+            return address
         address = self._next - size
         if address < STACK_TOP >> 1:
             raise OutOfMemory

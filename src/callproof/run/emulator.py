@@ -1,0 +1,342 @@
+"""The embedded emulator: Unicorn as an AArch64 CPU, with a Linux process around it.
+
+Unicorn is GPL-2; it is imported here and in what this module loads, only when a program
+is emulated.  System calls and faults arrive through two hooks; nothing is hooked for
+each instruction, and for each basic block only if calls are watched or counted.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TextIO
+
+from unicorn import (
+    UC_ARCH_ARM64,
+    UC_HOOK_INTR,
+    UC_HOOK_MEM_INVALID,
+    UC_MEM_FETCH_PROT,
+    UC_MEM_FETCH_UNMAPPED,
+    UC_MEM_READ_PROT,
+    UC_MEM_READ_UNMAPPED,
+    UC_MEM_WRITE_PROT,
+    UC_MEM_WRITE_UNMAPPED,
+    UC_MODE_ARM,
+)
+from unicorn.arm64_const import (
+    UC_ARM64_REG_CPACR_EL1,
+    UC_ARM64_REG_PC,
+    UC_ARM64_REG_SP,
+    UC_ARM64_REG_X0,
+    UC_ARM64_REG_X8,
+    UC_ARM64_REG_X29,
+    UC_ARM64_REG_X30,
+    UC_CPU_ARM64_MAX,
+)
+
+from callproof.run import linux
+from callproof.run.calls import CallWatcher, Listener
+from callproof.run.faults import Fault, Places, report
+from callproof.run.limits import TIMEOUT_STATUS, Limits
+from callproof.run.loader import PAGE, READABLE, Image, Segment
+from callproof.run.memory import STACK_TOP, BadAddress, Memory, OutOfMemory, page_up
+from callproof.run.poison import Poison
+from callproof.run.process import Ended, OpenFile, Process
+from callproof.run.registers import StackPointer, add_block_hook
+from callproof.run.trace import VIOLATION_STATUS, Trace
+from callproof.source import CallproofError
+
+unicorn: Any = import_module("unicorn")  # its published types are for Python 2
+
+NOWHERE = (1 << 64) - 8  # an address that is never reached: the program ends by itself
+SLICE = 0.25  # seconds between looks at Ctrl-C and the time limit
+FP_ENABLED = 3 << 20  # CPACR_EL1.FPEN: no traps of SIMD and floating point
+GUARD = 1 << 20  # an access this close below the stack is called an overflow of it
+ARGUMENT_LIMIT = 128 * 1024
+HWCAP_FP_ASIMD = 3
+
+CALL_REGISTERS = (UC_ARM64_REG_X8, *range(UC_ARM64_REG_X0, UC_ARM64_REG_X0 + 6))
+
+# QEMU's exception numbers as Unicorn's interrupt hook gets them.
+EXCP_UDEF, EXCP_SWI, EXCP_BKPT = 1, 2, 7
+
+ACCESSES = {
+    UC_MEM_READ_UNMAPPED: "read at unmapped address",
+    UC_MEM_WRITE_UNMAPPED: "write at unmapped address",
+    UC_MEM_FETCH_UNMAPPED: "jump to unmapped address",
+    UC_MEM_READ_PROT: "read of unreadable memory at",
+    UC_MEM_WRITE_PROT: "write to read-only memory at",
+    UC_MEM_FETCH_PROT: "jump into memory that is not executable at",
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`signal` is 0 for an ordinary exit; `instructions` is None unless counted."""
+
+    exit_status: int
+    signal: int = 0
+    instructions: int | None = None
+    violations: int = 0
+    poisoned: int = 0
+
+
+class Emulator:
+    """One program, loaded; `run` runs it once."""
+
+    def __init__(
+        self,
+        image: Image,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        files: dict[int, OpenFile],
+        name: str,
+        limits: Limits,
+        notes: TextIO | None = None,
+    ) -> None:
+        """Raises `CallproofError` if the program and its arguments do not fit into memory."""
+        self.image = image
+        self.limits = limits
+        self.uc = unicorn.Uc(UC_ARCH_ARM64, UC_MODE_ARM, UC_CPU_ARM64_MAX)
+        self.memory = Memory(self.uc, limits.memory_bytes)
+        stack = (STACK_TOP - page_up(limits.stack_bytes), STACK_TOP)
+        self.process = Process(self.memory, name, files, stack, notes=notes)
+        self.places = Places(image)
+        self.fault: Fault | None = None
+        self.ended: Ended | None = None
+        self.error: BaseException | None = None
+        self._invalid = ""
+        self._counted = 0
+        self._last_block_end = 0
+        self._hooks: list[object] = []
+        try:
+            self._load(image.segments)
+            self.memory.map(stack[0], stack[1] - stack[0], 3)
+        except OutOfMemory:
+            raise CallproofError(
+                f"{name}: the program does not fit into memory"
+            ) from None
+        self.memory.brk_start = self.memory.brk = image.end + PAGE
+        sp = self._initial_stack([name, *arguments], environment)
+        self.uc.reg_write(UC_ARM64_REG_SP, sp)
+        self.uc.reg_write(UC_ARM64_REG_CPACR_EL1, FP_ENABLED)
+        self.uc.hook_add(UC_HOOK_INTR, self._interrupt)
+        self.uc.hook_add(UC_HOOK_MEM_INVALID, self._invalid_access)
+
+    # --- before the start ----------------------------------------------------------------
+
+    def _load(self, segments: list[Segment]) -> None:
+        """Map the segments; pages that two of them share get the rights of both."""
+        rights: dict[int, int] = {}
+        for segment in segments:
+            first = segment.address // PAGE
+            for page in range(first, -(-(segment.address + segment.size) // PAGE)):
+                rights[page] = rights.get(page, 0) | segment.flags
+        start = previous = -1
+        for page in [*sorted(rights), -1]:
+            if start >= 0 and (page != previous + 1 or rights[page] != rights[start]):
+                flags = rights[start]
+                # PF_X, PF_W, PF_R are 1, 2, 4; PROT_READ, PROT_WRITE, PROT_EXEC are 1, 2, 4.
+                protection = (flags & READABLE) >> 2 | flags & 2 | (flags & 1) << 2
+                self.memory.map(start * PAGE, (previous + 1 - start) * PAGE, protection)
+                start = -1
+            if start < 0:
+                start = page
+            previous = page
+        for segment in segments:
+            self.memory.write(segment.address, segment.data)
+
+    def _initial_stack(
+        self, arguments: list[str], environment: Mapping[str, str]
+    ) -> int:
+        """Arguments, environment and auxiliary vector as Linux lays them out; the SP."""
+        memory, image = self.memory, self.image
+        top = STACK_TOP - 16
+        texts = [os.fsencode(argument) + b"\0" for argument in arguments]
+        count = len(texts)
+        texts += [
+            os.fsencode(f"{key}={value}") + b"\0" for key, value in environment.items()
+        ]
+        if any(b"\0" in text[:-1] for text in texts):
+            raise CallproofError("a program argument contains a NUL character")
+        block = b"".join(texts)
+        if len(block) + 16 * len(texts) > min(
+            ARGUMENT_LIMIT * 8, self.limits.stack_bytes // 4
+        ):
+            raise CallproofError("the program's arguments and environment are too long")
+        base = (top - len(block)) & ~15
+        memory.write(base, block)
+        random = base - 16
+        memory.write(random, os.urandom(16))
+        pointers = []
+        position = base
+        for text in texts:
+            pointers.append(position)
+            position += len(text)
+        auxiliary = (
+            (3, image.headers_address),  # AT_PHDR
+            (4, 56),  # AT_PHENT
+            (5, image.headers_count),  # AT_PHNUM
+            (6, PAGE),  # AT_PAGESZ
+            (7, 0),  # AT_BASE
+            (8, 0),  # AT_FLAGS
+            (9, image.entry),  # AT_ENTRY
+            (11, linux.PROCESS_ID),  # AT_UID, AT_EUID, AT_GID, AT_EGID
+            (12, linux.PROCESS_ID),
+            (13, linux.PROCESS_ID),
+            (14, linux.PROCESS_ID),
+            (16, HWCAP_FP_ASIMD),  # AT_HWCAP: no more than the base architecture
+            (17, 100),  # AT_CLKTCK
+            (23, 0),  # AT_SECURE
+            (25, random),  # AT_RANDOM
+            (31, pointers[0]),  # AT_EXECFN
+            (0, 0),  # AT_NULL
+        )
+        words = [count, *pointers[:count], 0, *pointers[count:], 0]
+        for entry in auxiliary:
+            words += entry
+        sp = (random - 8 * len(words)) & ~15
+        memory.write(sp, struct.pack(f"<{len(words)}Q", *words))
+        return sp
+
+    # --- hooks ---------------------------------------------------------------------------
+
+    def _interrupt(self, uc: Any, number: int, _data: object) -> None:
+        if number == EXCP_SWI:
+            values = uc.reg_read_batch(CALL_REGISTERS)
+            try:
+                result = linux.call(self.process, values[0], values[1:])
+            except Ended as ended:
+                if ended.why:
+                    self._set_fault(ended.signal, ended.why)
+                self.ended = ended
+                uc.emu_stop()
+                return
+            uc.reg_write(UC_ARM64_REG_X0, result & (1 << 64) - 1)
+            return
+        uc.emu_stop()
+        if number == EXCP_BKPT:
+            self._set_fault(5, self._instruction("the program executed a breakpoint"))
+        elif number == EXCP_UDEF:
+            self._set_fault(4, self._instruction("undefined instruction"))
+        else:
+            self._set_fault(4, self._instruction(f"exception {number}"))
+
+    def _instruction(self, what: str) -> str:
+        try:
+            word = self.memory.read(self.uc.reg_read(UC_ARM64_REG_PC), 4)
+        except BadAddress:
+            return what
+        return f"{what} ({int.from_bytes(word, 'little'):#010x})"
+
+    def _invalid_access(
+        self, _uc: Any, access: int, address: int, size: int, _value: int, _data: object
+    ) -> bool:
+        low = self.process.stack[0]
+        if low - GUARD <= address < low:
+            megabytes = (self.process.stack[1] - low) / (1 << 20)
+            self._invalid = f"stack overflow: the stack of {megabytes:g} MiB is used up"
+        else:
+            self._invalid = f"{ACCESSES.get(access, 'access to')} {address:#x}"
+        return False
+
+    def _set_fault(self, signal: int, what: str) -> None:
+        pc, frame, link = self.uc.reg_read_batch(
+            [UC_ARM64_REG_PC, UC_ARM64_REG_X29, UC_ARM64_REG_X30]
+        )
+        self.fault = Fault(signal, what, pc, frame, link)
+
+    def _failed(self, error: BaseException) -> None:
+        if self.error is None:
+            self.error = error
+        self.uc.emu_stop()
+
+    def _count_block(self, _uc: object, address: int, size: int, _data: object) -> None:
+        self._counted += size
+        self._last_block_end = address + size
+
+    # --- the run -------------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        poison: bool = False,
+        strict: bool = False,
+        trace_calls: TextIO | None = None,
+        count_instructions: bool = False,
+    ) -> Outcome:
+        """Run to the end.  Faults are reported on the program's standard error."""
+        trace: Trace | None = None
+        poisoner: Poison | None = None
+        listeners: list[Listener] = []
+        if trace_calls is not None:
+            # Before the poison: it must see the callee's registers, not rubbish.
+            trace = Trace(
+                self.uc, self.image, self.memory, trace_calls, self.places.of_return
+            )
+            listeners.append(trace)
+        if poison:
+            poisoner = Poison(self.uc, strict=strict)
+            listeners.append(poisoner)
+        if listeners:
+            read_sp = StackPointer(self.uc).read
+            watcher = CallWatcher(self.image, read_sp, listeners, self._failed)
+            self._hooks.append(add_block_hook(self.uc, watcher.block))
+        if count_instructions:
+            self._hooks.append(add_block_hook(self.uc, self._count_block))
+        try:
+            outcome = self._emulate()
+        finally:
+            self.process.close()
+        if count_instructions:
+            outcome.instructions = self._instructions()
+        if poisoner is not None:
+            outcome.poisoned = poisoner.fills
+        if trace is not None:
+            outcome.violations = trace.violations
+            if trace.violations:
+                outcome.exit_status = VIOLATION_STATUS
+        return outcome
+
+    def _emulate(self) -> Outcome:
+        uc = self.uc
+        deadline = None
+        if self.limits.seconds is not None:
+            deadline = time.monotonic() + self.limits.seconds
+        pc = self.image.entry
+        while True:
+            try:
+                uc.emu_start(pc, NOWHERE, timeout=int(SLICE * 1e6))
+            except unicorn.UcError as error:
+                if self.error is None:
+                    self._set_fault(11, self._invalid or str(error))
+            if self.error is not None:
+                raise self.error
+            if self.fault is not None:
+                return self._faulted(self.fault)
+            if self.ended is not None:
+                return Outcome(self.ended.status, self.ended.signal)
+            if deadline is not None and time.monotonic() > deadline:
+                self._set_fault(
+                    24, f"it ran for more than {self.limits.seconds:g} seconds"
+                )
+                assert self.fault is not None
+                self._faulted(self.fault)
+                return Outcome(TIMEOUT_STATUS, 24)
+            pc = uc.reg_read(UC_ARM64_REG_PC)
+
+    def _faulted(self, fault: Fault) -> Outcome:
+        self.process.warn(report(self.process.name, fault, self.memory, self.places))
+        return Outcome(fault.status, fault.signal)
+
+    def _instructions(self) -> int:
+        """Instructions completed: a block that a fault cut short counts up to the fault."""
+        skipped = 0
+        if self.fault is not None and self.ended is None:
+            skipped = max(0, self._last_block_end - self.fault.pc)
+        return (self._counted - skipped) // 4

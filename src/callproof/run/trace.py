@@ -1,0 +1,208 @@
+"""The call trace: every call with its arguments by name, and what calls must preserve.
+
+    Point::CREATE(this=0x4a1000, x=100, y=200)
+      area(w=100, h=200)
+      -> 20000
+    -> (nothing)
+
+At each return X19-X29, D8-D15 and SP are compared with their values at the call (AAPCS64
+6.1.1, 6.1.2, 6.4.5); a difference is a violation by the callee and reported once, not
+again by each function around it.
+
+Where the executable has function records, the calls of and by the functions with a record
+are shown and compared (the C runtime's inner calls are not); else all calls.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TextIO
+
+from callproof.run.calls import Frame
+from callproof.run.functions import Place, ValueRecord
+from callproof.run.loader import Image
+from callproof.run.memory import BadAddress, Memory
+from callproof.run.registers import SLOT, V0, Batch, Uc
+
+VIOLATION_STATUS = 3
+PRESERVED = (*range(19, 30), *range(V0 + 8, V0 + 16))
+ARGUMENTS = (*range(9), *range(V0, V0 + 8))
+FLOATS = {"f16": "<e", "f32": "<f", "f64": "<d"}
+
+
+def register_name(register: int) -> str:
+    """'x19', 'd8': as the preserved part of the register is written."""
+    return f"d{register - V0}" if register >= V0 else f"x{register}"
+
+
+def format_scalar(type_: str, data: bytes) -> str:
+    """The value of a scalar ABI type ('i64', 'u8', 'f64', 'ptr') from its bytes."""
+    if type_ in FLOATS and len(data) >= struct.calcsize(FLOATS[type_]):
+        return f"{struct.unpack_from(FLOATS[type_], data)[0]:g}"
+    if type_[:1] in "iu" and type_[1:].isdigit():
+        size = int(type_[1:]) // 8
+        return str(int.from_bytes(data[:size], "little", signed=type_[0] == "i"))
+    return f"{int.from_bytes(data, 'little'):#x}"
+
+
+def format_value(value: ValueRecord, parts: list[bytes]) -> str:
+    """A value of any type from the bytes of its parts, in order."""
+    if value.indirect:
+        return f"&{format_scalar('ptr', b''.join(parts))}"
+    if not value.type.startswith("{"):
+        return format_scalar(value.type, b"".join(parts))
+    members = value.type[1:-1].split(", ")
+    if len(members) != len(parts) or "{" in value.type[1:]:
+        members = ["bytes"] * len(parts)
+    pairs = zip(members, parts, strict=True)
+    return "{" + ", ".join(format_scalar(member, part) for member, part in pairs) + "}"
+
+
+class _State:
+    """What the trace keeps of a call: the preserved registers, and those already reported."""
+
+    __slots__ = ("preserved", "reported")
+
+    def __init__(self, preserved: bytes) -> None:
+        self.preserved = preserved
+        self.reported: set[int] = set()
+
+
+class Trace:
+    """Listens to calls, writes lines to `out`; `violations` counts what was not preserved."""
+
+    __slots__ = (
+        "_all",
+        "_arguments",
+        "_image",
+        "_memory",
+        "_names",
+        "_out",
+        "_place_name",
+        "_preserved",
+        "_shown",
+        "violations",
+    )
+
+    def __init__(
+        self,
+        uc: Uc,
+        image: Image,
+        memory: Memory,
+        out: TextIO,
+        place_name: Callable[[int], str],
+    ) -> None:
+        self._image = image
+        self._memory = memory
+        self._out = out
+        self._place_name = place_name
+        self._arguments = Batch(uc, ARGUMENTS)
+        self._preserved = Batch(uc, PRESERVED)
+        self._all = not image.records
+        self._shown: list[_State] = []
+        self._names: dict[int, str] = {}
+        self.violations = 0
+
+    def entered(self, frame: Frame, depth: int) -> None:
+        record = frame.record
+        if not (self._all or record is not None or frame.from_known):
+            return
+        if record is not None:
+            self._arguments.read()
+            arguments = ", ".join(
+                f"{value.name}={self._value(value, frame.sp)}"
+                if value.name
+                else self._value(value, frame.sp)
+                for value in record.parameters
+            )
+            if record.variadic:
+                arguments += ", ..." if arguments else "..."
+        else:
+            arguments = "..."
+        self._line(f"{self._name(frame)}({arguments})")
+        self._preserved.read()
+        state = _State(bytes(self._preserved.buffer))
+        frame.state = state
+        self._shown.append(state)
+
+    def returned(self, frame: Frame, depth: int, sp: int) -> None:
+        state = frame.state
+        if not isinstance(state, _State):
+            return
+        self._forget(state)
+        record = frame.record
+        if record is not None:
+            self._arguments.read()
+            result = record.result
+            self._line(
+                "-> (nothing)" if result is None else f"-> {self._value(result, sp)}"
+            )
+        self._preserved.read()
+        now = bytes(self._preserved.buffer)
+        if now != state.preserved:
+            self._compare(frame, state, now)
+        if sp != frame.sp:
+            self._violation(frame, "sp", frame.sp, sp)
+
+    def dropped(self, frame: Frame, depth: int) -> None:
+        if isinstance(frame.state, _State):
+            self._forget(frame.state)
+            self._line(f"-> (left by a jump out of {self._name(frame)})")
+
+    def _forget(self, state: _State) -> None:
+        while self._shown and self._shown.pop() is not state:
+            pass
+
+    def _line(self, text: str) -> None:
+        self._out.write("  " * len(self._shown) + text + "\n")
+
+    def _name(self, frame: Frame) -> str:
+        name = self._names.get(frame.address)
+        if name is None:
+            record = frame.record
+            shown = (
+                record.display if record else self._image.display_name(frame.address)
+            )
+            name = self._names[frame.address] = shown
+        return name
+
+    def _value(self, value: ValueRecord, sp: int) -> str:
+        try:
+            return format_value(value, [self._part(place, sp) for place in value.where])
+        except BadAddress:
+            return "(unreadable)"
+
+    def _part(self, place: Place, sp: int) -> bytes:
+        if place.kind == "stack":
+            return self._memory.read(sp + place.number, place.size)
+        register = place.number + (V0 if place.kind == "v" else 0)
+        at = self._arguments.position[register]
+        return bytes(self._arguments.buffer[at : at + place.size])
+
+    def _compare(self, frame: Frame, state: _State, now: bytes) -> None:
+        outer = self._shown[-1].reported if self._shown else set()
+        for index, register in enumerate(PRESERVED):
+            start = SLOT * index
+            before = state.preserved[start : start + 8]
+            after = now[
+                start : start + 8
+            ]  # of V8-V15 only the low halves are preserved
+            if before == after:
+                continue
+            if register not in state.reported:
+                self._violation(
+                    frame,
+                    register_name(register),
+                    int.from_bytes(before, "little"),
+                    int.from_bytes(after, "little"),
+                )
+            # The functions around it inherit the change and are not to blame for it.
+            outer.add(register)
+
+    def _violation(self, frame: Frame, register: str, before: int, after: int) -> None:
+        self.violations += 1
+        self._out.write(
+            f"!!! {self._name(frame)} does not preserve {register}: {before:#x} at the call, "
+            f"{after:#x} at the return to {self._place_name(frame.return_address)}\n"
+        )
