@@ -52,6 +52,7 @@ class ExpressionParser:
         self.kind = self.token.kind
         self.depth = 0
         self.in_class = False
+        self.or_ends = False  # the statement behind TEST e THEN, which OR may end
         self.function_bodies = 0  # inside the body of LET f(..) = e, where AND may declare
 
     # --- tokens ---------------------------------------------------------------------------
@@ -157,6 +158,8 @@ class ExpressionParser:
                 return left
             if kind == "AND" and self.starts_declaration():
                 return left
+            if kind == "OR" and self.or_ends:
+                return left
             token = self.token
             self.at = self._at + 1
             if kind == "=" and self.kind == "=":
@@ -218,7 +221,7 @@ class ExpressionParser:
             elif kind == "%%" and not self.token.first:
                 left = self.bit_field(left)
             elif kind == ".":
-                left = self.member(left)
+                left = self.dotted(left)
             elif kind == ".|":
                 self.at = self._at + 1
                 index = self.binary(3)  # a '|' ends it
@@ -237,7 +240,7 @@ class ExpressionParser:
             if self.kind == "(":
                 operand = self.call(operand)
             elif self.kind == ".":
-                operand = self.member(operand)
+                operand = self.dotted(operand)
             else:
                 break
         return operand
@@ -248,6 +251,12 @@ class ExpressionParser:
 
     def arguments(self, closing: str = ")") -> list[ast.Expression]:
         """From the opening bracket to the closing one; a comma may stand before that."""
+        outer, self.or_ends = self.or_ends, False
+        found = self.bracketed(closing)
+        self.or_ends = outer
+        return found
+
+    def bracketed(self, closing: str) -> list[ast.Expression]:
         opened = self.take()
         found: list[ast.Expression] = []
         while self.kind != closing:
@@ -263,7 +272,7 @@ class ExpressionParser:
         self.take()
         return found
 
-    def member(self, left: ast.Expression) -> ast.Expression:
+    def dotted(self, left: ast.Expression) -> ast.Expression:
         self.at = self._at + 1
         name = self.name("a member's name after '.'")
         span = left.span.to(self.last_span())

@@ -401,6 +401,8 @@ class Parser(ExpressionParser):
 
     def simple_statement(self) -> ast.Statement:
         kind = self.kind
+        if kind != NAME:
+            self.or_ends = False
         if kind == "$(":
             return self.block()
         method = self.BY_KEYWORD.get(kind)
@@ -430,7 +432,12 @@ class Parser(ExpressionParser):
             and not word.isupper()
             and (word.upper() in STATEMENTS or word.upper() in DECLARATIONS)
         )
+        # Of a statement OR can only be the old ELSE of TEST; in brackets it is an operator.
+        or_ends = self.or_ends
         targets = [self.expression()]
+        self.or_ends = False
+        if or_ends and self.kind == "OR":
+            self.or_ends = True
         while self.accept(","):
             targets.append(self.expression())
         if self.kind == ":=":
@@ -442,8 +449,6 @@ class Parser(ExpressionParser):
                 raise self.fail("':=' cannot be repeated; write one assignment each")
             return ast.Assignment(start.to(self.last_span()), targets, values)
         span = start.to(self.last_span())
-        if lower_keyword:
-            raise self.fail_at(f"'{word}' is not a keyword; did you mean {word.upper()}?", start)
         if self.kind == "=" or (
             len(targets) == 1 and isinstance(targets[0], ast.Binary) and targets[0].operator == "="
         ):
@@ -454,6 +459,8 @@ class Parser(ExpressionParser):
             return ast.CallStatement(span, targets[0])
         if len(targets) == 1 and isinstance(targets[0], ast.Valof):
             return ast.CallStatement(span, targets[0])
+        if lower_keyword:
+            raise self.fail_at(f"'{word}' is not a keyword; did you mean {word.upper()}?", start)
         raise self.fail_at("this expression is not a statement: only calls are", span)
 
     def then(self, *words: str) -> None:
@@ -466,7 +473,9 @@ class Parser(ExpressionParser):
         start = self.token_span(keyword)
         condition = self.expression()
         self.then("THEN", "DO")
+        self.or_ends = keyword.kind == "TEST"
         then = self.statement()
+        self.or_ends = False
         otherwise = None
         if self.kind == "ELSE" or (keyword.kind == "TEST" and self.kind == "OR"):
             if keyword.kind == "UNLESS":

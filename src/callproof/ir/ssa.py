@@ -1,0 +1,102 @@
+"""Removal of block parameters that only ever stand for one value."""
+
+from __future__ import annotations
+
+from callproof.ir.model import CONSTANT, VALUE, Block, Constant, Function, Operand, Target, Value
+
+
+def _same(first: Operand, second: Operand) -> bool:
+    if first is second:
+        return True
+    if first.kind != second.kind or first.kind == VALUE:
+        return False
+    if first.kind == CONSTANT:
+        return first.key() == second.key()  # type: ignore[union-attr]
+    return first.name == second.name and first.offset == second.offset  # type: ignore[union-attr]
+
+
+def replace_operands(function: Function, replacements: dict[int, Operand]) -> None:
+    """Replace values (by number) everywhere; chains of replacements are followed."""
+    if not replacements:
+        return
+
+    def final(operand: Operand) -> Operand:
+        while operand.kind == VALUE:
+            other = replacements.get(operand.number)  # type: ignore[union-attr]
+            if other is None:
+                break
+            operand = other
+        return operand
+
+    for block in function.blocks:
+        for instruction in block.instructions:
+            operands = instruction.operands
+            for index, operand in enumerate(operands):
+                if operand.kind == VALUE:
+                    operands[index] = final(operand)
+            for target in instruction.targets:
+                arguments = target.arguments
+                for index, operand in enumerate(arguments):
+                    if operand.kind == VALUE:
+                        arguments[index] = final(operand)
+
+
+def remove_trivial_parameters(function: Function) -> bool:
+    """Delete parameters whose arguments are all one operand (or the parameter itself)."""
+    edges: dict[int, list[Target]] = {}
+    for block in function.blocks:
+        for target in block.terminator.targets:
+            edges.setdefault(id(target.block), []).append(target)
+    readers: dict[int, list[Block]] = {}  # parameter number -> blocks that it is passed to
+    for block in function.blocks:
+        for target in block.terminator.targets:
+            for operand in target.arguments:
+                if operand.kind == VALUE:
+                    readers.setdefault(operand.number, []).append(target.block)  # type: ignore[union-attr]
+    replacements: dict[int, Operand] = {}
+
+    def final(operand: Operand) -> Operand:
+        while operand.kind == VALUE:
+            other = replacements.get(operand.number)  # type: ignore[union-attr]
+            if other is None:
+                return operand
+            operand = other
+        return operand
+
+    pending = [block for block in function.blocks[1:] if block.parameters]
+    while pending:
+        block = pending.pop()
+        incoming = edges.get(id(block), [])
+        for index in range(len(block.parameters) - 1, -1, -1):
+            parameter = block.parameters[index]
+            only = _only_argument(parameter, index, incoming, final)
+            if only is None:
+                continue
+            replacements[parameter.number] = only
+            del block.parameters[index]
+            for target in incoming:
+                del target.arguments[index]
+            # Blocks that were passed this parameter may have become trivial.
+            followers = readers.get(parameter.number, [])
+            pending += followers
+            if only.kind == VALUE:
+                readers.setdefault(only.number, []).extend(followers)  # type: ignore[union-attr]
+    replace_operands(function, replacements)
+    return bool(replacements)
+
+
+def _only_argument(
+    parameter: Value, index: int, incoming: list[Target], final: object
+) -> Operand | None:
+    only: Operand | None = None
+    for target in incoming:
+        operand = final(target.arguments[index])  # type: ignore[operator]
+        if operand is parameter:
+            continue
+        if only is None:
+            only = operand
+        elif not _same(only, operand):
+            return None
+    if only is None:
+        return Constant(parameter.type, 0.0 if parameter.type.is_float else 0)
+    return only
