@@ -27,11 +27,13 @@ _TOKEN = re.compile(
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<float>[0-9]+(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)(?![A-Za-z0-9_]))
       | (?P<number>0[xX][0-9A-Fa-f]+(?![A-Za-z0-9_])|[0-9]+(?![A-Za-z0-9_]))
-      | (?P<based>\#[xX][0-9A-Fa-f]+|\#[bB][01]+|\#[0-7]+)
-      | (?P<string>"(?:[^"*\\]|\*.|\\.)*")
+      | (?P<based>\#(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_]))
+      | (?P<string>"(?:[^"*\\]++|\*.|\\.)*+")
       | (?P<character>'(?:[^'*\\\n]|\*.|\\.)')
       | (?P<operator>\$\(|\$\)|:=|->|<<|>>|%%|\#%|\.%
-          |(?:~=|<=|>=|[-+*/=<>])[.\#](?![0-9%]|[xXbB][0-9A-Fa-f])|~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}])""",
+          |(?:~=|<=|>=|[-+*/=<>])
+             (?:\.(?![0-9%|])|\#(?!%|(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_])))
+          |~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}])""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -47,6 +49,12 @@ _BACKSLASH = {
     "0": "\0",
 }
 _ESCAPE = re.compile(r"\*(.)|\\(.)", re.DOTALL)
+_NUMBER_LIKE = re.compile(r"(?:[0-9]|#[0-9A-Za-z_])[0-9A-Za-z_]*(?:\.[0-9A-Za-z_]+)?")
+_HINTS = {
+    "\\": "backslashes stand in strings and characters only",
+    "$": "brackets are $( and $)",
+    "#": "hexadecimal numbers are written #X1F",
+}
 LARGEST = (1 << 63) - 1
 
 _SPELLINGS = {"{": "$(", "}": "$)", "<>": "~=", "&&": "AND", "||": "OR"}
@@ -90,11 +98,12 @@ def tokenize(source: SourceFile, diagnostics: Diagnostics) -> list[Token]:
     tokens: list[Token] = []
     add = tokens.append
     match_at = _TOKEN.match
-    position, first, length = 0, True, len(text)
+    position, first, length = int(text.startswith("\ufeff")), True, len(text)
     while position < length:
         match = match_at(text, position)
         if match is None:
             position = _bad(source, position, diagnostics)
+            first = False
             continue
         kind = match.lastgroup
         end = match.end()
@@ -125,14 +134,21 @@ def tokenize(source: SourceFile, diagnostics: Diagnostics) -> list[Token]:
         elif kind == "character":
             inside = _unescape(match.group()[1:-1])
             if len(inside) != 1:
-                span = Span(source, position, end)
-                diagnostics.error("a character constant holds one character", span)
+                diagnostics.error(
+                    f"'{inside}' is not an escape: a character constant holds one character",
+                    Span(source, position, end),
+                    [Note("the escapes are *N *T *S *B *P *C *\" *' **")],
+                    code="bad-character-constant",
+                )
             add(Token(INTEGER, ord(inside[0]), position, end, first))
         elif kind == "float":
             value = float(match.group())
             if value == float("inf"):
                 span = Span(source, position, end)
-                diagnostics.error(f"{match.group()} is too large for a FLOAT", span)
+                diagnostics.error(
+                    "this number is too large for a FLOAT", span, code="float-too-large"
+                )
+                value = 0.0
             add(Token(FLOAT, value, position, end, first))
         else:
             add(Token(INTEGER, _integer(source, match, diagnostics), position, end, first))
@@ -151,10 +167,12 @@ def _integer(source: SourceFile, match: re.Match[str], diagnostics: Diagnostics)
     elif text[:2] in ("0x", "0X"):
         value, limit = int(text, 16), (1 << 64) - 1
     else:
-        value, limit = int(text), LARGEST + 1  # the smallest number is written -9223372036854775808
+        # Python refuses to convert thousands of digits; twenty are too many already.
+        value = int(text) if len(text.lstrip("0")) <= 20 else 1 << 64
+        limit = LARGEST + 1  # the smallest number is written -9223372036854775808
     if value > limit:
         span = Span(source, match.start(), match.end())
-        diagnostics.error(f"{text} does not fit a 64-bit word", span, code="integer-too-large")
+        diagnostics.error("this number does not fit a 64-bit word", span, code="integer-too-large")
         return 0
     return value - (1 << 64) if value > LARGEST else value
 
@@ -163,26 +181,49 @@ def _bad(source: SourceFile, position: int, diagnostics: Diagnostics) -> int:
     """Report what no token begins with; where to go on."""
     text = source.text
     character = text[position]
-    span = Span(source, position, position + 1)
     line_end = text.find("\n", position)
     line_end = len(text) if line_end < 0 else line_end
     if text.startswith("/*", position):
-        diagnostics.error("this comment is not closed", span, [Note("comments end with */")])
+        diagnostics.error(
+            "this comment is not closed",
+            Span(source, position, position + 2),
+            [Note("comments end with */, and do not nest")],
+            code="unterminated-comment",
+        )
         return len(text)
     if character == '"':
-        diagnostics.error("this string is not closed", span, code="unterminated-string")
+        diagnostics.error(
+            "this string is not closed",
+            Span(source, position, line_end),
+            [Note('inside a string a quote is written *"')],
+            code="unterminated-string",
+        )
         return line_end
     if character == "'":
-        diagnostics.error("a character constant is one character in quotes, as 'a' or '*N'", span)
-        end = text.find("'", position + 1, line_end)
-        return end + 1 if end >= 0 else position + 1
-    word = re.compile(r"[0-9A-Za-z_.#]+").match(text, position)
-    if word is not None and (character.isdigit() or character == "#") and len(word.group()) > 1:
+        closing = text.find("'", position + 1, line_end)
+        end = closing + 1 if closing >= 0 else position + 1
+        diagnostics.error(
+            "a character constant is one character in quotes, as 'a' or '*N'",
+            Span(source, position, end),
+            [Note('strings stand in double quotes: "..."')] if closing > position + 1 else (),
+            code="bad-character-constant",
+        )
+        return end
+    word = _NUMBER_LIKE.match(text, position)
+    if word is not None:
         wrong = Span(source, position, word.end())
         diagnostics.error(f"'{word.group()}' is not a number", wrong, code="bad-number")
         return word.end()
-    hints = {"\\": "backslashes stand in strings only"}
-    notes = [Note(hints[character])] if character in hints else []
-    shown = character if character.isprintable() else f"U+{ord(character):04X}"
+    end = position + 1
+    notes = [Note(_HINTS[character])] if character in _HINTS else []
+    if not character.isascii():
+        # One foreign word is one mistake.
+        while end < line_end and not text[end].isascii():
+            end += 1
+        notes = [Note("outside strings and comments a program is ASCII")]
+    shown = text[position:end]
+    if not shown.isprintable():
+        shown = " ".join(f"U+{ord(one):04X}" for one in shown)
+    span = Span(source, position, end)
     diagnostics.error(f"unexpected character '{shown}'", span, notes, code="bad-character")
-    return position + 1
+    return end
