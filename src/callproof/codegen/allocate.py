@@ -3,18 +3,22 @@
 Intervals are taken in the order of their starts.  Each goes to a register that is
 free for all of its ranges if there is one (a hinted one first); else it is split
 where the best register stops being free, or it displaces the interval whose next
-use is farthest away.  What loses its register waits in memory until its next use:
+use is farthest away.  What loses its register waits in memory until its next use,
+or until the start of the loop that has this use:
 
 - every value is defined once, so it is stored once, right after its definition;
   losing a register later costs nothing, getting one back is a load;
 - a value that can be computed again from nothing is not stored but recomputed.
 
+So a piece of life in memory may begin at any position, a piece in another register
+only at a gap, where moves can stand.
+
 A call's clobbers are taken registers at the call, so a value that is alive across
 it can only be in a preserved register or in memory.  A use fixed in a register
 takes that register for the moment of the instruction, for anybody but the value
 itself; the copies into all fixed registers of one instruction are one parallel
-move.  Blocks are connected at the end: what lies elsewhere at the end of a block
-than at the start of its successor is moved on the edge.
+move.  Blocks are connected at the end (`resolve.py`): what lies elsewhere at the
+end of a block than at the start of its successor is moved on the edge.
 
 The positions are those of `liveness.py`.
 """
@@ -24,136 +28,46 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from heapq import heapify, heappop, heappush
 
-from callproof.codegen.liveness import Ranges
+from callproof.codegen.intervals import FAR, IN_MEMORY, Clobbers, Interval, Occupancy
+from callproof.codegen.liveness import Loops, Ranges
 from callproof.codegen.machine import (
-    ANY,
     DEF,
     FIRST_VIRTUAL,
     LATE,
     REGISTER,
     SAME_AS,
+    STACK,
     Allocation,
+    MachineBlock,
     MachineFunction,
+    MachineInstruction,
     RegisterFile,
     SpillSlot,
 )
+from callproof.codegen.resolve import Resolver
 from callproof.source import InternalError
 
-FAR = 1 << 60
-IN_MEMORY = -(1 << 30)  # a location to be replaced by the value's spill slot
 NO_HINTS: tuple[int, ...] = ()
-
-
-class Interval:
-    """A piece of a value's life that is in one place.
-
-    ranges    as in `liveness.Ranges`
-    needs     ascending positions at which it must be in a register
-    location  a register, or IN_MEMORY
-    """
-
-    __slots__ = ("end", "location", "needs", "ranges", "register", "start")
-
-    def __init__(self, register: int, ranges: list[tuple[int, int]], needs: list[int]) -> None:
-        self.register = register
-        self.ranges = ranges
-        self.needs = needs
-        self.start = ranges[0][0]
-        self.end = ranges[-1][1]
-        self.location = IN_MEMORY
-
-    def covers(self, position: int) -> bool:
-        index = bisect_right(self.ranges, (position, FAR)) - 1
-        return index >= 0 and position < self.ranges[index][1]
-
-    def next_need(self, position: int) -> int:
-        """The first position from `position` on at which a register is needed."""
-        index = bisect_left(self.needs, position)
-        return self.needs[index] if index < len(self.needs) else FAR
-
-
-class Occupancy:
-    """When a physical register is taken: disjoint ranges in order, and by whom.
-
-    The owner is an `Interval`, or the number of the virtual register for which the
-    range is reserved (-1: for nobody).
-    """
-
-    __slots__ = ("ends", "owners", "starts")
-
-    def __init__(self) -> None:
-        self.starts: list[int] = []
-        self.ends: list[int] = []
-        self.owners: list[Interval | int] = []
-
-    def add(self, start: int, end: int, owner: Interval | int) -> None:
-        index = bisect_left(self.starts, start)
-        self.starts.insert(index, start)
-        self.ends.insert(index, end)
-        self.owners.insert(index, owner)
-
-    def remove(self, interval: Interval, start: int) -> None:
-        """Take out an interval's range that begins at `start`."""
-        index = bisect_left(self.starts, start)
-        while self.owners[index] is not interval:
-            index += 1
-        del self.starts[index], self.ends[index], self.owners[index]
-
-    def conflict(self, interval: Interval, ignore: Interval | None = None) -> int:
-        """The first position at which the interval would meet another owner; FAR if none."""
-        starts, ends, owners = self.starts, self.ends, self.owners
-        count = len(starts)
-        register = interval.register
-        for start, end in interval.ranges:
-            index = bisect_right(starts, start) - 1
-            if index < 0 or ends[index] <= start:
-                index += 1
-            while index < count and starts[index] < end:
-                owner = owners[index]
-                if owner is not ignore and owner != register and ends[index] > start:
-                    return max(starts[index], start)
-                index += 1
-        return FAR
-
-    def at(self, position: int) -> Interval | int | None:
-        """Who has the register at a position."""
-        index = bisect_right(self.starts, position) - 1
-        if index >= 0 and position < self.ends[index]:
-            return self.owners[index]
-        return None
-
-
-class _Clobbers:
-    """Positions of instructions that clobber the same registers."""
-
-    __slots__ = ("mask", "positions")
-
-    def __init__(self, mask: int) -> None:
-        self.mask = mask
-        self.positions: list[int] = []
-
-    def first_in(self, interval: Interval) -> int:
-        positions = self.positions
-        for start, end in interval.ranges:
-            index = bisect_left(positions, start)
-            if index < len(positions) and positions[index] < end:
-                return positions[index]
-        return FAR
+MOST_HINTS = 8  # of each value; more are not worth the time to look at them
 
 
 class _Allocator:
     __slots__ = (
+        "block_starts",
         "busy",
         "call_positions",
         "calls_wide",
         "clobbers",
-        "fixed_definition",
         "function",
         "hints",
+        "in_slot",
+        "loops",
+        "needs",
         "pieces",
         "ranges",
         "register_file",
         "related",
+        "remade",
         "split_limit",
         "unhandled",
         "used",
@@ -163,15 +77,21 @@ class _Allocator:
         self.function = function
         self.register_file = register_file
         self.ranges = Ranges(function)
+        self.loops = Loops(function)
+        self.block_starts = [4 * number for number in self.ranges.starts]
         self.busy = [Occupancy() for _ in range(64)]
-        self.clobbers: dict[int, _Clobbers] = {}
-        self.calls_wide = _Clobbers(register_file.callee_saved)
+        self.clobbers: dict[int, Clobbers] = {}
+        self.calls_wide = Clobbers(register_file.callee_saved)
         self.call_positions: list[int] = []
         self.hints: dict[int, list[int]] = {}
         self.related: dict[int, list[int]] = {}
-        self.fixed_definition: dict[int, int] = {}
+        self.remade = dict(function.rematerialise)
+        # Values that must have a slot wherever else they are, and from which position.
+        self.in_slot: dict[int, int] = {}
+        self.needs: dict[int, list[int]] = {}
         self.pieces: dict[int, list[Interval]] = {}
         self.unhandled: list[tuple[int, int, int, Interval]] = []
+        # Instruction numbers behind a block's first terminator -> that terminator's number.
         self.split_limit: dict[int, int] = {}
         self.used = 0
 
@@ -179,196 +99,270 @@ class _Allocator:
 
     def prepare(self) -> None:
         """Reservations, needs and hints of every instruction; the first intervals."""
-        needs: dict[int, list[int]] = {}
-        starts = self.ranges.starts
         for block in self.function.blocks:
-            number = starts[block.index]
-            first_terminator = 0
-            for instruction in block.instructions:
-                number += 1
-                position = 4 * number
-                operands = instruction.operands
-                fixed_results = 0
-                tied = -1
-                for operand in operands:
-                    if operand.constraint >= SAME_AS:
-                        tied = operand.constraint - SAME_AS
-                        source = operands[tied].register
-                        self._relate(source, operand.register)
-                for which, operand in enumerate(operands):
-                    register = operand.register
-                    if register < FIRST_VIRTUAL:
-                        continue
-                    constraint = operand.constraint
-                    if 0 <= constraint < SAME_AS:
-                        self.hints.setdefault(register, []).append(constraint)
-                        if operand.role == DEF:
-                            fixed_results |= 1 << constraint
-                            self.fixed_definition[register] = constraint
-                            self._reserve(constraint, position + 2, position + 5, register)
-                        else:
-                            self._reserve(constraint, position + 1, position + 2, register)
-                    elif constraint == REGISTER or constraint >= SAME_AS:
-                        if operand.role == DEF:
-                            late = operand.timing == LATE and constraint == REGISTER
-                            needs.setdefault(register, []).append(position + (2 if late else 1))
-                        elif which != tied:
-                            places = needs.setdefault(register, [])
-                            places.append(position + 1)
-                            if operand.timing == LATE:
-                                places.append(position + 2)
-                    elif constraint != ANY:
-                        raise InternalError(
-                            f"{self.function.name}: stack-constrained operands are not allocated"
-                        )
-                    elif register in self.function.rematerialise:
-                        needs.setdefault(register, []).append(position + 1)
-                if instruction.form.is_move and len(operands) == 2:
-                    self._relate(operands[1].register, operands[0].register)
-                if instruction.clobbers:
-                    mask = instruction.clobbers & ~fixed_results
-                    self._clobber(mask).positions.append(position + 2)
-                    self.used |= instruction.clobbers
-                if instruction.is_call:
-                    self.call_positions.append(position + 2)
-                    self.calls_wide.positions.append(position + 2)
-                if instruction.form.control in ("branch", "jump") and not first_terminator:
-                    first_terminator = number
-                if first_terminator and number > first_terminator:
-                    self.split_limit[number] = first_terminator
-            for successor in block.successors:
-                for source, destination in zip(
-                    block.arguments, successor.parameters, strict=bool(block.arguments)
-                ):
-                    self._relate(source, destination)
+            self._prepare_block(block)
         for register, ranges in self.ranges.ranges.items():
-            places = sorted(needs.get(register, ()))
-            self._push(Interval(register, ranges, places))
+            self._push(Interval(register, ranges, sorted(self.needs.get(register, ()))))
         heapify(self.unhandled)
+
+    def _prepare_block(self, block: MachineBlock) -> None:
+        number = self.ranges.starts[block.index]
+        first_terminator = 0
+        for instruction in block.instructions:
+            number += 1
+            position = 4 * number
+            fixed_results = self._prepare_operands(instruction, position, first_terminator)
+            if instruction.form.is_move and len(instruction.operands) == 2:
+                self._relate(instruction.operands[1].register, instruction.operands[0].register)
+            if instruction.clobbers:
+                mask = instruction.clobbers & ~fixed_results
+                found = self.clobbers.get(mask)
+                if found is None:
+                    found = self.clobbers[mask] = Clobbers(mask)
+                found.positions.append(position + 2)
+                self.used |= instruction.clobbers
+            if instruction.is_call:
+                self.call_positions.append(position + 2)
+                self.calls_wide.positions.append(position + 2)
+            if first_terminator:
+                self.split_limit[number] = first_terminator
+            elif instruction.form.control in ("branch", "jump"):
+                first_terminator = number
+        if block.arguments:
+            for source, destination in zip(
+                block.arguments, block.successors[0].parameters, strict=True
+            ):
+                self._relate(source, destination)
+
+    def _prepare_operands(
+        self, instruction: MachineInstruction, position: int, first_terminator: int
+    ) -> int:
+        """Enter an instruction's operands; the mask of its fixed results."""
+        operands = instruction.operands
+        fixed_results = 0
+        tied: tuple[int, ...] = ()
+        for operand in operands:
+            if operand.constraint >= SAME_AS:
+                tied += (operand.constraint - SAME_AS,)
+                self._relate(operands[tied[-1]].register, operand.register)
+        for which, operand in enumerate(operands):
+            register = operand.register
+            if register < FIRST_VIRTUAL:
+                continue
+            constraint = operand.constraint
+            if 0 <= constraint < SAME_AS:
+                hints = self.hints.setdefault(register, [])
+                if len(hints) < MOST_HINTS:
+                    hints.append(constraint)
+                if operand.role == DEF:
+                    fixed_results |= 1 << constraint
+                    self._reserve(constraint, position + 2, position + 4, register)
+                    self.remade.pop(register, None)
+                elif first_terminator:
+                    raise InternalError(
+                        f"{self.function.name}: a fixed operand behind a block's first branch"
+                    )
+                else:
+                    end = position + (3 if operand.timing == LATE else 2)
+                    self._reserve(constraint, position + 1, end, register)
+            elif constraint == REGISTER or constraint >= SAME_AS:
+                if which in tied:
+                    continue
+                needs = self.needs.setdefault(register, [])
+                if operand.role != DEF:
+                    needs.append(position + 1)
+                    if operand.timing == LATE:
+                        needs.append(position + 2)
+                else:
+                    if operand.timing != LATE or constraint >= SAME_AS:
+                        needs.append(position + 1)
+                    needs.append(position + 2)
+            else:
+                # In memory perhaps, so it cannot be a value without a slot.
+                self.remade.pop(register, None)
+                if constraint == STACK:
+                    self.in_slot[register] = min(
+                        self.in_slot.get(register, FAR), position + (2 if operand.role == DEF else 0)
+                    )
+        return fixed_results
 
     def _relate(self, first: int, second: int) -> None:
         """Two values that had better have one register."""
         if first >= FIRST_VIRTUAL and second >= FIRST_VIRTUAL:
-            self.related.setdefault(first, []).append(second)
-            self.related.setdefault(second, []).append(first)
+            for one, other in ((first, second), (second, first)):
+                related = self.related.setdefault(one, [])
+                if len(related) < MOST_HINTS:
+                    related.append(other)
 
     def _reserve(self, physical: int, start: int, end: int, register: int) -> None:
         self.busy[physical].add(start, end, register)
         self.used |= 1 << physical
-
-    def _clobber(self, mask: int) -> _Clobbers:
-        found = self.clobbers.get(mask)
-        if found is None:
-            found = self.clobbers[mask] = _Clobbers(mask)
-        return found
 
     def _push(self, interval: Interval) -> None:
         # Among equal starts, what needs a register first comes first; numbers break ties.
         need = interval.needs[0] if interval.needs else FAR
         heappush(self.unhandled, (interval.start, need, interval.register, interval))
 
+    # --- where to split ----------------------------------------------------------------
+
+    def _gap(self, after: int, position: int) -> int:
+        """A good gap for a move, not after `position`, and if possible after `after`.
+
+        The last gap, but outside of the loops that `position` is in and `after` is not.
+        """
+        number = position >> 2
+        gap = 4 * self.split_limit.get(number, number)
+        block = bisect_right(self.block_starts, gap) - 1
+        header = self.loops.innermost[block]
+        while header >= 0:
+            start = self.block_starts[header]
+            if start <= after:
+                break
+            gap = start
+            header = self.loops.outer[header]
+        return gap
+
+    def _last_gap(self, position: int) -> int:
+        number = position >> 2
+        return 4 * self.split_limit.get(number, number)
+
     # --- the scan ------------------------------------------------------------------------
 
     def scan(self) -> None:
-        while self.unhandled:
-            _, _, _, interval = heappop(self.unhandled)
-            self.pieces.setdefault(interval.register, []).append(interval)
+        unhandled = self.unhandled
+        while unhandled:
+            interval = heappop(unhandled)[3]
             self._place(interval)
 
+    def _keep(self, interval: Interval) -> None:
+        """The interval is as it will be."""
+        self.pieces.setdefault(interval.register, []).append(interval)
+
     def _place(self, interval: Interval) -> None:
-        need = interval.next_need(interval.start)
-        if need == FAR and len(self.pieces[interval.register]) > 1:
-            return  # a later piece that nothing needs in a register: it stays in memory
+        """Give an interval, or its first part, a register or leave it in memory."""
         register = interval.register
+        need = interval.next_need(interval.start)
+        if need == FAR and register in self.pieces:
+            self._keep(interval)  # it has lost its register, and nothing needs one again
+            return
         class_ = self.function.classes[register - FIRST_VIRTUAL]
         candidates = self.register_file.allocatable[class_]
-        conflicts = self._conflicts(interval, candidates)
-
-        best = self._free_throughout(interval, candidates, conflicts)
+        clobbered = self._clobbered(interval)
+        best = self._free_throughout(interval, candidates, clobbered)
         if best >= 0:
             self._assign(interval, best)
             return
-        best = self._free_longest(interval, candidates, conflicts, need)
-        limit = conflicts[best]
-        split = self._split_point(limit)
-        if limit > need + 1 and split > interval.start and split > need:
-            # Free for a while, and that while is of use.
-            self._cut(interval, split)
-            self._assign(interval, best)
-            return
         if need == FAR:
+            self._keep(interval)
             return
-        if self._displace(interval, candidates, need):
+        best, limit = self._free_longest(interval, candidates, clobbered, need)
+        if limit > _together(interval, need):
+            self._assign_until(interval, best, limit)
             return
-        # Everything that is in a register is needed sooner: wait in memory until just before.
-        later = self._split_point(need)
+        if self._displace(interval, candidates, clobbered, need):
+            return
+        # Whoever has a register needs it sooner: wait in memory until just before the need.
+        later = self._last_gap(need)
         if later <= interval.start:
             raise InternalError(
-                f"{self.function.name}: not enough registers for v{register} at {interval.start}"
+                f"{self.function.name}: not enough registers for v{register} "
+                f"in instruction {need >> 2}"
             )
-        self._cut(interval, later)
+        rest = interval.divide(later)
+        self._keep(interval)
+        if rest is not None:
+            self._push(rest)
 
-    def _conflicts(self, interval: Interval, candidates: tuple[int, ...]) -> dict[int, int]:
-        """For each register, from where on the interval cannot have it (FAR: never)."""
-        busy = self.busy
-        conflicts = {physical: busy[physical].conflict(interval) for physical in candidates}
-        groups = list(self.clobbers.values())
-        index = interval.register - FIRST_VIRTUAL
-        if self.function.sizes[index] > 8:
-            groups.append(self.calls_wide)  # only low halves are preserved
-        for clobbers in groups:
-            position = clobbers.first_in(interval)
-            if position == FAR:
-                continue
-            mask = clobbers.mask
-            for physical in candidates:
-                if mask >> physical & 1 and position < conflicts[physical]:
-                    conflicts[physical] = position
-        return conflicts
+    def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
+        """(mask, first position) of the register sets that change during the interval."""
+        found = []
+        for group in self.clobbers.values():
+            position = group.first_in(interval)
+            if position != FAR:
+                found.append((group.mask, position))
+        if self.function.sizes[interval.register - FIRST_VIRTUAL] > 8:
+            position = self.calls_wide.first_in(interval)  # only low halves are preserved
+            if position != FAR:
+                found.append((self.calls_wide.mask, position))
+        return found
 
     def _free_throughout(
-        self, interval: Interval, candidates: tuple[int, ...], conflicts: dict[int, int]
+        self, interval: Interval, candidates: tuple[int, ...], clobbered: list[tuple[int, int]]
     ) -> int:
         """A register without conflict: a hinted one, else the first in order of preference."""
-        end = interval.end
-        for hint in self._hints(interval.register):
-            if conflicts.get(hint, 0) >= end:
-                return hint
+        busy = self.busy
+        changed = 0
+        for mask, _ in clobbered:
+            changed |= mask
         callee_saved = self.register_file.callee_saved
-        remade = interval.register in self.function.rematerialise
+        unsaved = callee_saved & ~self.used
+        remade = interval.register in self.remade
+        for hint in self._hints(interval.register):
+            if (
+                hint in candidates
+                and not changed >> hint & 1
+                and not (remade and unsaved >> hint & 1)
+                and busy[hint].conflict(interval) == FAR
+            ):
+                return hint
         fallback = -1
         for physical in candidates:
-            if conflicts[physical] < end:
+            if changed >> physical & 1:
                 continue
-            if not callee_saved >> physical & 1 or self.used >> physical & 1:
+            if unsaved >> physical & 1:
+                # Costs a save and a restore: more than making a value again.
+                if fallback >= 0 or remade or busy[physical].conflict(interval) != FAR:
+                    continue
+                fallback = physical
+            elif busy[physical].conflict(interval) == FAR:
                 return physical
-            if fallback < 0 and not remade:
-                fallback = physical  # costs a save and a restore
         return fallback
+
+    def _limit(
+        self,
+        interval: Interval,
+        physical: int,
+        clobbered: list[tuple[int, int]],
+        ignore: Interval | None = None,
+    ) -> int:
+        """From where on the interval cannot have the register; FAR: never."""
+        limit = self.busy[physical].conflict(interval, ignore)
+        for mask, position in clobbered:
+            if mask >> physical & 1 and position < limit:
+                limit = position
+        return limit
 
     def _free_longest(
         self,
         interval: Interval,
         candidates: tuple[int, ...],
-        conflicts: dict[int, int],
+        clobbered: list[tuple[int, int]],
         need: int,
-    ) -> int:
-        """The register that is free for longest; a value that can be made again costs no save."""
-        if interval.register in self.function.rematerialise:
-            unsaved = self.register_file.callee_saved & ~self.used
-            cheap = [physical for physical in candidates if not unsaved >> physical & 1]
-            if cheap:
-                best = max(cheap, key=lambda physical: conflicts[physical])
-                if conflicts[best] > need + 1:
-                    return best
-        return max(candidates, key=lambda physical: conflicts[physical])
+    ) -> tuple[int, int]:
+        """The register that is free for longest, and until when.
+
+        A value that can be made again does not use a register that costs a save,
+        unless no other has room for the need.
+        """
+        unsaved = self.register_file.callee_saved & ~self.used
+        dear = unsaved if interval.register in self.remade else 0
+        best, longest, cheap, cheap_longest = -1, -1, -1, -1
+        for physical in candidates:
+            limit = self._limit(interval, physical, clobbered)
+            if limit > longest:
+                best, longest = physical, limit
+            if limit > cheap_longest and not dear >> physical & 1:
+                cheap, cheap_longest = physical, limit
+        if cheap_longest > _together(interval, need):
+            return cheap, cheap_longest
+        return best, longest
 
     def _hints(self, register: int) -> list[int]:
         hints = list(self.hints.get(register, NO_HINTS))
         for other in self.related.get(register, NO_HINTS):
             pieces = self.pieces.get(other)
             if pieces:
-                hints += [piece.location for piece in pieces if piece.location >= 0]
+                hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
             else:
                 hints += self.hints.get(other, NO_HINTS)
         return hints
@@ -379,104 +373,104 @@ class _Allocator:
         busy = self.busy[physical]
         for start, end in interval.ranges:
             busy.add(start, end, interval)
+        self._keep(interval)
 
-    def _split_point(self, position: int) -> int:
-        """The last gap at or before a position where a move may stand."""
-        number = position >> 2
-        return 4 * self.split_limit.get(number, number)
-
-    def _cut(self, interval: Interval, position: int) -> None:
-        """End an unassigned interval at a position; the rest is handled later."""
-        rest = self._divide(interval, position)
-        if rest is not None:
-            self._push(rest)
-
-    def _divide(self, interval: Interval, position: int) -> Interval | None:
-        before: list[tuple[int, int]] = []
-        after: list[tuple[int, int]] = []
-        for start, end in interval.ranges:
-            if end <= position:
-                before.append((start, end))
-            elif start >= position:
-                after.append((start, end))
+    def _assign_until(self, interval: Interval, physical: int, limit: int) -> None:
+        """Give the interval a register that it can have until `limit`; the rest comes later."""
+        if limit < interval.end:
+            used_until = interval.last_need_before(limit)
+            if used_until >> 2 == limit >> 2 == interval.next_need(limit) >> 2:
+                # The instruction needs it until its end, so it must be elsewhere from its start.
+                limit = self._last_gap(limit)
+                used_until = interval.last_need_before(limit)
+            if interval.next_need(limit) == FAR:
+                rest = interval.divide(limit)  # nothing needs a register again
             else:
-                before.append((start, position))
-                after.append((position, end))
-        if not after:
-            return None
-        assert before, "a split must leave something in front"
-        cut = bisect_left(interval.needs, position)
-        rest = Interval(interval.register, after, interval.needs[cut:])
-        interval.ranges = before
-        interval.needs = interval.needs[:cut]
-        interval.end = before[-1][1]
-        return rest
+                gap = self._gap(used_until, limit)
+                if gap <= max(used_until, interval.start):
+                    # Within the instruction of the last need: out of the register at once.
+                    gap = limit
+                rest = interval.divide(gap)
+            if rest is not None:
+                if rest.start % 4:
+                    self._wait(rest)
+                else:
+                    self._push(rest)
+        self._assign(interval, physical)
 
-    def _displace(self, interval: Interval, candidates: tuple[int, ...], need: int) -> bool:
+    def _wait(self, rest: Interval) -> None:
+        """Keep an interval in memory until it is needed in a register."""
+        need = rest.next_need(rest.start)
+        if need == FAR:
+            self._keep(rest)
+            return
+        back = self._gap(rest.start, need)
+        if back <= rest.start:
+            back = self._last_gap(need)
+        if back <= rest.start:
+            if rest.start % 4:
+                raise InternalError(
+                    f"{self.function.name}: v{rest.register} loses its register in "
+                    f"instruction {rest.start >> 2}, which needs it"
+                )
+            self._push(rest)  # needed by the very next instruction
+            return
+        returning = rest.divide(back)
+        self._keep(rest)
+        if returning is not None:
+            self._push(returning)
+
+    def _displace(
+        self,
+        interval: Interval,
+        candidates: tuple[int, ...],
+        clobbered: list[tuple[int, int]],
+        need: int,
+    ) -> bool:
         """Take a register from the interval that needs its own last; True if that was possible.
 
-        Nobody is displaced who is needed no later than we are.  What follows the next
-        conflict in the register is cut off.
+        Nobody is displaced who is needed no later than we are.
         """
         start = interval.start
-        chosen, farthest, limit = -1, need, 0
+        enough = _together(interval, need)
+        chosen, farthest, limit = -1, enough, 0
+        victim: Interval | None = None
         for physical in candidates:
             occupant = self.busy[physical].at(start)
-            if not isinstance(occupant, Interval) or occupant.start >= start:
-                continue
-            if occupant.register == interval.register:
+            if not isinstance(occupant, Interval):
                 continue
             next_need = occupant.next_need(start)
             if next_need <= farthest:
                 continue
-            free_until = self._free_without(interval, physical, occupant)
-            if free_until > need + 1 and (
-                free_until >= interval.end or self._split_point(free_until) > need
-            ):
-                chosen, farthest, limit = physical, next_need, free_until
-        if chosen < 0:
+            free_until = self._limit(interval, physical, clobbered, occupant)
+            if free_until > enough:
+                chosen, farthest, limit, victim = physical, next_need, free_until, occupant
+        if victim is None:
             return False
-        occupant = self.busy[chosen].at(start)
-        assert isinstance(occupant, Interval)
-        self._release(occupant, chosen, start)
-        if limit < interval.end:
-            self._cut(interval, self._split_point(limit))
-        self._assign(interval, chosen)
+        self._release(victim, chosen, start)
+        self._assign_until(interval, chosen, limit)
         return True
-
-    def _free_without(self, interval: Interval, physical: int, occupant: Interval) -> int:
-        """The first conflict in a register if the occupant were gone from here on."""
-        conflict = self.busy[physical].conflict(interval, ignore=occupant)
-        groups = list(self.clobbers.values())
-        if self.function.sizes[interval.register - FIRST_VIRTUAL] > 8:
-            groups.append(self.calls_wide)
-        for clobbers in groups:
-            if clobbers.mask >> physical & 1:
-                conflict = min(conflict, clobbers.first_in(interval))
-        return conflict
 
     def _release(self, occupant: Interval, physical: int, position: int) -> None:
         """The occupant leaves its register at `position`; it comes back before its next need."""
         busy = self.busy[physical]
-        for start, _ in occupant.ranges:
-            busy.remove(occupant, start)
-        rest = self._divide(occupant, position)
+        busy.remove(occupant)
+        if position <= occupant.start:
+            occupant.location = IN_MEMORY
+            self.pieces[occupant.register].remove(occupant)
+            self._wait(occupant)
+            return
+        rest = occupant.divide(position)
         for start, end in occupant.ranges:
             busy.add(start, end, occupant)
-        if rest is None:
-            return
-        need = rest.next_need(rest.start)
-        if need == FAR:
-            self.pieces[rest.register].append(rest)
-            return
-        back = self._split_point(need)
-        if back <= rest.start:
-            self._push(rest)  # needed by the very next instruction
-            return
-        returning = self._divide(rest, back)
-        self.pieces[rest.register].append(rest)
-        if returning is not None:
-            self._push(returning)
+        if rest is not None:
+            self._wait(rest)
+
+
+def _together(interval: Interval, need: int) -> int:
+    """The last position of the need's instruction at which the register is needed."""
+    following = interval.next_need(need + 1)
+    return following if following >> 2 == need >> 2 else need
 
 
 def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
@@ -484,15 +478,13 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
 
     Raises `InternalError` if one instruction needs more registers than there are.
     """
-    from callproof.codegen.resolve import Resolver
-
     allocator = _Allocator(function, registers)
     allocator.prepare()
     allocator.scan()
     for pieces in allocator.pieces.values():
-        pieces.sort(key=lambda piece: piece.start)
-    spills = _assign_slots(function, allocator.pieces)
-    allocation = Allocation(spill_slots=spills, used_registers=allocator.used)
+        pieces.sort(key=_start)
+    slots, slot_of = _assign_slots(function, allocator)
+    allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
     for register, ranges in allocator.ranges.ranges.items():
         crossed = sum(
@@ -500,41 +492,57 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
         )
         if crossed:
             allocation.crossed_calls[register] = crossed
-    Resolver(
-        function, allocator.ranges, allocator.pieces, allocator.fixed_definition, allocation
-    ).run()
+    Resolver(function, allocator.ranges, allocator.pieces, slot_of, allocation).run()
     return allocation
 
 
-def _assign_slots(function: MachineFunction, pieces: dict[int, list[Interval]]) -> list[SpillSlot]:
-    """A slot for each value that is ever in memory; values that never live together share."""
-    slots: list[SpillSlot] = []
+def _start(piece: Interval) -> int:
+    return piece.start
+
+
+def _assign_slots(
+    function: MachineFunction, allocator: _Allocator
+) -> tuple[list[SpillSlot], dict[int, int]]:
+    """A slot for each value that is ever in memory; values that never live together share.
+
+    The second result has each such value's location, `~slot`.
+    """
     spilled = []
-    for register, parts in pieces.items():
-        if register in function.rematerialise:
+    for register, parts in allocator.pieces.items():
+        if register in allocator.remade:
             continue
-        if any(part.location == IN_MEMORY for part in parts):
-            spilled.append((parts[0].start, parts[-1].end, register))
+        start, end = parts[0].start, parts[-1].end
+        if register in allocator.in_slot:
+            spilled.append((min(start, allocator.in_slot[register]), end, register))
+        elif any(part.location == IN_MEMORY for part in parts):
+            spilled.append((start, end, register))
+    for register, position in allocator.in_slot.items():
+        if register not in allocator.pieces:  # a result that nothing reads
+            spilled.append((position, position + 2, register))
+    slots: list[SpillSlot] = []
+    found: dict[int, int] = {}
     free: dict[int, list[int]] = {8: [], 16: []}
     busy: list[tuple[int, int]] = []
     for start, end, register in sorted(spilled):
         while busy and busy[0][0] <= start:
             _, slot = heappop(busy)
             insort(free[slots[slot].size], slot)
-        size = function.sizes[register - FIRST_VIRTUAL]
+        index = register - FIRST_VIRTUAL
+        size = function.sizes[index]
         if free[size]:
             slot = free[size].pop(0)
         else:
             slot = len(slots)
             slots.append(SpillSlot(size))
-        name = function.names[register - FIRST_VIRTUAL]
+        name = function.names[index]
         if name and name not in slots[slot].names:
             slots[slot].names.append(name)
         heappush(busy, (end, slot))
-        for part in pieces[register]:
+        found[register] = ~slot
+        for part in allocator.pieces.get(register, ()):
             if part.location == IN_MEMORY:
                 part.location = ~slot
-    return slots
+    return slots, found
 
 
-__all__ = ["IN_MEMORY", "Interval", "allocate"]
+__all__ = ["allocate"]

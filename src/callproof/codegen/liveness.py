@@ -22,6 +22,7 @@ from callproof.codegen.machine import (
     FIRST_VIRTUAL,
     LATE,
     SAME_AS,
+    STACK,
     MachineBlock,
     MachineFunction,
 )
@@ -119,37 +120,36 @@ class Ranges:
         for index in range(len(block.instructions) - 1, -1, -1):
             position = 4 * (first + 1 + index)
             operands = block.instructions[index].operands
-            tied = -1
+            tied: tuple[int, ...] = ()
             for operand in operands:
                 register = operand.register
                 if operand.role == DEF and register >= FIRST_VIRTUAL:
                     constraint = operand.constraint
                     if constraint >= SAME_AS:
-                        tied = constraint - SAME_AS
-                    if 0 <= constraint < SAME_AS:
-                        # In its fixed register until the moves before the next instruction.
+                        tied += (constraint - SAME_AS,)
+                        start = position + 1
+                    elif constraint >= 0 or constraint == STACK:
+                        # It stays there until the moves before the next instruction.
                         start = position + 4
                         if register in ends:
                             self._add(register, start, ends.pop(register))
                         continue
-                    early = operand.timing == EARLY or constraint >= SAME_AS
-                    start = position + (1 if early else 2)
+                    else:
+                        start = position + (1 if operand.timing == EARLY else 2)
                     self._add(register, start, max(ends.pop(register, 0), position + 3))
-            for operand in operands:
-                register = operand.register
-                if operand.role != DEF and register >= FIRST_VIRTUAL and register not in ends:
-                    ends[register] = 0
             for which, operand in enumerate(operands):
                 register = operand.register
                 if operand.role != DEF and register >= FIRST_VIRTUAL:
-                    if operand.constraint >= 0 or which == tied:
+                    if operand.timing == LATE:
+                        until = position + 3
+                    elif operand.constraint >= 0 or which in tied:
                         until = position + 1  # the moves before the instruction read it
                     else:
-                        until = position + (3 if operand.timing == LATE else 2)
-                    if ends[register] < until:
+                        until = position + 2
+                    if ends.get(register, 0) < until:
                         ends[register] = until
         for register in block.parameters:
-            self._add(register, 4 * first + 2, max(ends.pop(register, 0), 4 * first + 4))
+            self._add(register, 4 * first, max(ends.pop(register, 0), 4 * first + 4))
         for register, until in ends.items():
             self._add(register, 4 * first, until)
 
@@ -160,3 +160,31 @@ class Ranges:
             pieces[-1] = (start, max(end, pieces[-1][1]))
         else:
             pieces.append((start, end))
+
+
+class Loops:
+    """An estimate of the loops, by the order of emission: a loop is what lies between
+    a block and the last block that jumps back to it.
+
+    innermost[b]   the header of the smallest loop around block b, -1 for none
+    outer[h]       the header of the loop around the loop with header h, -1 for none
+    """
+
+    __slots__ = ("innermost", "outer")
+
+    def __init__(self, function: MachineFunction) -> None:
+        last: dict[int, int] = {}
+        for block in function.blocks:
+            for successor in block.successors:
+                if successor.index <= block.index:
+                    last[successor.index] = block.index  # ascending, so the last one stays
+        self.innermost: list[int] = []
+        self.outer: dict[int, int] = {}
+        around: list[int] = []
+        for index in range(len(function.blocks)):
+            while around and last[around[-1]] < index:
+                around.pop()
+            if index in last:
+                self.outer[index] = around[-1] if around else -1
+                around.append(index)
+            self.innermost.append(around[-1] if around else -1)

@@ -36,7 +36,14 @@ def sequence(
             raise InternalError(f"two parallel moves write location {move.destination}")
         written.add(move.destination)
         if move.rematerialise is not None:
-            late.append(move)  # reads nothing, so it may come when all reading is done
+            # It reads nothing, so it may come when all reading is done.
+            if move.destination >= 0:
+                late.append(move)
+                continue
+            is_float = classes[move.register - FIRST_VIRTUAL] == FLOAT
+            scratch = (scratch_float if is_float else scratch_general)[0]
+            late.append(Move(scratch, scratch, move.register, move.rematerialise))
+            late.append(Move(scratch, move.destination, move.register))
         elif move.source != move.destination:
             pending[move.destination] = move
 

@@ -9,14 +9,15 @@ value that is in memory later.  Moves on an edge are a group of their own.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
 
+from callproof.codegen.intervals import IN_MEMORY, Interval
 from callproof.codegen.liveness import Ranges, members
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
     LATE,
     SAME_AS,
+    STACK,
     Allocation,
     MachineBlock,
     MachineFunction,
@@ -25,21 +26,24 @@ from callproof.codegen.machine import (
 )
 from callproof.source import InternalError
 
-if TYPE_CHECKING:
-    from callproof.codegen.allocate import Interval
-
-NOWHERE = -(1 << 30)  # a rematerialisable value without a register: allocate.IN_MEMORY
+NOWHERE = IN_MEMORY  # after slots are assigned: a value without a slot, to be made again
 
 
 class Resolver:
+    """Writes the instructions' `allocation` and the edits.
+
+    pieces    each register's intervals in order, all with their locations
+    slot_of   the spill slot, as a location, of each register that has one
+    """
+
     __slots__ = (
         "allocation",
-        "fixed_definition",
         "function",
         "pieces",
         "ranges",
+        "slot_of",
+        "split",
         "starts_of",
-        "stored",
     )
 
     def __init__(
@@ -47,24 +51,20 @@ class Resolver:
         function: MachineFunction,
         ranges: Ranges,
         pieces: dict[int, list[Interval]],
-        fixed_definition: dict[int, int],
+        slot_of: dict[int, int],
         allocation: Allocation,
     ) -> None:
         self.function = function
         self.ranges = ranges
         self.pieces = pieces
-        self.fixed_definition = fixed_definition
+        self.slot_of = slot_of
         self.allocation = allocation
-        self.starts_of = {
-            register: [part.start for part in parts] for register, parts in pieces.items()
-        }
-        # Values with a slot, by register: they are stored after their definition.
-        self.stored = {
-            register: part.location
-            for register, parts in pieces.items()
-            for part in parts
-            if NOWHERE < part.location < 0
-        }
+        self.starts_of: dict[int, list[int]] = {}
+        self.split = 0  # bit set, as in `liveness.py`, of the values with several pieces
+        for register, parts in pieces.items():
+            if len(parts) > 1:
+                self.split |= 1 << (register - FIRST_VIRTUAL)
+                self.starts_of[register] = [part.start for part in parts]
 
     def run(self) -> None:
         starts_at_gap = self._pieces_by_gap()
@@ -75,47 +75,48 @@ class Resolver:
 
     def location(self, register: int, position: int) -> int:
         """Where a value is at a position at which it is alive."""
-        index = bisect_right(self.starts_of[register], position) - 1
-        part = self.pieces[register][index]
-        return part.location
+        parts = self.pieces[register]
+        if len(parts) == 1:
+            return parts[0].location
+        return parts[bisect_right(self.starts_of[register], position) - 1].location
 
     def _move(self, source: int, destination: int, register: int) -> Move:
         if source == NOWHERE:
             return Move(0, destination, register, self.function.rematerialise[register])
         return Move(source, destination, register)
 
-    def _pieces_by_gap(self) -> dict[int, list[Interval]]:
-        """Later pieces that start in a register at an instruction's gap inside a live range."""
-        found: dict[int, list[Interval]] = {}
-        for parts in self.pieces.values():
+    def _pieces_by_gap(self) -> dict[int, list[tuple[int, Interval]]]:
+        """Pieces that continue another in a register, by their start: (where from, piece)."""
+        found: dict[int, list[tuple[int, Interval]]] = {}
+        for register in self.starts_of:
+            parts = self.pieces[register]
             for earlier, part in zip(parts, parts[1:], strict=False):
                 # A piece that starts with a block, after a hole, is reached by edges.
-                if part.start % 4 == 0 and part.location >= 0 and earlier.end == part.start:
-                    found.setdefault(part.start, []).append(part)
+                if part.location >= 0 and earlier.end == part.start:
+                    if part.location != earlier.location:
+                        found.setdefault(part.start, []).append((earlier.location, part))
         return found
 
-    def _block(self, block: MachineBlock, starts_at_gap: dict[int, list[Interval]]) -> None:
+    def _block(
+        self, block: MachineBlock, starts_at_gap: dict[int, list[tuple[int, Interval]]]
+    ) -> None:
         number = self.ranges.starts[block.index]
-        stores = self._stores_of_parameters(block, 4 * number + 2)
-        after: list[Move] = []
+        # Moves for the next gap: copies from fixed places, and the stores of values with a slot.
+        pending = self._stores_of_parameters(block, 4 * number + 2)
+        fresh: dict[int, int] = {}
         for index, instruction in enumerate(block.instructions):
             number += 1
             position = 4 * number
-            group = after + stores
-            stores = []
-            for part in starts_at_gap.get(position, ()):
-                register = part.register
-                if register in self.fixed_definition and part is self.pieces[register][0]:
-                    continue
-                source = self.location(register, position - 1)
-                if source != part.location:
-                    group.append(self._move(source, part.location, register))
-            fresh = {move.register: move.source for move in after}
+            group = pending
+            for source, part in starts_at_gap.get(position, ()):
+                # One that only lasts until the moves themselves is not moved first.
+                if part.end > position + 1:
+                    group.append(self._move(source, part.location, part.register))
             instruction.allocation = self._operands(instruction, position, group, fresh)
-            after, stores = self._definitions(instruction, position)
             if group:
                 self._add_group((block.index, index), group)
-        if after or stores:
+            pending, fresh = self._definitions(instruction, position)
+        if pending:
             raise InternalError(f"{self.function.name}: a block ends with a definition")
 
     def _add_group(self, key: tuple[int, int], group: list[Move]) -> None:
@@ -141,7 +142,10 @@ class Resolver:
         group: list[Move],
         fresh: dict[int, int],
     ) -> list[int]:
-        """Locations of an instruction's operands; copies into fixed places join `group`."""
+        """Locations of an instruction's operands; copies into fixed places join `group`.
+
+        `fresh` has the values that the instruction before has left in a fixed place.
+        """
         locations = []
         tied: dict[int, int] = {}
         operands = instruction.operands
@@ -154,12 +158,19 @@ class Resolver:
             if register < FIRST_VIRTUAL:
                 locations.append(register)
                 continue
-            if operand.role == DEF:
-                if 0 <= constraint < SAME_AS:
-                    locations.append(constraint)
-                else:
-                    late = operand.timing == LATE and constraint < SAME_AS
-                    locations.append(self.location(register, position + (2 if late else 1)))
+            is_definition = operand.role == DEF
+            if constraint == STACK:
+                locations.append(self.slot_of[register])
+                continue
+            if is_definition and 0 <= constraint < SAME_AS:
+                locations.append(constraint)
+                continue
+            if is_definition:
+                early = operand.timing != LATE or constraint >= SAME_AS
+                place = self.location(register, position + (1 if early else 2))
+                if early and place != self.location(register, position + 2):
+                    place = self.slot_of[register]
+                locations.append(place)
                 continue
             place = tied.get(which, constraint)
             if place >= 0:
@@ -169,38 +180,47 @@ class Resolver:
                 if source != place:
                     group.append(self._move(source, place, register))
                 locations.append(place)
-            else:
-                locations.append(self.location(register, position + 1))
+                continue
+            place = self.location(register, position + 1)
+            if operand.timing == LATE and place != self.location(register, position + 2):
+                place = self.slot_of[register]  # it leaves its register in the midst of it
+            locations.append(place)
         return locations
 
     def _definitions(
         self, instruction: MachineInstruction, position: int
-    ) -> tuple[list[Move], list[Move]]:
-        """What the gap after an instruction does with its results: copies, and stores."""
-        copies: list[Move] = []
-        stores: list[Move] = []
-        for operand in instruction.operands:
+    ) -> tuple[list[Move], dict[int, int]]:
+        """What the gap after an instruction does with its results: copies, and stores.
+
+        The second result has the places of results that are still where they were fixed.
+        """
+        moves: list[Move] = []
+        fresh: dict[int, int] = {}
+        assert instruction.allocation is not None
+        for operand, place in zip(instruction.operands, instruction.allocation, strict=True):
             register = operand.register
-            if operand.role != DEF or register < FIRST_VIRTUAL:
+            if operand.role != DEF or register < FIRST_VIRTUAL or register not in self.pieces:
                 continue
-            slot = self.stored.get(register)
-            if 0 <= operand.constraint < SAME_AS:
-                if register not in self.pieces:
-                    continue  # an unused result
-                first = self.pieces[register][0].location
-                copies.append(Move(operand.constraint, first, register))
-                if slot is not None and slot != first:
-                    stores.append(Move(operand.constraint, slot, register))
-            elif slot is not None:
-                source = self.location(register, position + 2)
-                stores.append(Move(source, slot, register))
-        return copies, stores
+            constraint = operand.constraint
+            if constraint == STACK or 0 <= constraint < SAME_AS:
+                fresh[register] = place
+                first = self.pieces[register][0]
+                if len(self.pieces[register]) > 1:
+                    index = bisect_right(self.starts_of[register], position + 4) - 1
+                    first = self.pieces[register][index]
+                # As in `_block`: not for the moment of the next instruction's moves only.
+                if first.end > position + 5 and first.location not in (NOWHERE, place):
+                    moves.append(Move(place, first.location, register))
+            slot = self.slot_of.get(register)
+            if slot is not None and slot != place:
+                moves.append(Move(place, slot, register))
+        return moves, fresh
 
     def _stores_of_parameters(self, block: MachineBlock, position: int) -> list[Move]:
         """Block parameters that arrive in a register but are in memory later."""
         stores = []
         for register in block.parameters:
-            slot = self.stored.get(register)
+            slot = self.slot_of.get(register)
             if slot is not None:
                 source = self.location(register, position)
                 if source != slot:
@@ -214,22 +234,20 @@ class Resolver:
         for successor in block.successors:
             start = 4 * self.ranges.starts[successor.index]
             group = []
-            parameters = set(successor.parameters)
-            for register in members(self.ranges.live_in[successor.index]):
-                if register in parameters:
-                    continue
+            for register in members(self.ranges.live_in[successor.index] & self.split):
                 source = self.location(register, end)
                 destination = self.location(register, start)
                 # A value in memory was stored when it was defined: nothing to move there.
                 if source != destination and destination >= 0:
                     group.append(self._move(source, destination, register))
-            for argument, parameter in zip(
-                block.arguments, successor.parameters, strict=bool(block.arguments)
-            ):
-                source = self.location(argument, end)
-                destination = self.location(parameter, start + 2)
-                if source != destination:
-                    group.append(self._move(source, destination, argument))
+            if block.arguments:
+                for argument, parameter in zip(
+                    block.arguments, successor.parameters, strict=True
+                ):
+                    source = self.location(argument, end)
+                    destination = self.location(parameter, start + 2)
+                    if source != destination:
+                        group.append(self._move(source, destination, argument))
             if not group:
                 continue
             if single:

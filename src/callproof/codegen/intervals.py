@@ -1,0 +1,139 @@
+"""Intervals of values, and when physical registers are taken.
+
+Positions are those of `liveness.py`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+
+FAR = 1 << 60  # a position after all others
+IN_MEMORY = -(1 << 30)  # a location: the value's spill slot, or nowhere if it is made again
+
+
+class Interval:
+    """A piece of a value's life that is in one place.
+
+    ranges    [start, end) pairs in ascending order
+    needs     ascending positions at which it must be in a register
+    location  a register, or IN_MEMORY
+    """
+
+    __slots__ = ("end", "location", "needs", "ranges", "register", "start")
+
+    def __init__(self, register: int, ranges: list[tuple[int, int]], needs: list[int]) -> None:
+        self.register = register
+        self.ranges = ranges
+        self.needs = needs
+        self.start = ranges[0][0]
+        self.end = ranges[-1][1]
+        self.location = IN_MEMORY
+
+    def next_need(self, position: int) -> int:
+        """The first position from `position` on at which a register is needed."""
+        index = bisect_left(self.needs, position)
+        return self.needs[index] if index < len(self.needs) else FAR
+
+    def last_need_before(self, position: int) -> int:
+        """The last position before `position` at which a register is needed; -1 for none."""
+        index = bisect_left(self.needs, position)
+        return self.needs[index - 1] if index else -1
+
+    def divide(self, position: int) -> Interval | None:
+        """End this interval at a position; the rest, if there is one, is a new interval.
+
+        `position` must be after the start.
+        """
+        if position >= self.end:
+            return None
+        ranges = self.ranges
+        index = bisect_left(ranges, (position, 0))
+        before, after = ranges[:index], ranges[index:]
+        start, end = before[-1]
+        if end > position:
+            before[-1] = (start, position)
+            after.insert(0, (position, end))
+        cut = bisect_left(self.needs, position)
+        rest = Interval(self.register, after, self.needs[cut:])
+        self.ranges = before
+        self.needs = self.needs[:cut]
+        self.end = before[-1][1]
+        return rest
+
+
+class Occupancy:
+    """When a physical register is taken: disjoint ranges in order, and by whom.
+
+    The owner is an `Interval`, or the number of the virtual register for which the
+    range is reserved.
+    """
+
+    __slots__ = ("ends", "owners", "starts")
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.owners: list[Interval | int] = []
+
+    def add(self, start: int, end: int, owner: Interval | int) -> None:
+        index = bisect_left(self.starts, start)
+        self.starts.insert(index, start)
+        self.ends.insert(index, end)
+        self.owners.insert(index, owner)
+
+    def remove(self, interval: Interval) -> None:
+        """Take out all ranges of an interval."""
+        starts, owners = self.starts, self.owners
+        for start, _ in interval.ranges:
+            index = bisect_left(starts, start)
+            while owners[index] is not interval:
+                index += 1
+            del starts[index], self.ends[index], owners[index]
+
+    def conflict(self, interval: Interval, ignore: Interval | None = None) -> int:
+        """The first position at which the interval would meet another owner; FAR if none."""
+        starts, ends = self.starts, self.ends
+        count = len(starts)
+        if not count or ends[-1] <= interval.start:
+            return FAR
+        owners = self.owners
+        register = interval.register
+        for start, end in interval.ranges:
+            index = bisect_right(starts, start) - 1
+            if index < 0 or ends[index] <= start:
+                index += 1
+            while index < count and starts[index] < end:
+                owner = owners[index]
+                # What is reserved for a value does not hinder the value itself.
+                if owner is not ignore and owner != register:
+                    return max(starts[index], start)
+                index += 1
+        return FAR
+
+    def at(self, position: int) -> Interval | int | None:
+        """Who has the register at a position."""
+        index = bisect_right(self.starts, position) - 1
+        if index >= 0 and position < self.ends[index]:
+            return self.owners[index]
+        return None
+
+
+class Clobbers:
+    """Positions of the instructions that change the same set of registers."""
+
+    __slots__ = ("mask", "positions")
+
+    def __init__(self, mask: int) -> None:
+        self.mask = mask
+        self.positions: list[int] = []
+
+    def first_in(self, interval: Interval) -> int:
+        """The first position in the interval at which the registers change; FAR if none."""
+        positions = self.positions
+        for start, end in interval.ranges:
+            index = bisect_left(positions, start)
+            if index == len(positions):
+                return FAR
+            if positions[index] < end:
+                return positions[index]
+        return FAR
