@@ -294,6 +294,7 @@ class FunctionDeclaration(Statement):
     body: Expression | Statement
     is_float: bool
     name_span: Span
+    annotation: TypeExpression | None = None
     visibility: str = "PUBLIC"
     is_virtual: bool = False
     is_final: bool = False

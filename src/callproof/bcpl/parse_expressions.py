@@ -20,11 +20,8 @@ LEVELS = {
     "&": 3, "AND": 3, "BAND": 3,
     "|": 2, "OR": 2, "BOR": 2, "BXOR": 2, "XOR": 2, "EQV": 2, "NEQV": 2,
 }  # fmt: skip
-LEVELS |= {
-    operator + mark: LEVELS[operator]
-    for operator in ("+", "-", "*", "/", "=", "~=", "<", "<=", ">", ">=")
-    for mark in ".#"
-}
+MARKABLE = frozenset(("+", "-", "*", "/", "=", "~=", "<", "<=", ">", ">="))
+LEVELS |= {operator + mark: LEVELS[operator] for operator in MARKABLE for mark in ".#"}
 SAME = {"BAND": "&", "BOR": "|", "BXOR": "NEQV"}  # other spellings
 PREFIX = {"-": "-", "+": "+", "~": "~", "BNOT": "~", "NOT": "NOT", "!": "!", "%": "%", "@": "@",
           "&": "@"}  # fmt: skip
@@ -33,6 +30,7 @@ SIZED = frozenset("VEC FVEC PAIRS FPAIRS QUADS OCTS FQUADS FOCTS STRING".split()
 CONSTRUCTORS = SIZED | frozenset(
     "TABLE FTABLE LIST MANIFESTLIST PAIR FPAIR QUAD FQUAD OCT FOCT".split()
 )
+SMALLEST = -(1 << 63)
 LANES = {"first": 0, "second": 1, "third": 2, "fourth": 3}
 
 
@@ -51,6 +49,7 @@ class ExpressionParser:
         self.token = tokens[0]
         self.kind = self.token.kind
         self.depth = 0
+        self.gave_up = False
         self.in_class = False
         self.or_ends = False  # the statement behind TEST e THEN, which OR may end
         self.function_bodies = 0  # inside the body of LET f(..) = e, where AND may declare
@@ -126,7 +125,8 @@ class ExpressionParser:
 
     def too_deep(self) -> NoReturn:
         span = self.span()
-        self.depth = -(1 << 30)  # one message is enough: the rest is skipped
+        self.gave_up = True  # one message is enough: the rest is skipped
+        self.depth = 0
         self.at = len(self.tokens) - 1
         raise self.fail_at(f"nested too deeply: more than {MAXIMUM_DEPTH} levels", span)
 
@@ -160,16 +160,42 @@ class ExpressionParser:
                 return left
             if kind == "OR" and self.or_ends:
                 return left
-            token = self.token
+            operator_end = self.token.end
             self.at = self._at + 1
-            if kind == "=" and self.kind == "=":
-                raise self.fail("equality is written with one '='")
+            if self.token.start == operator_end:
+                self.check_adjacent(kind)
             self.enter()
             right = self.binary(level + 1)
             self.leave()
             marked = len(kind) > 1 and kind[-1] in ".#"
             operator = kind[:-1] if marked else SAME.get(kind, kind)
             left = ast.Binary(left.span.to(right.span), operator, left, right, marked)
+
+    def check_adjacent(self, operator: str) -> None:
+        """Refuse what looks like an operator of another language, or like two things at once."""
+        token = self.token
+        if operator == "=" and token.kind == "=":
+            raise self.fail("equality is written with one '='")
+        if operator in MARKABLE and token.kind == INTEGER:
+            text = self.source.text[token.start : token.end]
+            if text[0] == "#":
+                raise self.fail(
+                    f"'{operator}{text}' can be read as '{operator}#' (for floats) "
+                    f"or as the number {text}",
+                    [Note("put a space on one side of the #")],
+                )
+        if token.kind == operator and operator in "+-":
+            raise self.fail(
+                f"'{operator}{operator}' is not an operator",
+                [Note(f"write x := x {operator} 1, or a space between the two")],
+            )
+
+    def condition(self) -> ast.Expression:
+        """An expression inside brackets or before DO: no AND in it begins a declaration."""
+        outer, self.function_bodies = self.function_bodies, 0
+        result = self.expression()
+        self.function_bodies = outer
+        return result
 
     def starts_declaration(self) -> bool:
         """`AND name (names) =` or `BE`, in the body of a LET f(..) = ... (6.1)."""
@@ -184,7 +210,7 @@ class ExpressionParser:
             if tokens[at].kind not in ((NAME,) if wants_name else (",", "AS")):
                 return False
             if tokens[at].kind == "AS":
-                at += 1
+                at += tokens[at + 1].kind != END
             else:
                 wants_name = not wants_name
             at += 1
@@ -222,9 +248,13 @@ class ExpressionParser:
                 left = self.bit_field(left)
             elif kind == ".":
                 left = self.dotted(left)
+            elif kind == "OF":
+                raise self.fail("'field OF record' is not supported: write record.field")
             elif kind == ".|":
                 self.at = self._at + 1
+                self.enter()
                 index = self.binary(3)  # a '|' ends it
+                self.leave()
                 self.expect("|", "'|' after the lane's number")
                 left = ast.Lane(left.span.to(self.last_span()), left, index)
             else:
@@ -251,9 +281,10 @@ class ExpressionParser:
 
     def arguments(self, closing: str = ")") -> list[ast.Expression]:
         """From the opening bracket to the closing one; a comma may stand before that."""
-        outer, self.or_ends = self.or_ends, False
+        outer = self.or_ends, self.function_bodies
+        self.or_ends, self.function_bodies = False, 0
         found = self.bracketed(closing)
-        self.or_ends = outer
+        self.or_ends, self.function_bodies = outer
         return found
 
     def bracketed(self, closing: str) -> list[ast.Expression]:
@@ -304,10 +335,12 @@ class ExpressionParser:
         if kind == INTEGER:
             self.at = self._at + 1
             assert isinstance(token.value, int)
+            if token.value == SMALLEST and self.source.text[token.start] == "9":
+                self.check_smallest(token)
             return ast.IntegerLiteral(span, token.value)
         if kind == "(":
             self.at = self._at + 1
-            inside = self.expression()
+            inside = self.condition()
             if self.kind != ")":
                 raise self.fail(
                     f"expected ')', found {self.shown()}",
@@ -345,7 +378,23 @@ class ExpressionParser:
             return ast.SuperCall(span.to(self.last_span()), name, arguments)
         if kind in CONSTRUCTORS:
             return self.constructor()
-        raise self.fail(f"expected an expression, found {self.shown()}")
+        notes = []
+        if kind == "=" and self._at and self.tokens[self._at - 1].end == token.start:
+            before = self.tokens[self._at - 1].kind
+            if before in ("!", "+", "-", "*", "/", "%"):
+                remedy = "not equal is ~=" if before == "!" else f"write x := x {before} e"
+                notes.append(Note(f"'{before}=' is not an operator: {remedy}"))
+        raise self.fail(f"expected an expression, found {self.shown()}", notes)
+
+    def check_smallest(self, token: Token) -> None:
+        """9223372036854775808 is no number by itself, only with the minus before it."""
+        if self._at < 2 or self.tokens[self._at - 2].kind != "-":
+            self.diagnostics.error(
+                "this number does not fit a 64-bit word",
+                self.token_span(token),
+                [Note("the largest is 9223372036854775807")],
+                code="integer-too-large",
+            )
 
     def constructor(self) -> ast.Expression:
         kind = self.kind
@@ -357,10 +406,14 @@ class ExpressionParser:
             if self.kind == "(":
                 elements = self.arguments()
                 span = start.to(self.last_span())
+                if not elements:
+                    raise self.fail_at(f"{kind} needs a size or elements", span)
                 if len(elements) == 1:
+                    self.refuse_arithmetic(kind)
                     return ast.Constructor(span, kind, [], elements[0])
                 return ast.Constructor(span, kind, elements)
             size = self.prefix()
+            self.refuse_arithmetic(kind)
             return ast.Constructor(start.to(size.span), kind, [], size)
         if self.kind in ("(", "["):
             elements = self.arguments("]" if self.kind == "[" else ")")
@@ -371,6 +424,14 @@ class ExpressionParser:
                 elements.append(self.expression())
             return ast.Constructor(start.to(self.last_span()), kind, elements)
         raise self.fail(f"expected '(' after {kind}, found {self.shown()}")
+
+    def refuse_arithmetic(self, kind: str) -> None:
+        """`VEC n + 1` would be an address plus one; whoever writes it means the size n + 1."""
+        if LEVELS.get(self.kind, 0) >= 6:
+            raise self.fail(
+                f"'{self.kind}' after the size of a {kind} would calculate with its address",
+                [Note(f"put the whole size into brackets: {kind} (n + 1)")],
+            )
 
     def valof(self) -> ast.Expression:
         token = self.take_token()

@@ -7,9 +7,12 @@ can begin, so that several are found in one run.  Expressions are in
 
 from __future__ import annotations
 
+import itertools
+import sys
+
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.lexer import END, INTEGER, NAME, STRING, tokenize
-from callproof.bcpl.parse_expressions import ExpressionParser, SyntaxFailure
+from callproof.bcpl.parse_expressions import MAXIMUM_DEPTH, ExpressionParser, SyntaxFailure
 from callproof.source import Diagnostics, Note, SourceFile, Span
 
 DECLARATIONS = frozenset(
@@ -21,7 +24,12 @@ STATEMENTS = frozenset(
 )
 MEMBERS = frozenset("DECL LET FLET FUNCTION ROUTINE PUBLIC PRIVATE PROTECTED VIRTUAL FINAL".split())
 SIMPLE_JUMPS = frozenset("RETURN FINISH BREAK LOOP ENDCASE BRK".split())
+BEGINS_STATEMENT = STATEMENTS | DECLARATIONS | SIMPLE_JUMPS | frozenset((NAME, "$(", "!", "%", "(", "SUPER", "NEW", "VALOF"))  # fmt: skip
+ENDS_CONDITION = STATEMENTS | DECLARATIONS | frozenset((";", ":=", END))
 AFTER_BODY = frozenset(("REPEAT", "REPEATWHILE", "REPEATUNTIL"))
+
+
+RECURSION_LIMIT = 30 * MAXIMUM_DEPTH
 
 
 class Parser(ExpressionParser):
@@ -36,6 +44,8 @@ class Parser(ExpressionParser):
                 declarations += self.top_level()
             except SyntaxFailure:
                 self.skip_to(DECLARATIONS)
+                self.depth = self.function_bodies = 0
+                self.in_class = self.or_ends = False
             if self.at == before:
                 self.at += 1
         return ast.Program(start.to(self.span()), declarations)
@@ -86,7 +96,7 @@ class Parser(ExpressionParser):
         if kind in ("STATIC", "FSTATIC"):
             return [self.static()]
         if kind in ("GLOBAL", "GLOBALS"):
-            return [self.globals()]
+            return self.globals()
         if kind == "GET":
             start = self.take()
             path = self.expect(STRING, "a file name in quotes after GET")
@@ -136,7 +146,9 @@ class Parser(ExpressionParser):
         self, name: str, name_span: Span, is_float: bool, start: Span
     ) -> ast.FunctionDeclaration:
         parameters = self.parameters()
-        self.annotation()
+        annotation = self.annotation()
+        if annotation is not None and annotation.name == "FLOAT":
+            is_float = True
         outer, self.in_class = self.in_class, False
         try:
             body: ast.Expression | ast.Statement
@@ -147,13 +159,17 @@ class Parser(ExpressionParser):
                 finally:
                     self.function_bodies -= 1
             elif self.accept("BE"):
-                body = self.statement()
+                self.function_bodies += 1
+                try:
+                    body = self.statement()
+                finally:
+                    self.function_bodies -= 1
             else:
                 raise self.fail(f"expected '=' or BE and the body of {name}, found {self.shown()}")
         finally:
             self.in_class = outer
         return ast.FunctionDeclaration(
-            start.to(self.last_span()), name, parameters, body, is_float, name_span
+            start.to(self.last_span()), name, parameters, body, is_float, name_span, annotation
         )
 
     def parameters(self) -> list[ast.Parameter]:
@@ -171,6 +187,7 @@ class Parser(ExpressionParser):
         return self.type_expression() if self.accept("AS") else None
 
     def type_expression(self) -> ast.TypeExpression:
+        self.enter()
         while self.kind in ("^", "POINTER", "TO"):
             self.at += 1
         token = self.token
@@ -179,6 +196,7 @@ class Parser(ExpressionParser):
         span = self.take()
         name = str(token.value)
         of = self.type_expression() if self.accept("OF") else None
+        self.leave()
         return ast.TypeExpression(span, name, of)
 
     def manifest(self) -> ast.Manifest:
@@ -219,19 +237,22 @@ class Parser(ExpressionParser):
         is_float = keyword.kind == "FSTATIC"
         return ast.Static(start.to(self.last_span()), names, values, is_float)
 
-    def globals(self) -> ast.Statement:
+    def globals(self) -> list[ast.Statement]:
         start = self.take()
         declarations: list[ast.Let] = []
         forward: list[str] = []
         if self.kind != "$(":
             self.global_entry(declarations, forward)
-            return ast.Globals(start.to(self.last_span()), declarations)
+            return [ast.Globals(start.to(self.last_span()), declarations)]
         opened = self.expect_open("GLOBALS")
         while not self.closes(opened):
             self.global_entry(declarations, forward)
             self.separators()
         span = start.to(self.last_span())
-        return ast.Forward(span, forward) if forward else ast.Globals(span, declarations)
+        found: list[ast.Statement] = [ast.Forward(span, forward)] if forward else []
+        if declarations or not forward:
+            found.append(ast.Globals(span, declarations))
+        return found
 
     def global_entry(self, declarations: list[ast.Let], forward: list[str]) -> None:
         start = self.span()
@@ -313,6 +334,7 @@ class Parser(ExpressionParser):
     # --- blocks --------------------------------------------------------------------------------
 
     def expect_open(self, what: str) -> Span:
+        """Take the opening bracket after `what`; the place of it."""
         if self.kind != "$(":
             raise self.fail(f"expected '$(' after {what}, found {self.shown()}")
         return self.take()
@@ -322,6 +344,8 @@ class Parser(ExpressionParser):
         if self.accept("$)"):
             return True
         if self.kind == END:
+            if self.gave_up:
+                raise SyntaxFailure()
             raise self.fail(
                 "'$)' is missing at the end of the file",
                 [Note("the block that is not closed begins here", opened)],
@@ -331,6 +355,8 @@ class Parser(ExpressionParser):
     def block(self) -> ast.Block:
         opened = self.take()
         self.enter()
+        depth = self.depth
+        outer, self.function_bodies = self.function_bodies, 0
         statements: list[ast.Statement] = []
         while not self.closes(opened):
             before = self.at
@@ -338,8 +364,11 @@ class Parser(ExpressionParser):
                 statements += self.statements()
             except SyntaxFailure:
                 self.recover_in_block()
+                self.depth = depth
+                self.function_bodies = 0
             if self.at == before:
                 self.at += 1
+        self.function_bodies = outer
         self.leave()
         return ast.Block(opened.to(self.last_span()), statements)
 
@@ -376,9 +405,12 @@ class Parser(ExpressionParser):
 
     def statement(self) -> ast.Statement:
         self.enter()
+        depth = self.depth
         result = self.simple_statement()
         while self.kind in AFTER_BODY and not self.is_prefix_repeat():
+            self.enter()  # each is one loop around the other
             result = self.repeat_after(result)
+        self.depth = depth
         self.leave()
         return result
 
@@ -390,7 +422,7 @@ class Parser(ExpressionParser):
     def repeat_after(self, body: ast.Statement) -> ast.Statement:
         keyword = self.take_token().kind
         if keyword == "REPEAT":
-            if self.kind in ("WHILE", "UNTIL") and not self.token.first:
+            if self.kind in ("WHILE", "UNTIL") and not self.is_new_loop():
                 negated = self.take_token().kind == "UNTIL"
                 condition = self.expression()
                 return ast.Repeat(body.span.to(condition.span), body, condition, negated)
@@ -398,6 +430,26 @@ class Parser(ExpressionParser):
         condition = self.expression()
         negated = keyword == "REPEATUNTIL"
         return ast.Repeat(body.span.to(condition.span), body, condition, negated)
+
+    def is_new_loop(self) -> bool:
+        """After REPEAT or its body: a WHILE that begins a line and has a DO begins a new loop."""
+        if not self.token.first:
+            return False
+        depth = 0
+        for token in itertools.islice(self.tokens, self.at + 1, None):
+            kind = token.kind
+            if kind in ("$(", "("):
+                depth += 1
+            elif kind in ("$)", ")"):
+                depth -= 1
+                if depth < 0:
+                    return False
+            elif depth == 0:
+                if kind == "DO":
+                    return True
+                if kind in ENDS_CONDITION:
+                    return False
+        return False
 
     def simple_statement(self) -> ast.Statement:
         kind = self.kind
@@ -467,11 +519,13 @@ class Parser(ExpressionParser):
         """The word between condition and body, which may be left out."""
         if self.kind in words:
             self.at += 1
+        elif self.kind not in BEGINS_STATEMENT:
+            raise self.fail(f"expected {words[0]} and a statement, found {self.shown()}")
 
     def if_statement(self) -> ast.Statement:
         keyword = self.take_token()
         start = self.token_span(keyword)
-        condition = self.expression()
+        condition = self.condition()
         self.then("THEN", "DO")
         self.or_ends = keyword.kind == "TEST"
         then = self.statement()
@@ -487,7 +541,7 @@ class Parser(ExpressionParser):
 
     def while_statement(self) -> ast.Statement:
         keyword = self.take_token()
-        condition = self.expression()
+        condition = self.condition()
         self.then("DO", "THEN")
         body = self.statement()
         span = self.token_span(keyword).to(self.last_span())
@@ -495,8 +549,10 @@ class Parser(ExpressionParser):
 
     def repeat_statement(self) -> ast.Statement:
         start = self.take()
+        self.enter()
         body = self.simple_statement()
-        if self.kind in ("WHILE", "UNTIL"):
+        self.leave()
+        if self.kind in ("WHILE", "UNTIL") and not self.is_new_loop():
             negated = self.take_token().kind == "UNTIL"
             condition = self.expression()
             return ast.Repeat(start.to(self.last_span()), body, condition, negated)
@@ -506,10 +562,10 @@ class Parser(ExpressionParser):
         start = self.take()
         name = self.name("the loop's variable")
         self.expect("=", "'=' and the first value")
-        first = self.expression()
+        first = self.condition()
         self.expect("TO", "TO and the last value")
-        last = self.expression()
-        step = self.expression() if self.accept("BY") else None
+        last = self.condition()
+        step = self.condition() if self.accept("BY") else None
         self.then("DO", "THEN")
         body = self.statement()
         return ast.For(start.to(self.last_span()), name, first, last, step, body)
@@ -524,15 +580,16 @@ class Parser(ExpressionParser):
             self.expect(")", "')'")
         self.annotation()
         self.expect("IN", "IN and the collection")
-        collection = self.expression()
+        collection = self.condition()
         self.then("DO", "THEN")
         body = self.statement()
         return ast.Foreach(start.to(self.last_span()), names, collection, body, is_pattern)
 
     def switch_statement(self) -> ast.Statement:
         start = self.take()
-        value = self.expression()
-        self.then("INTO", "DO")
+        value = self.condition()
+        if self.kind in ("INTO", "DO"):
+            self.at += 1
         if self.kind != "$(":
             raise self.fail(f"expected '$(' and the cases of SWITCHON, found {self.shown()}")
         return ast.Switch(start.to(self.last_span()), value, self.block())
@@ -561,7 +618,7 @@ class Parser(ExpressionParser):
         start = self.take()
         name = self.name("a name after USING")
         self.expect("=", "'='")
-        value = self.expression()
+        value = self.condition()
         self.then("DO")
         body = self.statement()
         return ast.Using(start.to(body.span), name, value, body)
@@ -602,5 +659,10 @@ class Parser(ExpressionParser):
 
 
 def parse(source: SourceFile, diagnostics: Diagnostics) -> ast.Program:
-    """The program of a source file.  Errors go to `diagnostics`; a program always comes back."""
+    """The program of a source file.  Errors go to `diagnostics`; a program always comes back.
+
+    The nesting is bounded by `MAXIMUM_DEPTH`, the stages after this one recurse too: Python's
+    limit is raised to what that bound needs.  (Since 3.11 calls take no C stack.)
+    """
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     return Parser(source, tokenize(source, diagnostics), diagnostics).program()
