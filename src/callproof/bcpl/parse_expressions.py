@@ -9,7 +9,7 @@ from callproof.bcpl import nodes as ast
 from callproof.bcpl.lexer import END, FLOAT, INTEGER, NAME, STRING, Token
 from callproof.source import Diagnostics, Note, SourceFile, Span
 
-MAXIMUM_DEPTH = 160
+MAXIMUM_DEPTH = 400
 
 # operator -> (level, meaning); all are left-associative
 LEVELS = {
