@@ -7,6 +7,7 @@ each instruction, and for each basic block only if calls are watched or counted.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import time
@@ -61,6 +62,8 @@ HWCAP_FP_ASIMD = 3
 
 CALL_REGISTERS = (UC_ARM64_REG_X8, *range(UC_ARM64_REG_X0, UC_ARM64_REG_X0 + 6))
 
+SIGILL, SIGTRAP, SIGSEGV, SIGXCPU = 4, 5, 11, 24
+
 # QEMU's exception numbers as Unicorn's interrupt hook gets them.
 EXCP_UDEF, EXCP_SWI, EXCP_BKPT = 1, 2, 7
 
@@ -112,7 +115,7 @@ class Emulator:
         self.error: BaseException | None = None
         self._invalid = ""
         self._counted = 0
-        self._last_block_end = 0
+        self._last_block = (0, 0)
         self._hooks: list[object] = []
         try:
             self._load(image.segments)
@@ -221,11 +224,13 @@ class Emulator:
             return
         uc.emu_stop()
         if number == EXCP_BKPT:
-            self._set_fault(5, self._instruction("the program executed a breakpoint"))
+            self._set_fault(
+                SIGTRAP, self._instruction("the program executed a breakpoint")
+            )
         elif number == EXCP_UDEF:
-            self._set_fault(4, self._instruction("undefined instruction"))
+            self._set_fault(SIGILL, self._instruction("undefined instruction"))
         else:
-            self._set_fault(4, self._instruction(f"exception {number}"))
+            self._set_fault(SIGILL, self._instruction(f"exception {number}"))
 
     def _instruction(self, what: str) -> str:
         try:
@@ -245,11 +250,12 @@ class Emulator:
             self._invalid = f"{ACCESSES.get(access, 'access to')} {address:#x}"
         return False
 
-    def _set_fault(self, signal: int, what: str) -> None:
+    def _set_fault(self, signal: int, what: str) -> Fault:
         pc, frame, link = self.uc.reg_read_batch(
             [UC_ARM64_REG_PC, UC_ARM64_REG_X29, UC_ARM64_REG_X30]
         )
         self.fault = Fault(signal, what, pc, frame, link)
+        return self.fault
 
     def _failed(self, error: BaseException) -> None:
         if self.error is None:
@@ -258,7 +264,7 @@ class Emulator:
 
     def _count_block(self, _uc: object, address: int, size: int, _data: object) -> None:
         self._counted += size
-        self._last_block_end = address + size
+        self._last_block = (address, size)
 
     # --- the run -------------------------------------------------------------------------
 
@@ -305,29 +311,36 @@ class Emulator:
 
     def _emulate(self) -> Outcome:
         uc = self.uc
-        deadline = None
-        if self.limits.seconds is not None:
-            deadline = time.monotonic() + self.limits.seconds
+        seconds = self.limits.seconds
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
         pc = self.image.entry
         while True:
+            # A stop from outside may come between a block's hook and the block, and the hook
+            # would then run again; so where blocks are hooked there is one stop, the last.
+            wait = (
+                min(SLICE, deadline - time.monotonic())
+                if not self._hooks
+                else seconds or 0
+            )
             try:
-                uc.emu_start(pc, NOWHERE, timeout=int(SLICE * 1e6))
+                uc.emu_start(
+                    pc, NOWHERE, timeout=max(1, int(wait * 1e6)) if wait else 0
+                )
             except unicorn.UcError as error:
                 if self.error is None:
-                    self._set_fault(11, self._invalid or str(error))
+                    self._set_fault(SIGSEGV, self._invalid or str(error))
             if self.error is not None:
                 raise self.error
             if self.fault is not None:
                 return self._faulted(self.fault)
             if self.ended is not None:
                 return Outcome(self.ended.status, self.ended.signal)
-            if deadline is not None and time.monotonic() > deadline:
-                self._set_fault(
-                    24, f"it ran for more than {self.limits.seconds:g} seconds"
+            if self._hooks or time.monotonic() >= deadline:
+                late = self._set_fault(
+                    SIGXCPU, f"it ran for more than {seconds:g} seconds"
                 )
-                assert self.fault is not None
-                self._faulted(self.fault)
-                return Outcome(TIMEOUT_STATUS, 24)
+                self._faulted(late)
+                return Outcome(TIMEOUT_STATUS, SIGXCPU)
             pc = uc.reg_read(UC_ARM64_REG_PC)
 
     def _faulted(self, fault: Fault) -> Outcome:
@@ -338,5 +351,7 @@ class Emulator:
         """Instructions completed: a block that a fault cut short counts up to the fault."""
         skipped = 0
         if self.fault is not None and self.ended is None:
-            skipped = max(0, self._last_block_end - self.fault.pc)
+            start, size = self._last_block
+            done = self.fault.pc - start  # not in the block after a jump to nowhere
+            skipped = size - done if 0 <= done < size else 0
         return (self._counted - skipped) // 4

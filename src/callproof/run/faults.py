@@ -54,12 +54,8 @@ class Places:
         return f"{name} ({found[1]}:{found[2]})"
 
     def of_return(self, address: int) -> str:
-        """The same for a return address, with the line of the call before it."""
-        found = self._lines()(address - 4)
-        name = self._image.display_name(address)
-        if found is None or not found[1] or not found[2]:
-            return name
-        return f"{name} ({found[1]}:{found[2]})"
+        """The same for the call before a return address (which may be another function's)."""
+        return self.name(address - 4)
 
     def is_code(self, address: int) -> bool:
         return self._image.word(address) is not None

@@ -15,7 +15,15 @@ from collections.abc import Sequence
 
 from callproof.run.files import FILES, file_of, signed
 from callproof.run.memory import BadAddress, OutOfMemory, page_up
-from callproof.run.process import ERRNO, Ended, LinuxError, Process, Table, system_call
+from callproof.run.process import (
+    ERRNO,
+    SIGPIPE,
+    Ended,
+    LinuxError,
+    Process,
+    Table,
+    system_call,
+)
 
 LINUX: Table = {}
 
@@ -56,7 +64,7 @@ def call(process: Process, number: int, arguments: Sequence[int]) -> int:
     except OutOfMemory:
         return -ERRNO["ENOMEM"]
     except BrokenPipeError:
-        process.raise_signal(13)
+        process.raise_signal(SIGPIPE)
         return -ERRNO["EPIPE"]
     except OSError as error:
         return -ERRNO.get(errno.errorcode.get(error.errno or 0, ""), ERRNO["EIO"])

@@ -94,6 +94,7 @@ class Memory:
     __slots__ = (
         "_error",
         "_next",
+        "_pool",
         "_uc",
         "brk",
         "brk_start",
@@ -205,6 +206,8 @@ class Memory:
         An address outside the pool is never given twice: a use after `munmap` is found.
         """
         size = page_up(size)
+        if self.mapped + size > self.limit:
+            raise OutOfMemory
         if len(self.ranges) >= SEPARATE_MAPPINGS:
             if self._pool is None:
                 self._pool = _Pool(self._uc)

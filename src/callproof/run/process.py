@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
@@ -34,6 +35,7 @@ SIGNALS = {
     7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2",
     13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM", 31: "SIGSYS",
 }  # fmt: skip
+SIGPIPE = 13
 IGNORED_BY_DEFAULT = (17, 18, 23, 28)  # SIGCHLD, SIGCONT, SIGURG, SIGWINCH
 
 
@@ -113,13 +115,17 @@ class Process:
         """Write a line to the program's standard error, or nowhere if that is closed."""
         standard_error = self.files.get(2)
         if standard_error is not None:
-            write_to(standard_error, text.encode("utf-8", "replace"))
+            # Where even that cannot be written, the exit status still tells.
+            with suppress(OSError):
+                write_to(standard_error, text.encode("utf-8", "replace"))
 
     def raise_signal(self, number: int) -> int:
         """The default action of a signal; handlers are not run in the emulator."""
         action = int.from_bytes(self.handlers.get(number, b"")[:8], "little")
         if action == 1 or (action == 0 and number in IGNORED_BY_DEFAULT):  # SIG_IGN
             return 0
+        if number == SIGPIPE:  # as in a shell, nobody is told that the reader has gone
+            raise Ended(128 + number, number)
         why = f"the program ended itself with {SIGNALS.get(number, f'signal {number}')}"
         if action > 1:
             why += " (the emulator does not run the program's signal handlers)"
