@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from callproof.codegen.machine import (
     DEF,
+    FLOAT,
     FIRST_VIRTUAL,
     Allocation,
     MachineBlock,
@@ -113,9 +114,7 @@ class _Emitter:
             ):
                 index = step.register - FIRST_VIRTUAL
                 if step.rematerialise is not None:
-                    new = self.target.shapes.instruction(
-                        self.frame, step.rematerialise, [step.destination]
-                    )
+                    new = self.remade(step, classes[index], sizes[index])
                 else:
                     new = self.target.shapes.move(
                         self.frame, step.source, step.destination, classes[index], sizes[index]
@@ -124,6 +123,20 @@ class _Emitter:
                 if new:
                     new[-1].comment = self.move_comment(move, follower)
                 lines += new
+        return lines
+
+    def remade(self, move: Move, register_class: int, size: int) -> list[Line]:
+        """A value computed again into its place; through a scratch register into memory."""
+        made = move.rematerialise
+        assert made is not None
+        target = self.target
+        place = move.destination
+        if place < 0:
+            place = (target.scratch_float if register_class == FLOAT else target.scratch_general)[0]
+        others = [operand.register for operand in made.operands[1:]]
+        lines = target.shapes.instruction(self.frame, made, [place, *others])
+        if move.destination < 0:
+            lines += target.shapes.move(self.frame, place, move.destination, register_class, size)
         return lines
 
     def block(self, block: MachineBlock) -> list[Line]:

@@ -1,0 +1,81 @@
+"""Global value numbering: what a dominating instruction has computed is not computed again.
+
+Pure operations are looked up in a table that follows the dominator tree.  Loads are
+shared inside a block only, as long as nothing that may write memory comes between.
+"""
+
+from __future__ import annotations
+
+from callproof.ir.dominance import Dominators
+from callproof.ir.model import CONSTANT, VALUE, Function, Instruction, Operand, Value
+from callproof.ir.operations import SLOT
+from callproof.ir.ssa import replace_operands
+
+Key = tuple[object, ...]
+
+
+def _operand_key(operand: Operand, renamed: dict[int, Value]) -> object:
+    if operand.kind == VALUE:
+        number = operand.number  # type: ignore[union-attr]
+        other = renamed.get(number)
+        return other.number if other is not None else number
+    if operand.kind == CONSTANT:
+        return operand.key()  # type: ignore[union-attr]
+    return (operand.name, operand.offset)  # type: ignore[union-attr]
+
+
+def _key(instruction: Instruction, renamed: dict[int, Value]) -> Key:
+    keys = [_operand_key(operand, renamed) for operand in instruction.operands]
+    if instruction.operation.commutative and str(keys[0]) > str(keys[1]):
+        keys.reverse()
+    type_ = instruction.type
+    # i64 and ptr hold the same bits.
+    kind = (type_.bits, type_.is_float, type_.lanes) if type_ is not None else None
+    result = instruction.results[0].type
+    return (instruction.operation.index, kind, result.name, instruction.offset, *keys)
+
+
+def run(function: Function) -> bool:
+    tree = Dominators(function)
+    renamed: dict[int, Value] = {}
+    table: dict[Key, Value] = {}
+    # Entries that a block adds are taken out again when the walk leaves its subtree.
+    stack: list[tuple[int, list[Key] | None]] = [(0, None)]
+    while stack:
+        position, added = stack.pop()
+        if added is not None:
+            for key in added:
+                del table[key]
+            continue
+        added = []
+        stack.append((position, added))
+        loads: dict[Key, Value] = {}
+        for instruction in tree.order[position].instructions:
+            operation = instruction.operation
+            if operation.effect:
+                loads.clear()
+                continue
+            if operation is SLOT:
+                continue
+            key = _key(instruction, renamed)
+            known = loads if operation.reads else table
+            found = known.get(key)
+            if found is not None:
+                renamed[instruction.results[0].number] = found
+                if not found.name:
+                    found.name = instruction.results[0].name
+                continue
+            known[key] = instruction.results[0]
+            if known is table:
+                added.append(key)
+        stack += [(child, None) for child in tree.children[position]]
+    if not renamed:
+        return False
+    for block in function.blocks:
+        block.instructions = [
+            instruction
+            for instruction in block.instructions
+            if len(instruction.results) != 1 or instruction.results[0].number not in renamed
+        ]
+    replace_operands(function, dict(renamed))
+    return True

@@ -1,0 +1,63 @@
+"""The order of the passes for each optimisation level: the compiler's table of contents.
+
+`-O0` does nothing.  `-O1` is one run of the list, `-O2` repeats it while it helps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from callproof.ir.model import Function, Module
+from callproof.ir.text import print_function
+from callproof.ir.verify import problems
+from callproof.passes import copy_propagation, dce, fold, gvn, simplify_cfg
+from callproof.source import CallproofError, InternalError
+
+Pass = Callable[[Function], bool]
+
+ONCE: list[tuple[str, Pass]] = [
+    ("simplify-cfg", simplify_cfg.run),
+    ("fold", fold.run),
+    ("copy-propagation", copy_propagation.run),
+    ("gvn", gvn.run),
+    ("fold-2", fold.run),
+    ("dce", dce.run),
+    ("simplify-cfg-2", simplify_cfg.run),
+]
+MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
+NAMES = ["all", *(name for name, _ in ONCE)]
+
+
+def optimise(
+    module: Module,
+    level: int,
+    *,
+    print_after: str | None = None,
+    show: Callable[[str], None] | None = None,
+    verify_each: bool = False,
+    timings: dict[str, float] | None = None,
+) -> None:
+    """Run the level's passes over every function, in place.
+
+    `show` is given the text of each function after the pass named `print_after` ('all'
+    for every pass).  `verify_each` raises `InternalError` naming a pass that broke the IR.
+    """
+    if print_after is not None and print_after not in NAMES:
+        raise CallproofError(f"there is no pass '{print_after}'; there is {', '.join(NAMES)}")
+    seconds = timings if timings is not None else {}
+    for function in module.functions.values():
+        for _ in range(MAXIMUM_ROUNDS[level]):
+            changed = False
+            for name, run in ONCE:
+                start = time.perf_counter()
+                changed |= run(function)
+                seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+                if verify_each:
+                    found = problems(function, module)
+                    if found:
+                        raise InternalError(f"after {name}, @{function.name}: {found[0]}")
+                if print_after in (name, "all") and show is not None:
+                    show(f"; after {name}\n{print_function(function, module)}")
+            if not changed:
+                break

@@ -1,0 +1,156 @@
+"""Control flow: decided branches, empty blocks, straight lines of blocks.
+
+One round does, in this order: branches and switches on constants become jumps;
+blocks that cannot be reached go; jumps to a block that only jumps on go on there
+at once; a block whose only predecessor only jumps to it is appended to that.
+"""
+
+from __future__ import annotations
+
+from callproof.ir.dominance import reverse_postorder
+from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Operand, Target
+from callproof.ir.operations import BRANCH, JUMP, SWITCH
+from callproof.ir.ssa import replace_operands
+
+
+def run(function: Function) -> bool:
+    changed = False
+    for block in function.blocks:
+        changed |= _decide(block)
+    changed |= _remove_unreachable(function)
+    changed |= _thread_jumps(function)
+    changed |= _remove_unreachable(function)
+    changed |= _merge_lines(function)
+    return changed
+
+
+def _become_jump(terminator: Instruction, target: Target) -> None:
+    terminator.operation = JUMP
+    terminator.operands = []
+    terminator.targets = [target]
+    terminator.cases = []
+
+
+def _decide(block: Block) -> bool:
+    terminator = block.terminator
+    operation = terminator.operation
+    if operation is not BRANCH and operation is not SWITCH:
+        return False
+    selector = terminator.operands[0]
+    if selector.kind == CONSTANT:
+        value = int(selector.value)  # type: ignore[union-attr]
+        if operation is BRANCH:
+            index = 0 if value else 1
+        else:
+            index = terminator.cases.index(value) + 1 if value in terminator.cases else 0
+        _become_jump(terminator, terminator.targets[index])
+        return True
+    first = terminator.targets[0]
+    if all(
+        target.block is first.block and _equal(target.arguments, first.arguments)
+        for target in terminator.targets
+    ):
+        _become_jump(terminator, first)
+        return True
+    return False
+
+
+def _equal(first: list[Operand], second: list[Operand]) -> bool:
+    return all(
+        a is b or (a.kind == CONSTANT and b.kind == CONSTANT and a.key() == b.key())  # type: ignore[union-attr]
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def _remove_unreachable(function: Function) -> bool:
+    reached = {id(block) for block in reverse_postorder(function)}
+    if len(reached) == len(function.blocks):
+        return False
+    function.blocks = [block for block in function.blocks if id(block) in reached]
+    return True
+
+
+def _thread_jumps(function: Function) -> bool:
+    """Lead edges to a block that has nothing but a jump past it.
+
+    The block's parameters may be used by its own jump only; then its jump's arguments
+    are rewritten for each edge.
+    """
+    empty: dict[int, Block] = {
+        id(block): block
+        for block in function.blocks[1:]
+        if len(block.instructions) == 1 and block.terminator.operation is JUMP
+    }
+    if not empty:
+        return False
+    elsewhere = _used_elsewhere(function, empty)
+    changed = False
+    for block in function.blocks:
+        for target in block.terminator.targets:
+            passed: set[int] = set()
+            while True:
+                middle = empty.get(id(target.block))
+                if middle is None or id(middle) in passed:
+                    break
+                if any(value.number in elsewhere for value in middle.parameters):
+                    break
+                passed.add(id(middle))
+                following = middle.terminator.targets[0]
+                replaced = {
+                    value.number: argument
+                    for value, argument in zip(middle.parameters, target.arguments, strict=True)
+                }
+                target.arguments = [
+                    replaced.get(operand.number, operand)  # type: ignore[union-attr]
+                    if operand.kind == VALUE
+                    else operand
+                    for operand in following.arguments
+                ]
+                target.block = following.block
+                changed = True
+    return changed
+
+
+def _used_elsewhere(function: Function, empty: dict[int, Block]) -> set[int]:
+    """Parameters of empty blocks that something besides their own jump reads."""
+    owners = {value.number: key for key, block in empty.items() for value in block.parameters}
+    found: set[int] = set()
+    for block in function.blocks:
+        for instruction in block.instructions:
+            operands = list(instruction.operands)
+            for target in instruction.targets:
+                operands += target.arguments
+            for operand in operands:
+                if operand.kind == VALUE:
+                    owner = owners.get(operand.number)  # type: ignore[union-attr]
+                    if owner is not None and owner != id(block):
+                        found.add(operand.number)  # type: ignore[union-attr]
+    return found
+
+
+def _merge_lines(function: Function) -> bool:
+    predecessors: dict[int, int] = {}
+    for block in function.blocks:
+        for target in block.terminator.targets:
+            key = id(target.block)
+            predecessors[key] = predecessors.get(key, 0) + 1
+    replacements: dict[int, Operand] = {}
+    gone: set[int] = set()
+    for block in function.blocks:
+        if id(block) in gone:
+            continue
+        while block.terminator.operation is JUMP:
+            target = block.terminator.targets[0]
+            following = target.block
+            if predecessors[id(following)] != 1 or following is block:
+                break
+            for value, argument in zip(following.parameters, target.arguments, strict=True):
+                replacements[value.number] = argument
+            block.instructions.pop()
+            block.instructions += following.instructions
+            gone.add(id(following))
+    if not gone:
+        return False
+    function.blocks = [block for block in function.blocks if id(block) not in gone]
+    replace_operands(function, replacements)
+    return True
