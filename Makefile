@@ -1,0 +1,48 @@
+# make demo   compile and run examples/colorpoint.bcl, show its constructor's assembly
+# make test   everything: style, types, tests
+# Each makes .venv and installs what it needs there; nothing else on the machine is touched.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: demo test lint bench wheel-check clean
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	@echo '--- callproof build examples/colorpoint.bcl -o build/colorpoint'
+	@mkdir -p build
+	@$(BIN)/callproof build examples/colorpoint.bcl -o build/colorpoint
+	@echo '--- callproof run build/colorpoint'
+	@$(BIN)/callproof run build/colorpoint
+	@echo '--- callproof asm examples/colorpoint.bcl --function ColorPoint::CREATE'
+	@$(BIN)/callproof asm examples/colorpoint.bcl --function ColorPoint::CREATE
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -q -n $(JOBS)
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/compile_time.py
+
+# Build the wheel, install it alone, and compile and run with it (no compiler needed then).
+wheel-check: $(VENV)/.installed
+	rm -rf build/wheel build/wheel-venv
+	$(BIN)/python -m pip wheel --quiet --no-deps -w build/wheel .
+	test $$(stat -c %s build/wheel/*.whl) -lt 12000000
+	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip install --quiet build/wheel/*.whl
+	build/wheel-venv/bin/callproof run examples/colorpoint.bcl
+
+clean:
+	rm -rf $(VENV) build dist
