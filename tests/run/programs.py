@@ -6,7 +6,7 @@ import io
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from callproof.run import Limits, RunResult, run
@@ -16,7 +16,7 @@ from tests.support.clang import ZIG_CC
 HERE = Path(__file__).parent
 
 
-@lru_cache(maxsize=None)
+@cache
 def build(source: str, suffix: str, *flags: str) -> bytes:
     """The static executable of a source text; built once a test session."""
     with tempfile.TemporaryDirectory() as folder:
@@ -30,9 +30,7 @@ def build(source: str, suffix: str, *flags: str) -> bytes:
 
 def c_program() -> bytes:
     """`system.c` on musl: its first argument chooses what it does."""
-    return build(
-        (HERE / "system.c").read_text(), ".c", "-O1", "-fno-sanitize=undefined"
-    )
+    return build((HERE / "system.c").read_text(), ".c", "-O1", "-fno-sanitize=undefined")
 
 
 def assembly(text: str, records: Sequence[FunctionRecord] = ()) -> bytes:
@@ -86,3 +84,17 @@ def execute(
         environment=environment,
     )
     return Ran(result, out.getvalue(), err.getvalue(), lines.getvalue())
+
+
+def function(name: str, body: str) -> str:
+    """A function in assembly with its symbol's type and size."""
+    return f"""
+.globl {name}
+.type {name}, %function
+{name}:
+{body}
+.size {name}, . - {name}
+"""
+
+
+EXIT = "    mov x8, #93\n    svc #0"

@@ -88,10 +88,7 @@ def test_memory() -> None:
 
 
 def test_time() -> None:
-    assert (
-        execute(c_program(), "times").out
-        == "slept 1, now 1\nbad clock: Invalid argument\n"
-    )
+    assert execute(c_program(), "times").out == "slept 1, now 1\nbad clock: Invalid argument\n"
 
 
 def test_errors_are_errno_and_not_the_end() -> None:
@@ -136,9 +133,7 @@ def test_a_closed_pipe_ends_the_writer_quietly() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        result = run(
-            c_program(), ["hello"], on="emulator", stdout=writer, stderr=writer
-        )
+        result = run(c_program(), ["hello"], on="emulator", stdout=writer, stderr=writer)
     finally:
         os.close(writer)
     assert result.exit_status == 128 + 13
@@ -156,9 +151,7 @@ def test_a_closed_pipe_is_reported_to_nobody() -> None:
 
 
 @pytest.mark.skipif(find_qemu() is None, reason="qemu-aarch64 is not installed")
-@pytest.mark.parametrize(
-    "what", ["hello", "cat", "jumps", "deep", "sort", "times", "null", "trap"]
-)
+@pytest.mark.parametrize("what", ["hello", "cat", "jumps", "deep", "sort", "times", "null", "trap"])
 def test_the_emulator_does_as_qemu_does(what: str) -> None:
     here = execute(c_program(), what, data=b"some\ninput")
     there = execute(c_program(), what, data=b"some\ninput", on="qemu")
@@ -181,9 +174,7 @@ def test_the_emulator_does_as_qemu_does(what: str) -> None:
         ("trap", 133, "trap (SIGTRAP): the program executed a breakpoint (0xd4200020)"),
     ],
 )
-def test_faults_have_a_signal_a_status_and_a_report(
-    what: str, status: int, message: str
-) -> None:
+def test_faults_have_a_signal_a_status_and_a_report(what: str, status: int, message: str) -> None:
     ran = execute(c_program(), what)
     assert ran.status == status
     assert ran.err.startswith("callproof: program: ")
@@ -270,9 +261,7 @@ def test_instructions_are_counted_exactly() -> None:
     assert (ran.status, ran.result.instructions) == (0, LOOP_COUNT + 2)
 
 
-@pytest.mark.parametrize(
-    "end", ["brk #0", ".word 0", "nop\nldr x1, [x0]\nnop\nnop", "br x0"]
-)
+@pytest.mark.parametrize("end", ["brk #0", ".word 0", "nop\nldr x1, [x0]\nnop\nnop", "br x0"])
 def test_an_instruction_that_faults_does_not_count(end: str) -> None:
     ran = execute(assembly(LOOP.format(end=end)), count=True)
     completed = {"nop": 1, "br x": 1}.get(end[:3] if end[:3] == "nop" else end[:4], 0)
@@ -289,9 +278,7 @@ def test_looking_at_the_clock_does_not_disturb_the_program(
 
 
 def test_counting_is_the_same_every_time() -> None:
-    counts = {
-        execute(c_program(), "sort", count=True).result.instructions for _ in range(3)
-    }
+    counts = {execute(c_program(), "sort", count=True).result.instructions for _ in range(3)}
     assert len(counts) == 1
 
 

@@ -21,15 +21,9 @@ from callproof.run.functions import (
 from callproof.source import CallproofError
 
 
-def record(
-    *types: Type, result: Type | None = None, variadic: int | None = None
-) -> FunctionRecord:
-    parameters = tuple(
-        Parameter(type_, f"p{index}") for index, type_ in enumerate(types)
-    )
-    return record_of(
-        "f", "F::f", plan(Signature(parameters, result, variadic), AAPCS64)
-    )
+def record(*types: Type, result: Type | None = None, variadic: int | None = None) -> FunctionRecord:
+    parameters = tuple(Parameter(type_, f"p{index}") for index, type_ in enumerate(types))
+    return record_of("f", "F::f", plan(Signature(parameters, result, variadic), AAPCS64))
 
 
 def test_a_record_names_where_each_part_travels() -> None:
@@ -68,9 +62,7 @@ def test_each_function_is_one_line_of_json() -> None:
     assert len(lines) == 2
 
 
-TYPES = st.sampled_from(
-    [I32, I64, F64, POINTER, VALUE, structure(F64, F64), structure(*[I64] * 3)]
-)
+TYPES = st.sampled_from([I32, I64, F64, POINTER, VALUE, structure(F64, F64), structure(*[I64] * 3)])
 RECORDS = st.builds(
     lambda types, result, name: record_of(
         name,

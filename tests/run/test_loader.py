@@ -57,9 +57,7 @@ def test_segments_are_as_the_program_headers_say(executable: bytes) -> None:
 
     expected = [
         (header["p_vaddr"], header["p_memsz"], header["p_flags"])
-        for header in (
-            s.header for s in ELFFile(io.BytesIO(executable)).iter_segments("PT_LOAD")
-        )
+        for header in (s.header for s in ELFFile(io.BytesIO(executable)).iter_segments("PT_LOAD"))
     ]
     found = [(s.address, s.size, s.flags) for s in load(executable).segments]
     assert found == sorted(expected)
@@ -102,9 +100,7 @@ def test_a_dynamically_linked_program_is_refused(executable: bytes) -> None:
 
 @settings(max_examples=200)
 @given(st.data())
-def test_damaged_files_load_or_are_refused(
-    executable: bytes, data: st.DataObject
-) -> None:
+def test_damaged_files_load_or_are_refused(executable: bytes, data: st.DataObject) -> None:
     changed = bytearray(executable)
     headers = st.integers(0, 64 + 56 * 6) | st.integers(0, len(executable) - 1)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -119,7 +115,5 @@ def test_damaged_files_load_or_are_refused(
 def test_a_name_of_two_functions_has_no_record() -> None:
     twice = TEXT.replace("inner:", ".local g\n.type g, %function\ng:")
     other = twice + '\n.text\n.type "f2", %function\nf2: ret\n'
-    image = load(
-        assembly(other, [FunctionRecord("g", "one"), FunctionRecord("missing", "x")])
-    )
+    image = load(assembly(other, [FunctionRecord("g", "one"), FunctionRecord("missing", "x")]))
     assert set(image.records) == {"g"}

@@ -110,7 +110,7 @@ class CallWatcher:
             elif address in self._return_addresses:
                 self._arrive(address, kind == RETURN)
             self._previous_end = address + size
-        except BaseException as error:  # noqa: BLE001 - it goes on outside of the C code
+        except BaseException as error:
             self._failed(error)
 
     def _call(self, address: int, return_address: int) -> None:
@@ -124,9 +124,7 @@ class CallWatcher:
         if return_address not in callers:
             callers[return_address] = self._is_known(return_address - 4)
             self._return_addresses.add(return_address)
-        frame = Frame(
-            address, return_address, sp, callees[address], callers[return_address]
-        )
+        frame = Frame(address, return_address, sp, callees[address], callers[return_address])
         depth = len(frames)
         frames.append(frame)
         for listener in self._listeners:
@@ -168,21 +166,14 @@ class CallWatcher:
         frames = self.frames
         while frames and (
             frames[-1].sp < sp
-            or (
-                frames[-1].sp == sp
-                and self._same_function(frames[-1].return_address, address)
-            )
+            or (frames[-1].sp == sp and self._same_function(frames[-1].return_address, address))
         ):
             self._drop()
 
     def _same_function(self, first: int, second: int) -> bool:
         symbols = self._image.symbols
         one, other = symbols.find(first - 4), symbols.find(second - 4)
-        return (
-            one is not None
-            and other is not None
-            and first - one[1] == second - other[1]
-        )
+        return one is not None and other is not None and first - one[1] == second - other[1]
 
     def _return(self, sp: int) -> None:
         frame = self.frames.pop()

@@ -121,9 +121,7 @@ class Emulator:
             self._load(image.segments)
             self.memory.map(stack[0], stack[1] - stack[0], 3)
         except OutOfMemory:
-            raise CallproofError(
-                f"{name}: the program does not fit into memory"
-            ) from None
+            raise CallproofError(f"{name}: the program does not fit into memory") from None
         self.memory.brk_start = self.memory.brk = image.end + PAGE
         sp = self._initial_stack([name, *arguments], environment)
         self.uc.reg_write(UC_ARM64_REG_SP, sp)
@@ -154,23 +152,17 @@ class Emulator:
         for segment in segments:
             self.memory.write(segment.address, segment.data)
 
-    def _initial_stack(
-        self, arguments: list[str], environment: Mapping[str, str]
-    ) -> int:
+    def _initial_stack(self, arguments: list[str], environment: Mapping[str, str]) -> int:
         """Arguments, environment and auxiliary vector as Linux lays them out; the SP."""
         memory, image = self.memory, self.image
         top = STACK_TOP - 16
         texts = [os.fsencode(argument) + b"\0" for argument in arguments]
         count = len(texts)
-        texts += [
-            os.fsencode(f"{key}={value}") + b"\0" for key, value in environment.items()
-        ]
+        texts += [os.fsencode(f"{key}={value}") + b"\0" for key, value in environment.items()]
         if any(b"\0" in text[:-1] for text in texts):
             raise CallproofError("a program argument contains a NUL character")
         block = b"".join(texts)
-        if len(block) + 16 * len(texts) > min(
-            ARGUMENT_LIMIT * 8, self.limits.stack_bytes // 4
-        ):
+        if len(block) + 16 * len(texts) > min(ARGUMENT_LIMIT * 8, self.limits.stack_bytes // 4):
             raise CallproofError("the program's arguments and environment are too long")
         base = (top - len(block)) & ~15
         memory.write(base, block)
@@ -224,9 +216,7 @@ class Emulator:
             return
         uc.emu_stop()
         if number == EXCP_BKPT:
-            self._set_fault(
-                SIGTRAP, self._instruction("the program executed a breakpoint")
-            )
+            self._set_fault(SIGTRAP, self._instruction("the program executed a breakpoint"))
         elif number == EXCP_UDEF:
             self._set_fault(SIGILL, self._instruction("undefined instruction"))
         else:
@@ -282,9 +272,7 @@ class Emulator:
         listeners: list[Listener] = []
         if trace_calls is not None:
             # Before the poison: it must see the callee's registers, not rubbish.
-            trace = Trace(
-                self.uc, self.image, self.memory, trace_calls, self.places.of_return
-            )
+            trace = Trace(self.uc, self.image, self.memory, trace_calls, self.places.of_return)
             listeners.append(trace)
         if poison:
             poisoner = Poison(self.uc, strict=strict)
@@ -317,15 +305,9 @@ class Emulator:
         while True:
             # A stop from outside may come between a block's hook and the block, and the hook
             # would then run again; so where blocks are hooked there is one stop, the last.
-            wait = (
-                min(SLICE, deadline - time.monotonic())
-                if not self._hooks
-                else seconds or 0
-            )
+            wait = min(SLICE, deadline - time.monotonic()) if not self._hooks else seconds or 0
             try:
-                uc.emu_start(
-                    pc, NOWHERE, timeout=max(1, int(wait * 1e6)) if wait else 0
-                )
+                uc.emu_start(pc, NOWHERE, timeout=max(1, int(wait * 1e6)) if wait else 0)
             except unicorn.UcError as error:
                 if self.error is None:
                     self._set_fault(SIGSEGV, self._invalid or str(error))
@@ -336,9 +318,7 @@ class Emulator:
             if self.ended is not None:
                 return Outcome(self.ended.status, self.ended.signal)
             if self._hooks or time.monotonic() >= deadline:
-                late = self._set_fault(
-                    SIGXCPU, f"it ran for more than {seconds:g} seconds"
-                )
+                late = self._set_fault(SIGXCPU, f"it ran for more than {seconds:g} seconds")
                 self._faulted(late)
                 return Outcome(TIMEOUT_STATUS, SIGXCPU)
             pc = uc.reg_read(UC_ARM64_REG_PC)

@@ -105,9 +105,7 @@ def report(program: str, fault: Fault, memory: Memory, places: Places) -> str:
         f"  in {places.name(fault.pc)}, at {fault.pc:#x}",
     ]
     callers = return_addresses(fault, memory, places)
-    lines += [
-        f"  called from {places.of_return(address)}" for address in callers[:WALK_LIMIT]
-    ]
+    lines += [f"  called from {places.of_return(address)}" for address in callers[:WALK_LIMIT]]
     if len(callers) >= WALK_LIMIT:
         lines.append("  ...")
     return "\n".join(lines) + "\n"

@@ -219,17 +219,12 @@ def readv(process: Process, descriptor: int, vectors: int, count: int) -> int:
 @system_call(FILES, 66, 3)
 def writev(process: Process, descriptor: int, vectors: int, count: int) -> int:
     file = file_of(process, descriptor)
-    pieces = [
-        process.memory.read(base, size)
-        for base, size in _vectors(process, vectors, count)
-    ]
+    pieces = [process.memory.read(base, size) for base, size in _vectors(process, vectors, count)]
     return write_to(file, b"".join(pieces))
 
 
 @system_call(FILES, 67, 4)
-def pread64(
-    process: Process, descriptor: int, buffer: int, count: int, offset: int
-) -> int:
+def pread64(process: Process, descriptor: int, buffer: int, count: int, offset: int) -> int:
     file = file_of(process, descriptor)
     if file.stream is not None:
         raise LinuxError("ESPIPE")
@@ -239,9 +234,7 @@ def pread64(
 
 
 @system_call(FILES, 68, 4)
-def pwrite64(
-    process: Process, descriptor: int, buffer: int, count: int, offset: int
-) -> int:
+def pwrite64(process: Process, descriptor: int, buffer: int, count: int, offset: int) -> int:
     file = file_of(process, descriptor)
     if file.stream is not None:
         raise LinuxError("ESPIPE")
@@ -281,12 +274,8 @@ FILES[83] = ("fdatasync", fsync, 1)
 
 
 @system_call(FILES, 73, 5)
-def ppoll(
-    process: Process, array: int, count: int, timeout: int, _mask: int, _size: int
-) -> int:
-    entries = list(
-        struct.iter_unpack("<ihh", process.memory.read(array, 8 * min(count, 1024)))
-    )
+def ppoll(process: Process, array: int, count: int, timeout: int, _mask: int, _size: int) -> int:
+    entries = list(struct.iter_unpack("<ihh", process.memory.read(array, 8 * min(count, 1024))))
     wait: float | None = None
     if timeout:
         seconds, nanoseconds = struct.unpack("<qq", process.memory.read(timeout, 16))
@@ -355,9 +344,7 @@ def fstat(process: Process, descriptor: int, buffer: int) -> int:
 
 
 @system_call(FILES, 79, 4)
-def newfstatat(
-    process: Process, folder: int, path: int, buffer: int, flags: int
-) -> int:
+def newfstatat(process: Process, folder: int, path: int, buffer: int, flags: int) -> int:
     if flags & AT_EMPTY_PATH and not process.memory.text(path):
         return fstat(process, folder, buffer)
     found = os.stat(
@@ -384,9 +371,7 @@ def unlinkat(process: Process, folder: int, path: int, flags: int) -> int:
 
 
 @system_call(FILES, 38, 4)
-def renameat(
-    process: Process, old_folder: int, old: int, new_folder: int, new: int
-) -> int:
+def renameat(process: Process, old_folder: int, old: int, new_folder: int, new: int) -> int:
     os.rename(
         path_of(process, old),
         path_of(process, new),

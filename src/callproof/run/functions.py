@@ -76,9 +76,7 @@ def _value_of(assignment: Assignment) -> ValueRecord:
             places.append(Place(kind, number, part.size))
         else:
             places.append(Place("stack", location.offset, part.size))
-    return ValueRecord(
-        assignment.name, str(assignment.type), tuple(places), assignment.indirect
-    )
+    return ValueRecord(assignment.name, str(assignment.type), tuple(places), assignment.indirect)
 
 
 def record_of(symbol: str, display_name: str, plan: CallPlan) -> FunctionRecord:
@@ -108,18 +106,12 @@ def encode_records(records: Iterable[FunctionRecord]) -> bytes:
         encoded: dict[str, object] = {
             "name": record.name,
             "display": record.display,
-            "parameters": [
-                _encode_value(value, named=True) for value in record.parameters
-            ],
-            "result": None
-            if record.result is None
-            else _encode_value(record.result, named=False),
+            "parameters": [_encode_value(value, named=True) for value in record.parameters],
+            "result": None if record.result is None else _encode_value(record.result, named=False),
         }
         if record.variadic:
             encoded["variadic"] = True
-        lines.append(
-            json.dumps(encoded, ensure_ascii=False, separators=(",", ":")) + "\n"
-        )
+        lines.append(json.dumps(encoded, ensure_ascii=False, separators=(",", ":")) + "\n")
     return "".join(lines).encode("utf-8", "surrogatepass")
 
 
@@ -134,13 +126,11 @@ def decode_records(data: bytes) -> list[FunctionRecord]:
         if not line:
             continue
         try:
-            records.append(
-                _decode_record(json.loads(line.decode("utf-8", "surrogatepass")))
-            )
+            records.append(_decode_record(json.loads(line.decode("utf-8", "surrogatepass"))))
         except (ValueError, RecursionError) as error:
-            raise CallproofError(
-                f"{SECTION}, line {number}: not a function record: {error}"
-            ) from (error)
+            raise CallproofError(f"{SECTION}, line {number}: not a function record: {error}") from (
+                error
+            )
     return records
 
 
@@ -178,11 +168,7 @@ def _decode_place(encoded: object) -> Place:
         raise Malformed(f"a place is [kind, number, size], not {encoded!r}")
     kind, number = encoded[0], encoded[1]
     size = encoded[2] if len(encoded) == 3 else FULL_SIZE.get(kind, 8)
-    limit = (
-        {"x": 31, "v": 32, "stack": 1 << 31}.get(kind)
-        if isinstance(kind, str)
-        else None
-    )
+    limit = {"x": 31, "v": 32, "stack": 1 << 31}.get(kind) if isinstance(kind, str) else None
     if limit is None:
         raise Malformed(f"a place is in 'x', 'v' or 'stack', not {kind!r}")
     if type(number) is not int or not 0 <= number < limit:

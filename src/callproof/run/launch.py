@@ -91,9 +91,7 @@ def run(
     Raises `CallproofError` for a file that cannot be run.
     """
     limits = limits or Limits()
-    place = choose(
-        on, must_emulate=poison or trace_calls is not None or count_instructions
-    )
+    place = choose(on, must_emulate=poison or trace_calls is not None or count_instructions)
     data = executable if isinstance(executable, bytes) else read_executable(executable)
     name = name or ("program" if isinstance(executable, bytes) else str(executable))
     image = load(data, name)
@@ -109,9 +107,7 @@ def run(
         if stream is not None and not stream.closed:
             stream.flush()
     if place == "native":
-        status = run_native(
-            executable, arguments, environment, files, name, limits.seconds
-        )
+        status = run_native(executable, arguments, environment, files, name, limits.seconds)
         return RunResult(status, place)
     if place == "qemu":
         status = run_qemu(
@@ -127,9 +123,7 @@ def run(
     try:
         from callproof.run.emulator import Emulator
     except ImportError as error:
-        raise CallproofError(
-            f"the emulator needs the package 'unicorn': {error}"
-        ) from error
+        raise CallproofError(f"the emulator needs the package 'unicorn': {error}") from error
     emulator = Emulator(
         image,
         arguments,

@@ -157,7 +157,7 @@ def mmap(
     offset: int,
 ) -> int:
     memory = process.memory
-    if size == 0 or address & PAGE_MASK and flags & MAP_FIXED or offset & PAGE_MASK:
+    if size == 0 or (address & PAGE_MASK and flags & MAP_FIXED) or offset & PAGE_MASK:
         raise LinuxError("EINVAL")
     if size > memory.limit:
         raise LinuxError("ENOMEM")
@@ -198,9 +198,7 @@ def mprotect(process: Process, address: int, size: int, protection: int) -> int:
 
 
 @system_call(LINUX, 216, 5)
-def mremap(
-    process: Process, old: int, old_size: int, new_size: int, flags: int, _new: int
-) -> int:
+def mremap(process: Process, old: int, old_size: int, new_size: int, flags: int, _new: int) -> int:
     memory = process.memory
     if old & PAGE_MASK or new_size == 0 or flags & ~MREMAP_MAYMOVE:
         raise LinuxError("EINVAL")
@@ -271,9 +269,7 @@ def nanosleep(process: Process, request: int, _remaining: int) -> int:
 
 
 @system_call(LINUX, 115, 4)
-def clock_nanosleep(
-    process: Process, clock: int, flags: int, request: int, _left: int
-) -> int:
+def clock_nanosleep(process: Process, clock: int, flags: int, request: int, _left: int) -> int:
     wait = _duration(process, request)
     if flags & 1:  # TIMER_ABSTIME
         wait -= time.clock_gettime(_clock(clock))
@@ -285,9 +281,7 @@ def clock_nanosleep(
 
 
 @system_call(LINUX, 98, 4)
-def futex(
-    process: Process, address: int, operation: int, value: int, timeout: int
-) -> int:
+def futex(process: Process, address: int, operation: int, value: int, timeout: int) -> int:
     command = operation & 0x7F
     if command in (1, 10):  # FUTEX_WAKE, FUTEX_WAKE_BITSET: nobody waits
         return 0
@@ -296,9 +290,7 @@ def futex(
     if int.from_bytes(process.memory.read(address, 4), "little") != value & 0xFFFFFFFF:
         raise LinuxError("EAGAIN")
     if not timeout:
-        raise Ended(
-            128 + 6, 6, "deadlock: the only thread waits for another one to wake it"
-        )
+        raise Ended(128 + 6, 6, "deadlock: the only thread waits for another one to wake it")
     if command == 0:
         time.sleep(_duration(process, timeout))
     raise LinuxError("ETIMEDOUT")
@@ -345,16 +337,12 @@ def sched_getaffinity(process: Process, _thread: int, size: int, mask: int) -> i
 @system_call(LINUX, 160, 1)
 def uname(process: Process, buffer: int) -> int:
     fields = ("Linux", "callproof", "6.1.0", "#1", "aarch64", "(none)")
-    process.memory.write(
-        buffer, b"".join(text.encode().ljust(65, b"\0") for text in fields)
-    )
+    process.memory.write(buffer, b"".join(text.encode().ljust(65, b"\0") for text in fields))
     return 0
 
 
 @system_call(LINUX, 261, 4)
-def prlimit64(
-    process: Process, _process_id: int, resource: int, _new: int, old: int
-) -> int:
+def prlimit64(process: Process, _process_id: int, resource: int, _new: int, old: int) -> int:
     if resource > 15:
         raise LinuxError("EINVAL")
     if old:

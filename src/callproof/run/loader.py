@@ -48,9 +48,7 @@ class Segment:
 class Symbols:
     """Names of code addresses: functions with their sizes, and plain labels behind them."""
 
-    functions: list[tuple[int, int, str]] = field(
-        default_factory=list
-    )  # address, size, name
+    functions: list[tuple[int, int, str]] = field(default_factory=list)  # address, size, name
     labels: list[tuple[int, str]] = field(default_factory=list)
     at: dict[int, list[str]] = field(default_factory=dict)
 
@@ -125,9 +123,7 @@ def read_executable(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CallproofError(
-            f"cannot read {path}: {error.strerror or error}"
-        ) from error
+        raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 class _Reader:
@@ -164,9 +160,7 @@ def load(data: bytes, name: str = "executable") -> Image:
         what = MACHINES.get(machine, f"machine {machine}")
         raise reader.fail(f"it is for {what}, not for AArch64")
     if type_ == ET_DYN:
-        raise reader.fail(
-            "it is position-independent or a shared library; link it with -static"
-        )
+        raise reader.fail("it is position-independent or a shared library; link it with -static")
     if type_ != ET_EXEC:
         raise reader.fail("it is not an executable (object files must be linked first)")
     if ph_count == 0 or ph_size != PROGRAM_HEADER.size:
@@ -194,9 +188,7 @@ def load(data: bytes, name: str = "executable") -> Image:
             raise reader.fail(f"the segment at {address:#x} has impossible sizes")
         content = reader.bytes_at(offset, file_size, f"the segment at {address:#x}")
         if address < PAGE:
-            raise reader.fail(
-                "a segment lies in the first page, where null pointers point"
-            )
+            raise reader.fail("a segment lies in the first page, where null pointers point")
         segments.append(Segment(address, content, size, flags))
         if offset <= ph_offset and ph_offset + len(headers) <= offset + file_size:
             headers_address = headers_address or address + ph_offset - offset
@@ -205,12 +197,8 @@ def load(data: bytes, name: str = "executable") -> Image:
     segments.sort(key=lambda segment: segment.address)
     for first, second in pairwise(segments):
         if first.address + first.size > second.address:
-            raise reader.fail(
-                f"the segments at {first.address:#x} and {second.address:#x} overlap"
-            )
-    if not any(
-        s.flags & EXECUTABLE and 0 <= entry - s.address < s.size for s in segments
-    ):
+            raise reader.fail(f"the segments at {first.address:#x} and {second.address:#x} overlap")
+    if not any(s.flags & EXECUTABLE and 0 <= entry - s.address < s.size for s in segments):
         raise reader.fail(f"its entry point {entry:#x} is not in an executable segment")
     sections = _sections(reader, sh_offset, sh_size, sh_count, names_index)
     symbols = _symbols(reader, sections, segments)
@@ -231,16 +219,12 @@ def _sections(
         raise reader.fail("its section headers have an unknown size")
     raw = []
     table = reader.bytes_at(offset, size * count, "the section header table")
-    for name, type_, _, _, start, length, link, _, _, _ in SECTION_HEADER.iter_unpack(
-        table
-    ):
+    for name, type_, _, _, start, length, link, _, _, _ in SECTION_HEADER.iter_unpack(table):
         wanted = type_ not in (0, SHT_NOBITS)
         content = reader.bytes_at(start, length, "a section") if wanted else b""
         raw.append((name, type_, content, link))
     names = raw[names_index][2] if names_index < len(raw) else b""
-    return [
-        (_string(names, name), type_, data, link) for name, type_, data, link in raw
-    ]
+    return [(_string(names, name), type_, data, link) for name, type_, data, link in raw]
 
 
 def _string(table: bytes, offset: int) -> str:
@@ -248,9 +232,7 @@ def _string(table: bytes, offset: int) -> str:
     return table[offset : end if end >= 0 else len(table)].decode("utf-8", "replace")
 
 
-def _symbols(
-    reader: _Reader, sections: list[_Section], segments: list[Segment]
-) -> Symbols:
+def _symbols(reader: _Reader, sections: list[_Section], segments: list[Segment]) -> Symbols:
     symbols = Symbols()
     ranges = [(s.address, s.address + s.size) for s in segments if s.flags & EXECUTABLE]
     for _, type_, content, link in sections:
@@ -260,9 +242,7 @@ def _symbols(
             raise reader.fail("its symbol table has no string table")
         names = sections[link][2]
         whole = len(content) // SYMBOL.size * SYMBOL.size
-        for name_offset, info, _, section, value, size in SYMBOL.iter_unpack(
-            content[:whole]
-        ):
+        for name_offset, info, _, section, value, size in SYMBOL.iter_unpack(content[:whole]):
             kind = info & 15
             if section == 0 or not any(low <= value < high for low, high in ranges):
                 continue

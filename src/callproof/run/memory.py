@@ -44,9 +44,7 @@ class _Pool:
     __slots__ = ("_free", "_host", "_keep", "_next", "size")
 
     def __init__(self, uc: Uc) -> None:
-        flags = (
-            mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-        )
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
         for size in POOL_SIZES:
             try:
                 self._host = mmap.mmap(-1, size, flags)

@@ -62,9 +62,7 @@ def run_child(
             stderr=subprocess.STDOUT if same_stream else given[2],
         )
     except OSError as error:
-        raise CallproofError(
-            f"cannot run {command[0]}: {error.strerror or error}"
-        ) from error
+        raise CallproofError(f"cannot run {command[0]}: {error.strerror or error}") from error
     data = streams[0].read() if streams[0] is not None else None
     timed_out = False
     with child:

@@ -100,8 +100,7 @@ class _Fill:
         self._mixed = Batch(uc, [register for register, _ in partial])
         self._all = Batch(uc, full)
         self._values = [
-            b"".join(rubbish(register, variant) for register in full)
-            for variant in range(VARIANTS)
+            b"".join(rubbish(register, variant) for register in full) for variant in range(VARIANTS)
         ]
         # Where in the mixed registers' buffer rubbish goes, and what, by variant.
         self._partial = [
@@ -148,9 +147,7 @@ class Poison:
             return
         fill = self._at_entry.get(frame.address)
         if fill is None:
-            fill = self._at_entry[frame.address] = self._fill(
-                kept_at_entry(frame.record)
-            )
+            fill = self._at_entry[frame.address] = self._fill(kept_at_entry(frame.record))
         self.fills += 1
         fill.run()
 
@@ -159,9 +156,7 @@ class Poison:
             return
         fill = self._at_return.get(frame.address)
         if fill is None:
-            fill = self._at_return[frame.address] = self._fill(
-                kept_at_return(frame.record)
-            )
+            fill = self._at_return[frame.address] = self._fill(kept_at_return(frame.record))
         self.fills += 1
         fill.run()
 

@@ -57,9 +57,7 @@ class Ended(Exception):
         self.why = why
 
 
-def system_call(
-    table: Table, number: int, arguments: int
-) -> Callable[[SystemCall], SystemCall]:
+def system_call(table: Table, number: int, arguments: int) -> Callable[[SystemCall], SystemCall]:
     """Put a function into a table under a call number of asm-generic/unistd.h."""
 
     def register(function: SystemCall) -> SystemCall:

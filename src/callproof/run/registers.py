@@ -66,9 +66,7 @@ class Batch:
         self._keep = (uc, numbers, storage, pointers)
         self._arguments = (uc._uch, numbers, pointers, count)
         self.buffer = memoryview(storage).cast("B")
-        self.position = {
-            register: SLOT * index for index, register in enumerate(registers)
-        }
+        self.position = {register: SLOT * index for index, register in enumerate(registers)}
 
     def read(self) -> None:
         if self._library.uc_reg_read_batch(*self._arguments):

@@ -135,9 +135,7 @@ class Trace:
         if record is not None:
             self._arguments.read()
             result = record.result
-            self._line(
-                "-> (nothing)" if result is None else f"-> {self._value(result, sp)}"
-            )
+            self._line("-> (nothing)" if result is None else f"-> {self._value(result, sp)}")
         self._preserved.read()
         now = bytes(self._preserved.buffer)
         if now != state.preserved:
@@ -161,9 +159,7 @@ class Trace:
         name = self._names.get(frame.address)
         if name is None:
             record = frame.record
-            shown = (
-                record.display if record else self._image.display_name(frame.address)
-            )
+            shown = record.display if record else self._image.display_name(frame.address)
             name = self._names[frame.address] = shown
         return name
 
@@ -185,9 +181,7 @@ class Trace:
         for index, register in enumerate(PRESERVED):
             start = SLOT * index
             before = state.preserved[start : start + 8]
-            after = now[
-                start : start + 8
-            ]  # of V8-V15 only the low halves are preserved
+            after = now[start : start + 8]  # of V8-V15 only the low halves are preserved
             if before == after:
                 continue
             if register not in state.reported:
