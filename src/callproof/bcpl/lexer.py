@@ -6,19 +6,27 @@ import re
 
 from callproof.source import Diagnostics, Note, SourceFile, Span
 
-KEYWORDS = frozenset(
-    """LET FLET AND BE VALOF FVALOF RESULTIS RETURN FINISH GET MANIFEST STATIC FSTATIC GLOBAL GLOBALS
-    FUNCTION ROUTINE CLASS EXTENDS MANAGED DECL NEW SUPER PUBLIC PRIVATE PROTECTED VIRTUAL FINAL
-    IF UNLESS TEST THEN ELSE DO WHILE UNTIL REPEAT REPEATWHILE REPEATUNTIL FOR TO BY FOREACH IN
-    SWITCHON INTO CASE DEFAULT ENDCASE BREAK LOOP GOTO BRK DEFER RETAIN REMANAGE SEND ACCEPT USING
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text: readable tables of keywords and operators."""
+    return frozenset(text.split())
+
+
+KEYWORDS = words(
+    """LET FLET AND BE VALOF FVALOF RESULTIS RETURN FINISH GET MANIFEST STATIC FSTATIC
+    GLOBAL GLOBALS FUNCTION ROUTINE CLASS EXTENDS MANAGED DECL NEW SUPER
+    PUBLIC PRIVATE PROTECTED VIRTUAL FINAL IF UNLESS TEST THEN ELSE DO WHILE UNTIL
+    REPEAT REPEATWHILE REPEATUNTIL FOR TO BY FOREACH IN SWITCHON INTO CASE DEFAULT ENDCASE
+    BREAK LOOP GOTO BRK DEFER RETAIN REMANAGE SEND ACCEPT USING
     NOT OR XOR BAND BOR BXOR BNOT REM EQV NEQV TRUE FALSE
     VEC FVEC TABLE FTABLE PAIR FPAIR QUAD FQUAD OCT FOCT PAIRS FPAIRS QUADS OCTS FQUADS FOCTS
     LIST MANIFESTLIST STRING HD TL REST LEN TYPE TYPEOF FREEVEC FREELIST FLOAT FIX TRUNC ENTIER
-    FSQRT AS OF POINTER""".split()
+    FSQRT AS OF POINTER"""
 )
 
 # Kinds of tokens: keywords and operators are their own kind.
 NAME, INTEGER, FLOAT, STRING, END = "name", "integer", "float", "string", "end of file"
+BAD = "bad"  # reported by the lexer: whoever meets it says nothing more
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\f\v]+)
@@ -30,10 +38,10 @@ _TOKEN = re.compile(
       | (?P<based>\#(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_]))
       | (?P<string>"(?:[^"*\\]++|\*.|\\.)*+")
       | (?P<character>'(?:[^'*\\\n]|\*.|\\.)')
-      | (?P<operator>\$\(|\$\)|:=|->|<<|>>|%%|\#%|\.%
+      | (?P<operator>(?!/\*)(?:\$\(|\$\)|:=|->|<<|>>|%%|\#%|\.%
           |(?:~=|<=|>=|[-+*/=<>])
              (?:\.(?![0-9%|])|\#(?!%|(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_])))
-          |~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}])""",
+          |~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}]))""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -102,8 +110,10 @@ def tokenize(source: SourceFile, diagnostics: Diagnostics) -> list[Token]:
     while position < length:
         match = match_at(text, position)
         if match is None:
-            position = _bad(source, position, diagnostics)
+            end, kind, substitute = _bad(source, position, diagnostics)
+            add(Token(kind, substitute, position, end, first))
             first = False
+            position = end
             continue
         kind = match.lastgroup
         end = match.end()
@@ -177,8 +187,10 @@ def _integer(source: SourceFile, match: re.Match[str], diagnostics: Diagnostics)
     return value - (1 << 64) if value > LARGEST else value
 
 
-def _bad(source: SourceFile, position: int, diagnostics: Diagnostics) -> int:
-    """Report what no token begins with; where to go on."""
+def _bad(
+    source: SourceFile, position: int, diagnostics: Diagnostics
+) -> tuple[int, str, int | str | None]:
+    """Report what no token begins with; its end, and kind and value of a token in its place."""
     text = source.text
     character = text[position]
     line_end = text.find("\n", position)
@@ -190,7 +202,7 @@ def _bad(source: SourceFile, position: int, diagnostics: Diagnostics) -> int:
             [Note("comments end with */, and do not nest")],
             code="unterminated-comment",
         )
-        return len(text)
+        return len(text), BAD, None
     if character == '"':
         diagnostics.error(
             "this string is not closed",
@@ -198,22 +210,24 @@ def _bad(source: SourceFile, position: int, diagnostics: Diagnostics) -> int:
             [Note('inside a string a quote is written *"')],
             code="unterminated-string",
         )
-        return line_end
+        # The rest of the line may be code: the text ends before brackets that would close it.
+        text_end = position + len(text[position:line_end].rstrip(" \t\r;)"))
+        return max(text_end, position + 1), STRING, ""
     if character == "'":
         closing = text.find("'", position + 1, line_end)
-        end = closing + 1 if closing >= 0 else position + 1
+        end = closing + 1 if closing >= 0 else min(position + 2, line_end)
         diagnostics.error(
             "a character constant is one character in quotes, as 'a' or '*N'",
             Span(source, position, end),
             [Note('strings stand in double quotes: "..."')] if closing > position + 1 else (),
             code="bad-character-constant",
         )
-        return end
+        return end, INTEGER, 0
     word = _NUMBER_LIKE.match(text, position)
     if word is not None:
         wrong = Span(source, position, word.end())
         diagnostics.error(f"'{word.group()}' is not a number", wrong, code="bad-number")
-        return word.end()
+        return word.end(), INTEGER, 0
     end = position + 1
     notes = [Note(_HINTS[character])] if character in _HINTS else []
     if not character.isascii():
@@ -226,4 +240,4 @@ def _bad(source: SourceFile, position: int, diagnostics: Diagnostics) -> int:
         shown = " ".join(f"U+{ord(one):04X}" for one in shown)
     span = Span(source, position, end)
     diagnostics.error(f"unexpected character '{shown}'", span, notes, code="bad-character")
-    return end
+    return end, BAD, None

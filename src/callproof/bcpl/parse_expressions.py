@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.lexer import END, FLOAT, INTEGER, NAME, STRING, Token
+from callproof.bcpl.lexer import BAD, END, FLOAT, INTEGER, NAME, STRING, Token, words
 from callproof.source import Diagnostics, Note, SourceFile, Span
 
 MAXIMUM_DEPTH = 400
@@ -25,11 +25,9 @@ LEVELS |= {operator + mark: LEVELS[operator] for operator in MARKABLE for mark i
 SAME = {"BAND": "&", "BOR": "|", "BXOR": "NEQV"}  # other spellings
 PREFIX = {"-": "-", "+": "+", "~": "~", "BNOT": "~", "NOT": "NOT", "!": "!", "%": "%", "@": "@",
           "&": "@"}  # fmt: skip
-PREFIX_WORDS = frozenset("HD TL REST LEN FLOAT FIX TRUNC ENTIER FSQRT TYPE TYPEOF".split())
-SIZED = frozenset("VEC FVEC PAIRS FPAIRS QUADS OCTS FQUADS FOCTS STRING".split())
-CONSTRUCTORS = SIZED | frozenset(
-    "TABLE FTABLE LIST MANIFESTLIST PAIR FPAIR QUAD FQUAD OCT FOCT".split()
-)
+PREFIX_WORDS = words("HD TL REST LEN FLOAT FIX TRUNC ENTIER FSQRT TYPE TYPEOF")
+SIZED = words("VEC FVEC PAIRS FPAIRS QUADS OCTS FQUADS FOCTS STRING")
+CONSTRUCTORS = SIZED | words("TABLE FTABLE LIST MANIFESTLIST PAIR FPAIR QUAD FQUAD OCT FOCT")
 SMALLEST = -(1 << 63)
 LANES = {"first": 0, "second": 1, "third": 2, "fourth": 3}
 
@@ -101,7 +99,15 @@ class ExpressionParser:
         return SyntaxFailure()
 
     def fail(self, message: str, notes: Iterable[Note] = ()) -> SyntaxFailure:
-        return self.fail_at(message, self.span(), notes)
+        """Report at the present token, or if that begins a line, behind the one before it."""
+        token = self.token
+        if token.kind == BAD:
+            return SyntaxFailure()
+        span = self.span()
+        if token.first and self._at:
+            end = self.tokens[self._at - 1].end
+            span = Span(self.source, end, end + 1)
+        return self.fail_at(message, span, notes)
 
     def expect(self, kind: str, wanted: str) -> Token:
         if self.kind != kind:
@@ -296,6 +302,11 @@ class ExpressionParser:
                     f"'{closing}' is missing", [Note("the bracket that is not closed", opened)]
                 )
             if found:
+                if self.kind != "," and self.token.first:
+                    raise self.fail(
+                        f"expected ',' or '{closing}', found {self.shown()} on the next line",
+                        [Note("the bracket that is not closed", opened)],
+                    )
                 self.expect(",", f"',' or '{closing}' in a list of arguments")
                 if self.kind == closing:
                     break
@@ -305,6 +316,12 @@ class ExpressionParser:
 
     def dotted(self, left: ast.Expression) -> ast.Expression:
         self.at = self._at + 1
+        if isinstance(left, ast.IntegerLiteral | ast.FloatLiteral):
+            raise self.fail_at(
+                "a number cannot have members",
+                left.span,
+                [Note("a float has digits on both sides of its point: 1.0")],
+            )
         name = self.name("a member's name after '.'")
         span = left.span.to(self.last_span())
         if self.kind == "(" and not self.token.first:
@@ -384,6 +401,8 @@ class ExpressionParser:
             if before in ("!", "+", "-", "*", "/", "%"):
                 remedy = "not equal is ~=" if before == "!" else f"write x := x {before} e"
                 notes.append(Note(f"'{before}=' is not an operator: {remedy}"))
+        if kind == "." and self.tokens[self._at + 1].kind == INTEGER:
+            notes.append(Note("a float has digits on both sides of its point: 0.5"))
         raise self.fail(f"expected an expression, found {self.shown()}", notes)
 
     def check_smallest(self, token: Token) -> None:

@@ -1,0 +1,396 @@
+"""Blocks and statements by recursive descent (reference, section 5), with recovery from errors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import ClassVar
+
+from callproof.bcpl import nodes as ast
+from callproof.bcpl.lexer import END, NAME, words
+from callproof.bcpl.parse_expressions import (
+    LEVELS,
+    PREFIX,
+    PREFIX_WORDS,
+    ExpressionParser,
+    SyntaxFailure,
+)
+from callproof.source import Note, Span
+
+DECLARATIONS = words("LET FLET MANIFEST STATIC FSTATIC GLOBAL GLOBALS CLASS GET FUNCTION ROUTINE")
+SIMPLE_JUMPS = words("RETURN FINISH BREAK LOOP ENDCASE BRK")
+STATEMENTS = SIMPLE_JUMPS | words(
+    "IF UNLESS TEST WHILE UNTIL FOR FOREACH REPEAT SWITCHON RESULTIS GOTO DEFER USING "
+    "RETAIN REMANAGE SEND ACCEPT FREEVEC FREELIST CASE DEFAULT"
+)
+BEGINS_STATEMENT = STATEMENTS | DECLARATIONS | words("$( ! % ( SUPER NEW VALOF") | {NAME}
+ENDS_CONDITION = STATEMENTS | DECLARATIONS | {";", ":=", END}
+NEVER_FIRST = (
+    words(") ] , : := . -> | .| .% #% THEN ELSE DO TO BY IN INTO BE EXTENDS MANAGED AS OF DECL")
+    | words("PUBLIC PRIVATE PROTECTED VIRTUAL FINAL")
+    | frozenset(LEVELS)
+) - (PREFIX_WORDS | frozenset(PREFIX))
+AFTER_BODY = words("REPEAT REPEATWHILE REPEATUNTIL")
+
+
+class StatementParser(ExpressionParser):
+    """Statements; declarations among them are left to `Parser`."""
+
+    # --- blocks --------------------------------------------------------------------------------
+
+    def expect_open(self, what: str) -> Span:
+        """Take the opening bracket after `what`; the place of it."""
+        if self.kind != "$(":
+            raise self.fail(f"expected '$(' after {what}, found {self.shown()}")
+        return self.take()
+
+    def closes(self, opened: Span, suspect: Span | None = None) -> bool:
+        """Take the closing bracket if it is here; at the end of the file say which one is open.
+
+        `suspect`: a declaration inside the block that looks as if it were not meant to be.
+        """
+        if self.accept("$)"):
+            return True
+        if self.kind == END:
+            if self.gave_up:
+                raise SyntaxFailure()
+            notes = [Note("the block that is not closed begins here", opened)]
+            if suspect is not None:
+                notes.append(Note("this begins at the left margin, but inside that block", suspect))
+            raise self.fail_at("'$)' is missing at the end of the file", self.end_span(), notes)
+        return False
+
+    def end_span(self) -> Span:
+        """Behind the last token of the file."""
+        end = self.tokens[-2].end if len(self.tokens) > 1 else 0
+        return Span(self.source, end, end + 1)
+
+    def block(self) -> ast.Block:
+        opened = self.take()
+        self.enter()
+        depth = self.depth
+        outer, self.function_bodies = self.function_bodies, 0
+        statements: list[ast.Statement] = []
+        suspect: Span | None = None
+        while not self.closes(opened, suspect):
+            before = self.at
+            if suspect is None and self.kind in DECLARATIONS and self.at_margin():
+                suspect = self.span()
+            try:
+                statements += self.statements()
+            except SyntaxFailure:
+                self.recover_in_block()
+                self.depth = depth
+                self.function_bodies = 0
+            if self.at == before:
+                self.at += 1
+        self.function_bodies = outer
+        self.leave()
+        return ast.Block(opened.to(self.last_span()), statements)
+
+    def at_margin(self) -> bool:
+        start = self.token.start
+        return start == 0 or self.source.text[start - 1] == "\n"
+
+    def recover_in_block(self) -> None:
+        """To the next statement on a line of its own, or the block's end."""
+        depth = 0
+        while self.kind != END:
+            if depth == 0 and (
+                self.kind == "$)"
+                or (
+                    self.token.first
+                    and (self.kind in STATEMENTS or self.kind in DECLARATIONS or self.kind == NAME)
+                )
+            ):
+                return
+            if self.kind == "$(":
+                depth += 1
+            elif self.kind == "$)":
+                depth -= 1
+            self.at += 1
+
+    def statements(self) -> list[ast.Statement]:
+        """One statement, or the declarations of one LET ... AND."""
+        if self.kind == ";":
+            self.at += 1
+            return []
+        if self.kind in DECLARATIONS:
+            if self.kind == "CLASS":
+                span = self.span()
+                self.class_declaration()
+                self.diagnostics.error(
+                    "a class cannot be declared inside a routine",
+                    span,
+                    [Note("is the $) of the routine before it missing?")],
+                )
+                return []
+            return self.declaration()
+        return [self.statement()]
+
+    # --- statements ------------------------------------------------------------------------------
+
+    def statement(self) -> ast.Statement:
+        self.enter()
+        depth = self.depth
+        result = self.simple_statement()
+        while self.kind in AFTER_BODY and not self.is_prefix_repeat():
+            self.enter()  # each is one loop around the other
+            result = self.repeat_after(result)
+        self.depth = depth
+        self.leave()
+        return result
+
+    def is_prefix_repeat(self) -> bool:
+        """A REPEAT that begins a line before a bracket is a loop of its own (1.4)."""
+        following = self.tokens[min(self.at + 1, len(self.tokens) - 1)]
+        return self.kind == "REPEAT" and self.token.first and following.kind == "$("
+
+    def repeat_after(self, body: ast.Statement) -> ast.Statement:
+        keyword = self.take_token().kind
+        if keyword == "REPEAT":
+            if self.kind in ("WHILE", "UNTIL") and not self.is_new_loop():
+                negated = self.take_token().kind == "UNTIL"
+                condition = self.expression()
+                return ast.Repeat(body.span.to(condition.span), body, condition, negated)
+            return ast.Repeat(body.span.to(self.last_span()), body, None, False)
+        condition = self.expression()
+        negated = keyword == "REPEATUNTIL"
+        return ast.Repeat(body.span.to(condition.span), body, condition, negated)
+
+    def is_new_loop(self) -> bool:
+        """After REPEAT or its body: a WHILE that begins a line and has a DO begins a new loop."""
+        if not self.token.first:
+            return False
+        depth = 0
+        for token in itertools.islice(self.tokens, self.at + 1, None):
+            kind = token.kind
+            if kind in ("$(", "("):
+                depth += 1
+            elif kind in ("$)", ")"):
+                depth -= 1
+                if depth < 0:
+                    return False
+            elif depth == 0:
+                if kind == "DO":
+                    return True
+                if kind in ENDS_CONDITION:
+                    return False
+        return False
+
+    def simple_statement(self) -> ast.Statement:
+        kind = self.kind
+        if kind != NAME:
+            self.or_ends = False
+        if kind == "$(":
+            return self.block()
+        method = self.BY_KEYWORD.get(kind)
+        if method is not None:
+            return method(self)
+        if kind in SIMPLE_JUMPS:
+            span = self.take()
+            if kind == "FINISH" and self.kind == "(" and not self.token.first:
+                self.at += 1
+                self.expect(")", "')'")
+            return ast.Jump(span, kind)
+        if kind in DECLARATIONS:
+            raise self.fail_at(
+                "a declaration cannot be the body; put it into $( ... $)", self.span()
+            )
+        if kind in NEVER_FIRST:
+            raise self.fail_at(f"expected a statement, found {self.shown()}", self.span())
+        if kind == NAME:
+            following = self.tokens[self.at + 1].kind
+            if following == ":" and self.tokens[self.at + 2].kind != "=":
+                span = self.take()
+                self.at += 1
+                return ast.Label(span, str(self.tokens[self.at - 2].value))
+        return self.assignment_or_call()
+
+    def assignment_or_call(self) -> ast.Statement:
+        start = self.span()
+        word = str(self.token.value)
+        lower_keyword = (
+            self.kind == NAME
+            and not word.isupper()
+            and (word.upper() in STATEMENTS or word.upper() in DECLARATIONS)
+        )
+        # Of a statement OR can only be the old ELSE of TEST; in brackets it is an operator.
+        or_ends = self.or_ends
+        targets = [self.expression()]
+        self.or_ends = False
+        if or_ends and self.kind == "OR":
+            self.or_ends = True
+        while self.accept(","):
+            targets.append(self.expression())
+        if self.kind == ":=":
+            self.at += 1
+            values = [self.expression()]
+            while self.accept(","):
+                values.append(self.expression())
+            if self.kind == ":=":
+                raise self.fail("':=' cannot be repeated; write one assignment each")
+            return ast.Assignment(start.to(self.last_span()), targets, values)
+        span = start.to(self.last_span())
+        if self.kind == "=" or (
+            len(targets) == 1 and isinstance(targets[0], ast.Binary) and targets[0].operator == "="
+        ):
+            raise self.fail_at("an assignment is written with ':=', not '='", span)
+        if len(targets) == 1 and isinstance(
+            targets[0], ast.Call | ast.MethodCall | ast.SuperCall | ast.New
+        ):
+            return ast.CallStatement(span, targets[0])
+        if len(targets) == 1 and isinstance(targets[0], ast.Valof):
+            return ast.CallStatement(span, targets[0])
+        if lower_keyword:
+            raise self.fail_at(f"'{word}' is not a keyword; did you mean {word.upper()}?", start)
+        raise self.fail_at("this expression is not a statement: only calls are", span)
+
+    def then(self, *words: str) -> None:
+        """The word between condition and body, which may be left out."""
+        if self.kind in words:
+            self.at += 1
+        elif self.kind not in BEGINS_STATEMENT:
+            raise self.fail(f"expected {words[0]} and a statement, found {self.shown()}")
+
+    def if_statement(self) -> ast.Statement:
+        keyword = self.take_token()
+        start = self.token_span(keyword)
+        condition = self.condition()
+        self.then("THEN", "DO")
+        self.or_ends = keyword.kind == "TEST"
+        then = self.statement()
+        self.or_ends = False
+        otherwise = None
+        if self.kind == "ELSE" or (keyword.kind == "TEST" and self.kind == "OR"):
+            if keyword.kind == "UNLESS":
+                raise self.fail("UNLESS has no ELSE; use TEST")
+            self.at += 1
+            otherwise = self.statement()
+        span = start.to(self.last_span())
+        return ast.If(span, condition, then, otherwise, keyword.kind == "UNLESS")
+
+    def while_statement(self) -> ast.Statement:
+        keyword = self.take_token()
+        condition = self.condition()
+        self.then("DO", "THEN")
+        body = self.statement()
+        span = self.token_span(keyword).to(self.last_span())
+        return ast.While(span, condition, body, keyword.kind == "UNTIL")
+
+    def repeat_statement(self) -> ast.Statement:
+        start = self.take()
+        self.enter()
+        body = self.simple_statement()
+        self.leave()
+        if self.kind in ("WHILE", "UNTIL") and not self.is_new_loop():
+            negated = self.take_token().kind == "UNTIL"
+            condition = self.expression()
+            return ast.Repeat(start.to(self.last_span()), body, condition, negated)
+        return ast.Repeat(start.to(self.last_span()), body, None, False)
+
+    def for_statement(self) -> ast.Statement:
+        start = self.take()
+        name = self.name("the loop's variable")
+        self.expect("=", "'=' and the first value")
+        first = self.condition()
+        self.expect("TO", "TO and the last value")
+        last = self.condition()
+        step = self.condition() if self.accept("BY") else None
+        self.then("DO", "THEN")
+        body = self.statement()
+        return ast.For(start.to(self.last_span()), name, first, last, step, body)
+
+    def foreach_statement(self) -> ast.Statement:
+        start = self.take()
+        is_pattern = self.accept("(")
+        names = [self.name("the loop's variable")]
+        while self.accept(","):
+            names.append(self.name("the loop's variable"))
+        if is_pattern:
+            self.expect(")", "')'")
+        self.annotation()
+        self.expect("IN", "IN and the collection")
+        collection = self.condition()
+        self.then("DO", "THEN")
+        body = self.statement()
+        return ast.Foreach(start.to(self.last_span()), names, collection, body, is_pattern)
+
+    def switch_statement(self) -> ast.Statement:
+        start = self.take()
+        value = self.condition()
+        if self.kind in ("INTO", "DO"):
+            self.at += 1
+        if self.kind != "$(":
+            raise self.fail(f"expected '$(' and the cases of SWITCHON, found {self.shown()}")
+        return ast.Switch(start.to(self.last_span()), value, self.block())
+
+    def case_label(self) -> ast.Statement:
+        keyword = self.take_token()
+        value = self.expression() if keyword.kind == "CASE" else None
+        self.expect(":", "':' after the case")
+        return ast.Case(self.token_span(keyword).to(self.last_span()), value)
+
+    def resultis(self) -> ast.Statement:
+        start = self.take()
+        value = self.expression()
+        return ast.Resultis(start.to(value.span), value)
+
+    def goto(self) -> ast.Statement:
+        start = self.take()
+        return ast.Goto(start, self.name("a label"))
+
+    def defer(self) -> ast.Statement:
+        start = self.take()
+        body = self.statement()
+        return ast.Defer(start.to(body.span), body)
+
+    def using(self) -> ast.Statement:
+        start = self.take()
+        name = self.name("a name after USING")
+        self.expect("=", "'='")
+        value = self.condition()
+        self.then("DO")
+        body = self.statement()
+        return ast.Using(start.to(body.span), name, value, body)
+
+    def ownership(self) -> ast.Statement:
+        keyword = self.take_token()
+        start = self.token_span(keyword)
+        if keyword.kind in ("SEND", "FREEVEC", "FREELIST"):
+            value: ast.Expression | None = self.expression()
+            return ast.Ownership(start.to(self.last_span()), keyword.kind, "", value)
+        name = self.name(f"a name after {keyword.kind}")
+        value = self.expression() if self.accept("=") else None
+        return ast.Ownership(start.to(self.last_span()), keyword.kind, name, value)
+
+    BY_KEYWORD: ClassVar[dict[str, Callable[[StatementParser], ast.Statement]]] = {
+        "IF": if_statement,
+        "UNLESS": if_statement,
+        "TEST": if_statement,
+        "WHILE": while_statement,
+        "UNTIL": while_statement,
+        "REPEAT": repeat_statement,
+        "FOR": for_statement,
+        "FOREACH": foreach_statement,
+        "SWITCHON": switch_statement,
+        "CASE": case_label,
+        "DEFAULT": case_label,
+        "RESULTIS": resultis,
+        "GOTO": goto,
+        "DEFER": defer,
+        "USING": using,
+        "RETAIN": ownership,
+        "REMANAGE": ownership,
+        "SEND": ownership,
+        "ACCEPT": ownership,
+        "FREEVEC": ownership,
+        "FREELIST": ownership,
+    }
+
+    # The declaration parser provides these.
+    def declaration(self) -> list[ast.Statement]:
+        raise AssertionError("provided by Parser")
+
+    def class_declaration(self) -> ast.ClassDeclaration:
+        raise AssertionError("provided by Parser")
