@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import struct
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -223,6 +225,16 @@ def test_the_time_limit(count: bool) -> None:
     assert "it ran for more than 0.5 seconds" in ran.err
     assert "in main" in ran.err
     assert 0.4 < time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("count", [False, True])
+def test_an_interrupt_stops_the_program(count: bool) -> None:
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        execute(c_program(), "forever", limits=Limits(seconds=20), count=count)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    timer.join()
 
 
 def test_too_many_arguments_are_refused() -> None:

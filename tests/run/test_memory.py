@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import pytest
-import unicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callproof.run import memory as module
 from callproof.run.memory import BadAddress, Memory, OutOfMemory
+
+unicorn: Any = import_module("unicorn")  # its published types are for Python 2
 
 PAGE = 4096
 BASE = 0x10_0000

@@ -51,7 +51,7 @@ def test_types_are_shown_as_what_they_are() -> None:
     mov  w1, #-7
     mov  x2, #1
     mov  x3, #255"""
-    parameters = [
+    parameters: list[tuple[str, Type]] = [
         ("a", F64), ("b", F32), ("c", U8), ("d", I32), ("e", VALUE), ("f", structure(F64, F64)),
     ]  # fmt: skip
     lines, _ = traced(called(setup) + RETURN, record("f", "f", *parameters, result=F64))

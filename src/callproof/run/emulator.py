@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import struct
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TextIO
@@ -284,7 +287,8 @@ class Emulator:
         if count_instructions:
             self._hooks.append(add_block_hook(self.uc, self._count_block))
         try:
-            outcome = self._emulate()
+            with self._stopped_by_interrupt():
+                outcome = self._emulate()
         finally:
             self.process.close()
         if count_instructions:
@@ -296,6 +300,24 @@ class Emulator:
             if trace.violations:
                 outcome.exit_status = VIOLATION_STATUS
         return outcome
+
+    @contextmanager
+    def _stopped_by_interrupt(self) -> Iterator[None]:
+        """Let Ctrl-C stop the emulation, to be raised behind it.
+
+        Python would raise `KeyboardInterrupt` inside a block's hook, where the C code that
+        called it drops it.
+        """
+        usual = signal.getsignal(signal.SIGINT)
+        in_main = threading.current_thread() is threading.main_thread()
+        if not in_main or usual is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, lambda _number, _frame: self._failed(KeyboardInterrupt()))
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, usual)
 
     def _emulate(self) -> Outcome:
         uc = self.uc

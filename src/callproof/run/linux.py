@@ -43,6 +43,7 @@ CLOCKS = {
 INFINITY = (1 << 64) - 1
 RLIMIT_STACK, RLIMIT_NOFILE = 3, 7
 PAGE_MASK = 4095
+USER_END = 1 << 47
 
 
 def call(process: Process, number: int, arguments: Sequence[int]) -> int:
@@ -170,7 +171,7 @@ def mmap(
             raise LinuxError("ENODEV")
         content = os.pread(file.descriptor, size, offset)
     if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
-        if address + size > 1 << 47:
+        if address + size > USER_END:
             raise LinuxError("ENOMEM")
         if flags & MAP_FIXED_NOREPLACE and memory.overlaps(address, size):
             raise LinuxError("EEXIST")
@@ -183,7 +184,7 @@ def mmap(
 
 @system_call(LINUX, 215, 2)
 def munmap(process: Process, address: int, size: int) -> int:
-    if address & PAGE_MASK or size == 0:
+    if address & PAGE_MASK or size == 0 or address + size > USER_END:
         raise LinuxError("EINVAL")
     process.memory.unmap(address, size)
     return 0
@@ -217,7 +218,9 @@ def mremap(process: Process, old: int, old_size: int, new_size: int, flags: int,
 
 @system_call(LINUX, 233, 3)
 def madvise(process: Process, address: int, size: int, advice: int) -> int:
-    if advice == 4 and size:  # MADV_DONTNEED: anonymous pages read as zero afterwards
+    if address & PAGE_MASK or not process.memory.covers(address, page_up(size)):
+        raise LinuxError("EINVAL" if address & PAGE_MASK else "ENOMEM")
+    if advice == 4:  # MADV_DONTNEED: anonymous pages read as zero afterwards
         process.memory.write(address, bytes(page_up(size)))
     return 0
 

@@ -118,7 +118,7 @@ class Memory:
         """`size` bytes; raises `BadAddress`."""
         if size == 0:
             return b""
-        if not self._covered(address, size):
+        if not self.covers(address, size):
             raise BadAddress(address)
         try:
             return bytes(self._uc.mem_read(address, size))
@@ -129,7 +129,7 @@ class Memory:
         """Raises `BadAddress`."""
         if not data:
             return
-        if not self._covered(address, len(data)):
+        if not self.covers(address, len(data)):
             raise BadAddress(address)
         try:
             self._uc.mem_write(address, data)
@@ -148,7 +148,8 @@ class Memory:
             found += piece
         raise BadAddress(address)
 
-    def _covered(self, address: int, size: int) -> bool:
+    def covers(self, address: int, size: int) -> bool:
+        """Whether all bytes of the range are mapped."""
         end = address + size
         while address < end:
             index = bisect_right(self.ranges, (address, 1 << 64)) - 1
@@ -189,7 +190,7 @@ class Memory:
     def protect(self, address: int, size: int, protection: int) -> None:
         """Change protection of mapped pages; raises `OutOfMemory` (as Linux does) for a hole."""
         size = page_up(size)
-        if not self._covered(address, size):
+        if not self.covers(address, size):
             raise OutOfMemory
         if size and not (self._pool and self._pool.holds(address)):
             self._uc.mem_protect(address, size, protection)
