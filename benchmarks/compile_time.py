@@ -64,7 +64,9 @@ def main() -> None:
         options = driver.Options(level=arguments.level, timings=timings)
         driver.build([source], Path(folder) / "family", "exe", options)
     total = sum(timings.values())
-    table = Table(title=f"{lines} lines at -O{arguments.level}: {lines / total:,.0f} lines a second")
+    table = Table(
+        title=f"{lines} lines at -O{arguments.level}: {lines / total:,.0f} lines a second"
+    )
     table.add_column("stage")
     table.add_column("ms per 1000 lines", justify="right")
     table.add_column("share", justify="right")

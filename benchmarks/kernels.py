@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -60,7 +61,7 @@ def code_size(executable: Path, names: set[str]) -> int:
     from elftools.elf.elffile import ELFFile
 
     with executable.open("rb") as stream:
-        table = ELFFile(stream).get_section_by_name(".symtab")
+        table: Any = ELFFile(stream).get_section_by_name(".symtab")
         return sum(
             symbol["st_size"]
             for symbol in table.iter_symbols()

@@ -19,7 +19,7 @@ SCRATCH_FLOAT = (63,)
 
 def run(pairs: list[tuple[int, int]], kind: int = GENERAL) -> list[Move]:
     """Sequence `destination := source` pairs, each moving a value of its own."""
-    moves = [Move(source, destination, FIRST_VIRTUAL + i) for i, (destination, source) in enumerate(pairs)]
+    moves = [Move(s, d, FIRST_VIRTUAL + i) for i, (d, s) in enumerate(pairs)]
     return sequence(moves, SCRATCH, SCRATCH_FLOAT, [kind] * len(pairs), [8] * len(pairs))
 
 

@@ -23,4 +23,5 @@ def assemble(text: str, *, features: str = "generic") -> bytes:
         assert done.returncode == 0, done.stderr[:4000]
         with output.open("rb") as stream:
             section = ELFFile(stream).get_section_by_name(".text")
+            assert section is not None
             return bytes(section.data())

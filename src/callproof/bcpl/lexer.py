@@ -88,7 +88,8 @@ def _unescape(text: str) -> str:
     """Both styles of escapes; an unknown one keeps both characters."""
 
     def replace(match: re.Match[str]) -> str:
-        star, backslash = match[1], match[2]
+        star: str | None = match[1]
+        backslash: str = match[2]
         if star is not None:
             if star in "\"'*":
                 return star

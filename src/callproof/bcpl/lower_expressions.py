@@ -265,7 +265,7 @@ class ExpressionLowering:
         assert value is not None
         return value
 
-    # --- conditions -----------------------------------------------------------------------------------
+    # --- conditions --------------------------------------------------------------------------
 
     def branch(self, node: ast.Expression, then: Block, otherwise: Block) -> None:
         """Jump by the truth of a condition; AND, OR and NOT become control flow."""
@@ -326,7 +326,7 @@ class ExpressionLowering:
     def valof(self, node: ast.Valof) -> Operand:
         raise AssertionError("provided by FunctionLowering")
 
-    # --- addresses ----------------------------------------------------------------------------------------
+    # --- addresses ---------------------------------------------------------------------------
 
     def address(self, node: ast.Expression) -> Operand:
         """What `@` gives for something that can be assigned to, or for a function."""
@@ -351,7 +351,7 @@ class ExpressionLowering:
         address, offset = self.element(node.operator, base, index)
         return builder.value(op.ADD, I64, address, Constant(I64, offset)) if offset else address
 
-    # --- objects ---------------------------------------------------------------------------------------------
+    # --- objects -----------------------------------------------------------------------------
 
     def field(self, node: ast.FieldAccess) -> tuple[Operand, int, ValueType]:
         """Object, offset and class of a field; reports what is not one."""
@@ -423,7 +423,7 @@ class ExpressionLowering:
                     value = self.converted(field.initialiser, type_)
                     self.builder.store(ir_type(type_), value, made, field.offset)
 
-    # --- calls ---------------------------------------------------------------------------------------------------
+    # --- calls -------------------------------------------------------------------------------
 
     def arguments(
         self, function: FunctionInfo | None, nodes: Sequence[ast.Expression]
@@ -464,7 +464,7 @@ class ExpressionLowering:
         return self.call_value(target, node.arguments)
 
     def call_value(self, target: Operand, nodes: Sequence[ast.Expression]) -> Operand:
-        """Through a function value nothing is known: arguments go as they are, a word comes back."""
+        """Of a function value nothing is known: arguments go as they are, a word comes back."""
         arguments = [self.value(node) for node in nodes]
         parameters = tuple(
             Parameter(ABI_F64 if node.type is FLOAT else ABI_I64, "") for node in nodes
@@ -495,7 +495,7 @@ class ExpressionLowering:
         return self.dispatch(method, this, self.arguments(method, node.arguments))
 
     def dispatch(self, method: FunctionInfo, this: Operand, arguments: list[Operand]) -> Operand:
-        """Through the vtable; CREATE's signature differs from class to class: it is called as it is."""
+        """Through the vtable; but CREATE, whose signature differs by class, directly."""
         builder = self.builder
         signature = method.signature()
         if method.slot == 0:
@@ -590,7 +590,7 @@ class ExpressionLowering:
             return self.converted(node, STRING)
         return self.bits(node)
 
-    # --- constructors -------------------------------------------------------------------------------------------
+    # --- constructors ------------------------------------------------------------------------
 
     def constructor(self, node: ast.Constructor) -> Operand:
         builder = self.builder

@@ -336,7 +336,7 @@ class Resolver:
                     self.function = None
                     self.expression(field.initialiser)
 
-    # --- bodies --------------------------------------------------------------------------------------
+    # --- bodies ------------------------------------------------------------------------------
 
     def body(self, function: FunctionInfo) -> None:
         outer = (self.function, self.loops, self.switches, self.valofs)
@@ -392,7 +392,7 @@ class Resolver:
         self.scopes[-1][name] = variable
         return variable
 
-    # --- statements ------------------------------------------------------------------------------------
+    # --- statements --------------------------------------------------------------------------
 
     def statement(self, node: ast.Statement) -> None:
         STATEMENTS[type(node)](self, node)
@@ -591,7 +591,7 @@ class Resolver:
     def nothing(self, node: ast.Statement) -> None:
         """Nested functions are declared with their block."""
 
-    # --- expressions --------------------------------------------------------------------------------------
+    # --- expressions -------------------------------------------------------------------------
 
     def expression(self, node: ast.Expression) -> None:
         # The left spine of a long chain is walked, not recursed into.
@@ -720,7 +720,7 @@ class Resolver:
                     literal = ast.FloatLiteral if isinstance(number, float) else ast.IntegerLiteral
                     node.elements[index] = literal(element.span, number)  # type: ignore[arg-type]
 
-    # --- the end -------------------------------------------------------------------------------------------
+    # --- the end -----------------------------------------------------------------------------
 
     def find_start(self) -> None:
         for name in ("START", "start", "main"):
@@ -738,7 +738,9 @@ class Resolver:
         )
 
 
-_PACKS = frozenset("PAIR FPAIR QUAD FQUAD OCT FOCT PAIRS FPAIRS LIST TABLE".split())
+_PACKS = frozenset(
+    ["PAIR", "FPAIR", "QUAD", "FQUAD", "OCT", "FOCT", "PAIRS", "FPAIRS", "LIST", "TABLE"]
+)
 
 STATEMENTS: dict[type, Callable[..., None]] = {
     ast.Block: Resolver.block,

@@ -212,8 +212,7 @@ class Inference:
             variable = self.field_variable(target)
             if variable is not None and variable.type in (INTEGER, WORD):
                 if type_ in (FLOAT, STRING, VEC, FVEC) or type_.class_info is not None:
-                    if not variable.fixed_type:
-                        self.give(variable, type_)
+                    self.give(variable, type_)
             elif isinstance(target, ast.Name) and isinstance(target.meaning, Variable):
                 known = target.meaning
                 if known.type is WORD and type_.class_info is not None:

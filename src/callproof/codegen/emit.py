@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from callproof.codegen.machine import (
     DEF,
-    FLOAT,
     FIRST_VIRTUAL,
+    FLOAT,
     Allocation,
     MachineBlock,
     MachineFunction,

@@ -115,6 +115,12 @@ def build_object(
         )
         for emitted in functions
     ]
+    # What is called outside is described too: its results are known, so is what it may change.
+    records += [
+        record_of(name, name, plan(signature, target.convention))
+        for name, signature in module.declarations.items()
+        if signature.variadic_from is None
+    ]
     builder.file.sections.append(Section(".callproof.functions", "other", encode_records(records)))
     lines = [
         FunctionLines(

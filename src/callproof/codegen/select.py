@@ -38,7 +38,6 @@ from callproof.ir.operations import (
 from callproof.ir.types import Type
 from callproof.source import CallproofError, InternalError
 
-
 # What vectors can do until packs come: be loaded, stored, copied, passed.
 VECTOR_OPERATIONS = frozenset((LOAD, STORE, BITCAST))
 

@@ -6,6 +6,8 @@ after each).  What is wrong is reported all at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from callproof.ir import operations as op
 from callproof.ir.dominance import Dominators
 from callproof.ir.model import (
@@ -47,7 +49,7 @@ FLOAT_OPERATIONS = frozenset(
     )
 )
 # (result type, operand type) of each conversion
-CONVERSION_RULES = {
+CONVERSION_RULES: dict[op.Operation, Callable[[Type, Type], bool]] = {
     op.SITOF: lambda to, from_: to in FLOATS and from_ in (I32, I64, PTR),
     op.FTOSI: lambda to, from_: to in INTEGERS and from_ in FLOATS,
     op.FLOORTOSI: lambda to, from_: to in INTEGERS and from_ in FLOATS,

@@ -29,9 +29,9 @@ class Veneers:
     __slots__ = (
         "_islands",
         "_layout",
+        "_stretch",
         "_stretch_of",
         "_stretch_start",
-        "_stretch",
         "addresses",
     )
 

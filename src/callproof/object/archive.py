@@ -191,10 +191,10 @@ def write_archive(members: Iterable[tuple[str, bytes]]) -> bytes:
     for _, data in headers:
         offsets.append(position)
         position += HEADER_SIZE + len(data) + (len(data) & 1)
-    index = len(symbols).to_bytes(4, "big")
-    index += b"".join(offsets[member].to_bytes(4, "big") for _, member in symbols) + names
+    table = len(symbols).to_bytes(4, "big")
+    table += b"".join(offsets[member].to_bytes(4, "big") for _, member in symbols) + names
     out = bytearray(MAGIC)
-    _append(out, b"/", index)
+    _append(out, b"/", table)
     if long_names:
         _append(out, b"//", bytes(long_names))
     for shown, data in headers:

@@ -12,8 +12,16 @@ from collections.abc import Callable
 from callproof.ir import operations as op
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.interpret import evaluate
-from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Function, Instruction, Operand
-from callproof.ir.model import Symbol
+from callproof.ir.model import (
+    CONSTANT,
+    SYMBOL,
+    VALUE,
+    Constant,
+    Function,
+    Instruction,
+    Operand,
+    Symbol,
+)
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import I64
 

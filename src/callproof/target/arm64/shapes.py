@@ -31,8 +31,8 @@ from callproof.target.arm64.immediates import move_immediate
 from callproof.target.arm64.instructions import FORMS
 from callproof.target.arm64.registers import FP, LR, REGISTER_FILE, SP, V0, name
 from callproof.target.arm64.select_memory import (
-    LOADS,
     LO12,
+    LOADS,
     PAGE,
     SIGN_EXTENDING_32,
     SIGN_EXTENDING_64,
