@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -178,6 +179,26 @@ def test_code_without_a_record_is_left_alone_when_it_is_returned_to() -> None:
     entry, after = dumps(record("called", I64), known_caller=False)
     assert entry == without("x0")
     assert set(after) == {"x30"}
+
+
+def test_a_declared_function_is_known_outside_and_unknown_inside() -> None:
+    """Its arguments and results are exact; but it is not our code that is returned to."""
+    outside = replace(record("called", I64, result=F64), external=True)
+    entry, after = dumps(outside)
+    assert entry == without("x0")
+    assert after == without(v0=8)
+    _, after = dumps(
+        outside, known_caller=False, others=(replace(record("_start"), external=True),)
+    )
+    assert set(after) == {"x30"}
+
+
+def test_a_definition_counts_more_than_a_declaration() -> None:
+    declared = replace(record("called", I64, I64), external=True)
+    entry, _ = dumps(record("called", I64), others=(declared,))
+    assert entry == without("x0")
+    entry, _ = dumps(declared, others=(record("called", I64),))
+    assert entry == without("x0")
 
 
 def test_a_tail_call_returns_what_the_called_function_does() -> None:

@@ -131,11 +131,12 @@ class CallWatcher:
             listener.entered(frame, depth)
 
     def _is_known(self, address: int) -> bool:
-        """Whether the code at the address belongs to a function with a record."""
+        """Whether the code at the address is of a function with a record of its own."""
         found = self._image.symbols.find(address)
         if found is None:
             return False
-        return self._image.record_at(address - found[1]) is not None
+        record = self._image.record_at(address - found[1])
+        return record is not None and not record.external
 
     def _arrive(self, address: int, by_return: bool) -> None:
         frames = self.frames

@@ -14,7 +14,8 @@ objects can be concatenated by any linker, with or without zero padding between:
 
 A place is ["x", number, bytes], ["v", number, bytes] or ["stack", offset above SP at the
 call, bytes]; a value has one place per part.  "indirect" on a value: the part holds the
-address of the value's memory.  "variadic": anonymous arguments may follow.
+address of the value's memory.  "variadic": anonymous arguments may follow.  "external":
+the function is declared here and defined elsewhere.
 """
 
 from __future__ import annotations
@@ -57,13 +58,18 @@ class ValueRecord:
 
 @dataclass(frozen=True, slots=True)
 class FunctionRecord:
-    """One function; `name` is its symbol, `display` the name to show."""
+    """One function; `name` is its symbol, `display` the name to show.
+
+    An `external` record tells the signature of a function that another compiler made:
+    its arguments and result are known, how its code uses registers inside is not.
+    """
 
     name: str
     display: str
     parameters: tuple[ValueRecord, ...] = ()
     result: ValueRecord | None = None
     variadic: bool = False
+    external: bool = False
 
 
 def _value_of(assignment: Assignment) -> ValueRecord:
@@ -79,14 +85,17 @@ def _value_of(assignment: Assignment) -> ValueRecord:
     return ValueRecord(assignment.name, str(assignment.type), tuple(places), assignment.indirect)
 
 
-def record_of(symbol: str, display_name: str, plan: CallPlan) -> FunctionRecord:
-    """The record of a function that is called by this plan."""
+def record_of(
+    symbol: str, display_name: str, plan: CallPlan, *, external: bool = False
+) -> FunctionRecord:
+    """The record of a function that is called by this plan; `external` if only declared."""
     return FunctionRecord(
         symbol,
         display_name,
         tuple(_value_of(assignment) for assignment in plan.parameters),
         None if plan.result is None else _value_of(plan.result),
         plan.signature.variadic_from is not None,
+        external,
     )
 
 
@@ -111,6 +120,8 @@ def encode_records(records: Iterable[FunctionRecord]) -> bytes:
         }
         if record.variadic:
             encoded["variadic"] = True
+        if record.external:
+            encoded["external"] = True
         lines.append(json.dumps(encoded, ensure_ascii=False, separators=(",", ":")) + "\n")
     return "".join(lines).encode("utf-8", "surrogatepass")
 
@@ -147,6 +158,7 @@ def _decode_record(encoded: object) -> FunctionRecord:
         tuple(_decode_value(value) for value in parameters),
         None if result is None else _decode_value(result),
         bool(fields.get("variadic", False)),
+        bool(fields.get("external", False)),
     )
 
 

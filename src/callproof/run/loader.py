@@ -277,6 +277,9 @@ def _records(
         except CallproofError as error:
             raise reader.fail(str(error)) from error
         for record in found:
-            if len(addresses.get(record.name, ())) == 1:
+            # The definition's own record counts more than what a caller declares.
+            known = records.get(record.name)
+            wanted = known is None or known.external or not record.external
+            if wanted and len(addresses.get(record.name, ())) == 1:
                 records[record.name] = record
     return records
