@@ -11,7 +11,19 @@ Only `emulator.py` and what it loads import Unicorn (GPL-2), and only when it ru
 
 from __future__ import annotations
 
-from callproof.run.launch import RunResult, run
-from callproof.run.limits import Limits
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callproof.run.launch import RunResult, run
+    from callproof.run.limits import Limits
 
 __all__ = ["Limits", "RunResult", "run"]
+
+
+def __getattr__(name: str) -> object:
+    """Load on first use: the compiler needs no more than `functions` from here."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from callproof.run import launch
+
+    return getattr(launch, name)
