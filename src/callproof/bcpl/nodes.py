@@ -368,6 +368,7 @@ def dump(node: object) -> str:
         value = getattr(node, item.name)
         if (
             isinstance(value, Span)
+            or (isinstance(value, list) and value and isinstance(value[0], Span))
             or item.name in ("type", "meaning")
             or value is None
             or value is False

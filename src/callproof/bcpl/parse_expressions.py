@@ -50,6 +50,7 @@ class ExpressionParser:
         self.gave_up = False
         self.in_class = False
         self.or_ends = False  # the statement behind TEST e THEN, which OR may end
+        self.or_may_end = False  # the value of an assignment there: if another one follows
         self.function_bodies = 0  # inside the body of LET f(..) = e, where AND may declare
 
     # --- tokens ---------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class ExpressionParser:
                 return left
             if kind == "AND" and self.starts_declaration():
                 return left
-            if kind == "OR" and self.or_ends:
+            if kind == "OR" and (self.or_ends or (self.or_may_end and self.else_follows())):
                 return left
             operator_end = self.token.end
             self.at = self._at + 1
@@ -198,10 +199,15 @@ class ExpressionParser:
 
     def condition(self) -> ast.Expression:
         """An expression inside brackets or before DO: no AND in it begins a declaration."""
-        outer, self.function_bodies = self.function_bodies, 0
+        outer = self.or_ends, self.or_may_end, self.function_bodies
+        self.or_ends, self.or_may_end, self.function_bodies = False, False, 0
         result = self.expression()
-        self.function_bodies = outer
+        self.or_ends, self.or_may_end, self.function_bodies = outer
         return result
+
+    def else_follows(self) -> bool:
+        """Whether the OR here begins the other branch of a TEST: a statement is behind it."""
+        raise AssertionError("provided by Parser")
 
     def starts_declaration(self) -> bool:
         """`AND name (names) =` or `BE`, in the body of a LET f(..) = ... (6.1)."""
@@ -287,10 +293,10 @@ class ExpressionParser:
 
     def arguments(self, closing: str = ")") -> list[ast.Expression]:
         """From the opening bracket to the closing one; a comma may stand before that."""
-        outer = self.or_ends, self.function_bodies
-        self.or_ends, self.function_bodies = False, 0
+        outer = self.or_ends, self.or_may_end, self.function_bodies
+        self.or_ends, self.or_may_end, self.function_bodies = False, False, 0
         found = self.bracketed(closing)
-        self.or_ends, self.function_bodies = outer
+        self.or_ends, self.or_may_end, self.function_bodies = outer
         return found
 
     def bracketed(self, closing: str) -> list[ast.Expression]:

@@ -82,6 +82,7 @@ class StatementParser(ExpressionParser):
                 self.recover_in_block()
                 self.depth = depth
                 self.function_bodies = 0
+                self.or_ends = self.or_may_end = False
             if self.at == before:
                 self.at += 1
         self.function_bodies = outer
@@ -180,7 +181,7 @@ class StatementParser(ExpressionParser):
 
     def simple_statement(self) -> ast.Statement:
         kind = self.kind
-        if kind != NAME:
+        if kind == "$(" or kind in STATEMENTS:
             self.or_ends = False
         if kind == "$(":
             return self.block()
@@ -219,15 +220,15 @@ class StatementParser(ExpressionParser):
         or_ends = self.or_ends
         targets = [self.expression()]
         self.or_ends = False
-        if or_ends and self.kind == "OR":
-            self.or_ends = True
         while self.accept(","):
             targets.append(self.expression())
         if self.kind == ":=":
             self.at += 1
+            self.or_may_end = or_ends
             values = [self.expression()]
             while self.accept(","):
                 values.append(self.expression())
+            self.or_may_end = False
             if self.kind == ":=":
                 raise self.fail("':=' cannot be repeated; write one assignment each")
             return ast.Assignment(start.to(self.last_span()), targets, values)
@@ -245,6 +246,23 @@ class StatementParser(ExpressionParser):
         if lower_keyword:
             raise self.fail_at(f"'{word}' is not a keyword; did you mean {word.upper()}?", start)
         raise self.fail_at("this expression is not a statement: only calls are", span)
+
+    def else_follows(self) -> bool:
+        following = self.tokens[self.at + 1].kind
+        if following == "$(" or following in STATEMENTS:
+            return True
+        depth = 0
+        for token in itertools.islice(self.tokens, self.at + 1, None):
+            kind = token.kind
+            if kind in ("$(", "(", "["):
+                depth += 1
+            elif kind in ("$)", ")", "]"):
+                depth -= 1
+                if depth < 0:
+                    return False
+            elif depth == 0 and (kind in ENDS_CONDITION or kind in ("ELSE", "OR")):
+                return kind == ":="
+        return False
 
     def then(self, *words: str) -> None:
         """The word between condition and body, which may be left out."""

@@ -34,7 +34,7 @@ class Parser(StatementParser):
             except SyntaxFailure:
                 self.skip_to(DECLARATIONS)
                 self.depth = self.function_bodies = 0
-                self.in_class = self.or_ends = False
+                self.in_class = self.or_ends = self.or_may_end = False
             if self.at == before:
                 self.at += 1
         return ast.Program(start.to(self.span()), declarations)
