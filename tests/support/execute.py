@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from callproof.codegen.backend import compile_module
 from callproof.codegen.objects import build_object
 from callproof.ir.model import Module
@@ -24,7 +27,7 @@ def run_main(module: Module, *, poison: bool = False, verify: bool = True) -> in
 
 def run_image(image: bytes) -> int:
     """Call the entry point of a static executable as a function; X0 when it returns."""
-    from unicorn import UC_ARCH_ARM64, UC_MODE_ARM, Uc
+    from unicorn import UC_ARCH_ARM64, UC_MODE_ARM
     from unicorn.arm64_const import (
         UC_ARM64_REG_CPACR_EL1,
         UC_ARM64_REG_LR,
@@ -32,7 +35,8 @@ def run_image(image: bytes) -> int:
         UC_ARM64_REG_X0,
     )
 
-    uc = Uc(UC_ARCH_ARM64, UC_MODE_ARM)
+    unicorn: Any = import_module("unicorn")  # its published types are for Python 2
+    uc = unicorn.Uc(UC_ARCH_ARM64, UC_MODE_ARM)
     header = elf.HEADER.unpack_from(image)
     for index in range(header[10]):
         kind, _, offset, address, _, file_size, memory_size, _ = elf.PROGRAM.unpack_from(

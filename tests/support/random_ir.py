@@ -351,7 +351,7 @@ def random_module(seed: int, functions: int = 6, size: Size | None = None) -> Mo
     module = Module(f"random{seed}")
     module.data["memory"] = Datum("memory", alignment=16, writable=True, zero_bytes=64)
     generator = _Generator(module, source, size or Size())
-    made = []
+    made: list[Function] = []
     for index in range(functions):
         generator.callees = source.sample(made, min(len(made), 2))
         made.append(generator.function(f"f{index}"))
