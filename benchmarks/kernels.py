@@ -65,7 +65,7 @@ def code_size(executable: Path, names: set[str]) -> int:
         return sum(
             symbol["st_size"]
             for symbol in table.iter_symbols()
-            if symbol["st_info"]["type"] == "STT_FUNC" and symbol.name in names
+            if symbol["st_info"]["type"] == "STT_FUNC" and symbol.name.split(".")[0] in names
         )
 
 
@@ -125,15 +125,18 @@ def show(table: dict[str, dict[str, tuple[int, int]]]) -> None:
         shown.add_column(own, justify="right")
         for other in others:
             shown.add_column(f"/ {other}", justify="right")
-        logs: dict[str, float] = dict.fromkeys(others, 0.0)
+        logs: dict[str, list[float]] = {other: [] for other in others}
         for name, row in table.items():
             cells = [name, f"{row[own][column]:,}"]
             for other in others:
-                ratio = row[own][column] / max(row[other][column], 1)
-                logs[other] += math.log(ratio)
+                if not row[other][column]:
+                    cells.append("inlined")
+                    continue
+                ratio = row[own][column] / row[other][column]
+                logs[other].append(math.log(ratio))
                 cells.append(f"{ratio:.2f}")
             shown.add_row(*cells)
-        means = [f"{math.exp(logs[other] / len(table)):.2f}" for other in others]
+        means = [f"{math.exp(sum(logs[o]) / max(len(logs[o]), 1)):.2f}" for o in others]
         shown.add_row("geometric mean", "", *means)
         console.print(shown)
 
