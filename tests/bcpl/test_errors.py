@@ -1,6 +1,7 @@
 """Bad programs and exactly what is said about them.
 
 Each `errors/NAME.bcl` is compiled; its rendered diagnostics must equal `errors/NAME.expected`.
+The programs in `warnings/` are accepted, with the warnings expected.
 `UPDATE_GOLDEN=1 pytest tests/bcpl/test_errors.py` writes the expected files anew: read the
 difference before committing it.
 """
@@ -15,8 +16,12 @@ import pytest
 from callproof.bcpl.frontend import compile_to_ir
 from callproof.source import CallproofError, Diagnostics, SourceFile
 
-FOLDER = Path(__file__).parent / "errors"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.bcl"))
+HERE = Path(__file__).parent
+CASES = sorted(
+    (folder, path.stem)
+    for folder in ("errors", "warnings")
+    for path in (HERE / folder).glob("*.bcl")
+)
 
 
 def report(path: Path) -> tuple[str, bool]:
@@ -31,16 +36,18 @@ def report(path: Path) -> tuple[str, bool]:
     return "".join(one.render() + "\n" for one in diagnostics.found), False
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_diagnostics(name: str) -> None:
-    text, refused = report(FOLDER / f"{name}.bcl")
-    expected = FOLDER / f"{name}.expected"
+@pytest.mark.parametrize(("folder", "name"), CASES)
+def test_diagnostics(folder: str, name: str) -> None:
+    text, refused = report(HERE / folder / f"{name}.bcl")
+    expected = HERE / folder / f"{name}.expected"
     if os.environ.get("UPDATE_GOLDEN"):
         expected.write_text(text, encoding="utf-8")
-    assert refused, "a bad program was accepted"
+    assert refused == (folder == "errors")
     assert text == expected.read_text(encoding="utf-8")
 
 
-def test_there_are_enough_cases_and_none_is_left_over() -> None:
-    assert len(NAMES) >= 40
-    assert sorted(path.stem for path in FOLDER.glob("*.expected")) == NAMES
+def test_there_are_enough_cases_and_no_result_is_left_over() -> None:
+    assert len([name for folder, name in CASES if folder == "errors"]) >= 60
+    for folder in ("errors", "warnings"):
+        names = [name for there, name in CASES if there == folder]
+        assert sorted(path.stem for path in (HERE / folder).glob("*.expected")) == names

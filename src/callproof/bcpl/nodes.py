@@ -283,6 +283,7 @@ class Let(Statement):
     values: list[Expression]
     is_float: bool
     annotation: TypeExpression | None = None
+    visibility: str = "PUBLIC"  # of fields
 
 
 @dataclass(slots=True, eq=False)

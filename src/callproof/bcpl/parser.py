@@ -43,7 +43,7 @@ class Parser(StatementParser):
         """To the next token of these kinds that begins a line, past brackets on the way."""
         depth = 0
         while self.kind != END:
-            if depth <= 0 and self.kind in kinds and self.token.first:
+            if depth <= 0 and self.kind in kinds and (self.token.first or self.kind == "$)"):
                 return
             if self.kind == "$(":
                 depth += 1
@@ -334,6 +334,8 @@ class Parser(StatementParser):
         finally:
             self.in_class = outer
         for item in found:
+            if isinstance(item, ast.Let):
+                item.visibility = visibility
             if isinstance(item, ast.FunctionDeclaration):
                 item.visibility = visibility
                 item.is_virtual, item.is_final = is_virtual, is_final

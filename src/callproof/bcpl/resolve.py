@@ -7,7 +7,7 @@ Variable, listed in `Resolution.locals_of`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from callproof.bcpl import nodes as ast
@@ -51,6 +51,7 @@ class Resolver:
         # What encloses the place: loops, switches and VALOFs of the function.
         self.loops = self.switches = self.valofs = 0
         self.nested: list[tuple[FunctionInfo, list[dict[str, object]]]] = []
+        self.hidden: dict[str, set[str]] = {}  # nested function's symbol -> variables around it
 
     # --- top level -------------------------------------------------------------------------
 
@@ -77,8 +78,7 @@ class Resolver:
         self.field_initialisers()
         while self.nested:
             function, scopes = self.nested.pop()
-            self.scopes = scopes
-            self.body(function)
+            self.body(function, scopes)
         self.find_start()
         return self.info
 
@@ -252,7 +252,6 @@ class Resolver:
             info.methods = dict(base.methods)
             info.slots = list(base.slots)
             info.size = base.size
-        visibility = "PUBLIC"
         for member in info.declaration.members:
             if isinstance(member, ast.Fields):
                 for name in member.names:
@@ -273,7 +272,7 @@ class Resolver:
                 for index, name in enumerate(member.names):
                     type_ = FLOAT if member.is_float else self.annotated(member.annotation)
                     value = member.values[index] if member.values else None
-                    self.field(info, name, type_, member.span, value, visibility)
+                    self.field(info, name, type_, member.span, value, member.visibility)
             elif isinstance(member, ast.FunctionDeclaration):
                 self.method(info, member)
 
@@ -338,7 +337,8 @@ class Resolver:
 
     # --- bodies ------------------------------------------------------------------------------
 
-    def body(self, function: FunctionInfo) -> None:
+    def body(self, function: FunctionInfo, around: Sequence[dict[str, object]] = ()) -> None:
+        """Resolve a function's body; `around`: the scopes that a nested function sees."""
         outer = (self.function, self.loops, self.switches, self.valofs)
         self.function = function
         self.loops = self.switches = self.valofs = 0
@@ -346,7 +346,7 @@ class Resolver:
         if function.this is not None:
             scope["SELF"] = scope["_this"] = function.this
         saved = self.scopes
-        self.scopes = [scope]
+        self.scopes = [*around, scope]
         body = function.declaration.body
         if isinstance(body, ast.Expression):
             self.expression(body)
@@ -379,7 +379,27 @@ class Resolver:
         if not close:
             close = [other for other in names if other.lower() == name.lower()][:1]
         notes = [Note(f"did you mean '{close[0]}'?")] if close else []
+        if self.function is not None and name in self.hidden.get(self.function.symbol, ()):
+            notes = [
+                Note(
+                    f"'{name}' is a variable of the routine around {self.function.name}, which a "
+                    "nested function cannot see: pass it as an argument"
+                )
+            ]
         self.diagnostics.error(f"{what} '{name}' is not declared", span, notes, code="undeclared")
+
+    def check_private(self, meaning: object, span: Span) -> None:
+        """A bare name of an inherited member: PRIVATE is for the declaring class alone."""
+        if isinstance(meaning, FieldInfo):
+            owner, name, visibility = meaning.owner, meaning.name, meaning.visibility
+        elif isinstance(meaning, FunctionInfo) and meaning.class_info is not None:
+            owner, name = meaning.class_info, meaning.declaration.name
+            visibility = meaning.declaration.visibility
+        else:
+            return
+        inside = self.function.class_info if self.function is not None else owner
+        if visibility == "PRIVATE" and inside is not owner:
+            self.diagnostics.error(f"'{name}' is PRIVATE in class {owner.name}", span)
 
     def visible_names(self) -> list[str]:
         names = [name for scope in self.scopes for name in scope]
@@ -399,19 +419,26 @@ class Resolver:
 
     def block(self, node: ast.Block) -> None:
         self.scopes.append({})
-        for statement in node.statements:
-            if isinstance(statement, ast.FunctionDeclaration):
-                self.nested_function(statement)
+        functions = [
+            self.nested_function(statement)
+            for statement in node.statements
+            if isinstance(statement, ast.FunctionDeclaration)
+        ]
         for statement in node.statements:
             self.statement(statement)
+        for function in functions:
+            self.remember_scopes(function)
         self.scopes.pop()
 
-    def nested_function(self, node: ast.FunctionDeclaration) -> None:
+    def nested_function(self, node: ast.FunctionDeclaration) -> FunctionInfo:
         assert self.function is not None
         function = self.make_function(node, f"{self.function.symbol}.{node.name}", None)
         self.scopes[-1][node.name] = function
         self.info.functions.append(function)
-        # It sees statics, constants and functions around it, but no variables.
+        return function
+
+    def remember_scopes(self, function: FunctionInfo) -> None:
+        """A nested function sees statics, constants and functions around it, but no variables."""
         visible = [
             {
                 name: meaning
@@ -420,6 +447,13 @@ class Resolver:
             }
             for scope in self.scopes
         ]
+        around = self.function.symbol if self.function is not None else ""
+        self.hidden[function.symbol] = self.hidden.get(around, set()) | {
+            name
+            for scope, seen in zip(self.scopes, visible, strict=True)
+            for name in scope
+            if name not in seen
+        }
         self.nested.append((function, visible))
 
     def let(self, node: ast.Let) -> None:
@@ -607,6 +641,7 @@ class Resolver:
 
     def name(self, node: ast.Name) -> None:
         node.meaning = self.find(node.name)
+        self.check_private(node.meaning, node.span)
         if node.meaning is None:
             if node.name.upper() in LIBRARY_SPECIAL:
                 return
@@ -660,6 +695,7 @@ class Resolver:
         callee = node.callee
         if isinstance(callee, ast.Name):
             callee.meaning = self.find(callee.name)
+            self.check_private(callee.meaning, callee.span)
             if callee.meaning is None and callee.name.upper() not in LIBRARY_SPECIAL:
                 if callee.name.upper() in LATER_LIBRARY:
                     not_yet(self.diagnostics, f"the library routine {callee.name}", callee.span)
@@ -687,6 +723,8 @@ class Resolver:
             self.diagnostics.error(f"class {info.name} has no base class", node.span)
         elif node.method not in info.base.methods and node.method not in ("CREATE", "RELEASE"):
             self.unknown(node.method, node.span, f"{info.base.name}'s method", info.base.methods)
+        else:
+            self.check_private(info.base.methods.get(node.method), node.span)
 
     def new(self, node: ast.New) -> None:
         for argument in node.arguments:
