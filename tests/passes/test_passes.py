@@ -1,0 +1,160 @@
+"""The passes: IR text in, IR text out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from callproof.ir.model import Function
+from callproof.ir.text import parse_module, print_function
+from callproof.ir.verify import verify
+from callproof.passes import (
+    copy_propagation,
+    dce,
+    fold,
+    gvn,
+    lower_switch,
+    simplify_cfg,
+    split_edges,
+)
+
+
+def after(run: Callable[[Function], bool], text: str) -> list[str]:
+    """Lines of the function's body after a pass, numbers of values stripped."""
+    import re
+
+    module = parse_module(text)
+    (function,) = module.functions.values()
+    run(function)
+    verify(module)
+    lines = print_function(function, module).splitlines()[1:-1]
+    return [re.sub(r"%(\w+)\.\d+", r"%\1", " ".join(line.split())) for line in lines]
+
+
+def leaf(body: str) -> str:
+    header = "function @f(a: i64, b: i64, x: f64) -> i64 {\n^e(%a: i64, %b: i64, %x: f64):\n"
+    return header + body + "\n}"
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ("%r = add i64 2, 3\nreturn %r", "return 5"),
+        ("%r = sdiv i64 7, 0\nreturn %r", "return 0"),
+        ("%r = srem i64 -7, 2\nreturn %r", "return -1"),
+        ("%r = shl i64 1, 64\nreturn %r", "return 0"),
+        ("%r = ult i64 1, -1\nreturn %r", "return 1"),
+        ("%r = ftosi i64 f64 -2.9\nreturn %r", "return -2"),
+        ("%r = mul i64 %a, 1\nreturn %r", "return %a"),
+        ("%r = sub i64 %a, %a\nreturn %r", "return 0"),
+        ("%q = slt i64 %a, %b\n%r = ne i64 %q, 0\nreturn %r", "return %q"),
+    ],
+)
+def test_fold_to_an_operand(body: str, result: str) -> None:
+    assert after(fold.run, leaf(body))[-1] == result
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("%r = mul i64 %a, 8\nreturn %r", "%r = shl i64 %a, 3"),
+        ("%r = sub i64 %a, 5\nreturn %r", "%r = add i64 %a, -5"),
+        ("%s = add i64 %a, 5\n%r = add i64 %s, 7\nreturn %r", "%r = add i64 %a, 12"),
+        ("%r = slt i64 3, %a\nreturn %r", "%r = sgt i64 %a, 3"),
+        ("%q = slt i64 %a, %b\n%r = eq i64 %q, 0\nreturn %r", "%r = sge i64 %a, %b"),
+        ("%s = add i64 %a, 16\n%r = load i64 %s + 8\nreturn %r", "%r = load i64 %a + 24"),
+    ],
+)
+def test_fold_in_place(body: str, line: str) -> None:
+    assert line in after(fold.run, leaf(body))
+
+
+def test_floats_are_never_rearranged() -> None:
+    body = "%y = fadd f64 %x, 0.0\n%z = fmul f64 %y, 1.0\n%q = flt f64 %z, %x\n"
+    body += "%r = eq i64 %q, 0\nreturn %r"
+    lines = after(fold.run, leaf(body))
+    assert "%y = fadd f64 %x, 0.0" in lines  # -0.0 + 0.0 is 0.0
+    assert "%r = eq i64 %q, 0" in lines  # not >=: both are false for a NaN
+
+
+def test_gvn_shares_what_dominates() -> None:
+    lines = after(
+        gvn.run,
+        leaf(
+            "%s = add i64 %a, %b\n%t = add i64 %b, %a\n%q = slt i64 %s, %t\n"
+            "branch %q, ^x, ^y\n^x:\n%u = add i64 %a, %b\nreturn %u\n^y:\nreturn %t"
+        ),
+    )
+    assert lines.count("%s = add i64 %a, %b") == 1
+    assert lines.count("return %s") == 2
+
+
+def test_gvn_shares_loads_up_to_the_next_store() -> None:
+    lines = after(
+        gvn.run,
+        leaf(
+            "%s = load i64 %a\n%t = load i64 %a\nstore i64 %t, %b\n%u = load i64 %a\n"
+            "%r = add i64 %t, %u\nreturn %r"
+        ),
+    )
+    assert [line for line in lines if "load" in line] == ["%s = load i64 %a", "%u = load i64 %a"]
+
+
+def test_dce_removes_unused_chains_and_parameters() -> None:
+    text = leaf(
+        "%s = add i64 %a, 1\n%t = mul i64 %s, %s\njump ^l(%a, 0)\n^l(%i: i64, %dead: i64):\n"
+        "%n = add i64 %i, -1\n%d = add i64 %dead, 1\nbranch %n, ^l(%n, %d), ^e2\n"
+        "^e2:\nreturn %n"
+    )
+    lines = after(dce.run, text)
+    assert lines[1:3] == ["jump ^l(%a)", "^l(%i: i64):"]
+    assert not [line for line in lines if "dead" in line or "mul" in line]
+
+
+def test_dce_keeps_calls_and_stores() -> None:
+    text = "declare @g() -> i64\n" + leaf("%r = call @g()\nstore i64 %a, %b\nreturn 0")
+    assert after(dce.run, text)[1:3] == ["%r = call @g()", "store i64 %a, %b"]
+
+
+def test_simplify_cfg_decides_merges_and_threads() -> None:
+    text = leaf(
+        "branch 1, ^x, ^y\n^x:\njump ^z(%a)\n^y:\njump ^z(%b)\n^z(%v: i64):\njump ^w\n"
+        "^w:\n%r = add i64 %v, 1\nreturn %r"
+    )
+    assert after(simplify_cfg.run, text)[1:] == ["%r = add i64 %a, 1", "return %r"]
+
+
+def test_simplify_cfg_keeps_infinite_loops() -> None:
+    text = "function @f() {\n^e:\njump ^l\n^l:\njump ^m\n^m:\njump ^l\n}"
+    assert after(simplify_cfg.run, text)[-1].startswith("jump")
+
+
+def test_copy_propagation_removes_parameters_that_are_one_value() -> None:
+    text = leaf(
+        "jump ^l(%a, %b)\n^l(%v: i64, %w: i64):\n%n = add i64 %w, -1\nbranch %n, ^l(%v, %n), ^o\n"
+        "^o:\nreturn %v"
+    )
+    lines = after(copy_propagation.run, text)
+    assert "^l(%w: i64):" in lines
+    assert lines[-1] == "return %a"
+
+
+def test_switches_become_a_binary_search() -> None:
+    cases = ", ".join(f"{i}: ^c{i}" for i in range(16))
+    blocks = "\n".join(f"^c{i}:\nreturn {i}" for i in range(16))
+    lines = after(lower_switch.run, leaf(f"switch %a, ^d [{cases}]\n{blocks}\n^d:\nreturn 99"))
+    assert sum(" = eq " in line for line in lines) == 16
+    assert sum(" = slt " in line for line in lines) == 7
+    assert not [line for line in lines if line.startswith("switch")]
+
+
+def test_edges_that_pass_arguments_get_blocks_of_their_own() -> None:
+    text = leaf(
+        "branch %a, ^l(%b), ^o\n^l(%v: i64):\n%n = add i64 %v, -1\nbranch %n, ^l(%n), ^o\n"
+        "^o:\nreturn 0"
+    )
+    lines = after(split_edges.run, text)
+    assert all("(" not in line for line in lines if line.startswith("branch"))
+    assert sum(line.startswith("jump ^l(") for line in lines) == 2
+    assert sum(line == "jump ^o" for line in lines) == 2, "critical edges are split, too"
