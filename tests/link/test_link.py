@@ -54,8 +54,8 @@ def program() -> bytes:
     path = ROOT / "examples" / "colorpoint.bcl"
     compilation = driver.compile_file(path, driver.Options())
     files = runtime_files("aarch64-linux")
-    inputs = [files.crt1, compilation.object_file(), *files.libraries.values()]
-    return link_bytes([*inputs, files.libc, files.compiler_rt])
+    inputs: list[Path | ObjectFile] = [files.crt1, compilation.object_file()]
+    return link_bytes([*inputs, *files.libraries.values(), files.libc, files.compiler_rt])
 
 
 def test_a_linked_program_is_a_proper_static_executable() -> None:
