@@ -383,16 +383,15 @@ class _Allocator:
                 # The instruction needs it until its end, so it must be elsewhere from its start.
                 limit = self._last_gap(limit)
                 used_until = interval.last_need_before(limit)
-            if interval.next_need(limit) == FAR:
-                rest = interval.divide(limit)  # nothing needs a register again
-            else:
+            cut = limit
+            if interval.next_need(limit) != FAR:
                 gap = self._gap(used_until, limit)
-                if gap <= max(used_until, interval.start):
-                    # Within the instruction of the last need: out of the register at once.
-                    gap = limit
-                rest = interval.divide(gap)
+                if gap > used_until and gap > interval.start:
+                    cut = gap
+                # Else it is within the last need's instruction: out of the register at once.
+            rest = interval.divide(cut)
             if rest is not None:
-                if rest.start % 4:
+                if cut % 4 and rest.start == cut:
                     self._wait(rest)
                 else:
                     self._push(rest)
@@ -463,8 +462,12 @@ class _Allocator:
         rest = occupant.divide(position)
         for start, end in occupant.ranges:
             busy.add(start, end, occupant)
-        if rest is not None:
+        if rest is None:
+            return
+        if rest.start == position:
             self._wait(rest)
+        else:
+            self._push(rest)  # it begins anew after a hole
 
 
 def _together(interval: Interval, need: int) -> int:
