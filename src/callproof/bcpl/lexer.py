@@ -111,8 +111,8 @@ def tokenize(source: SourceFile, diagnostics: Diagnostics) -> list[Token]:
     while position < length:
         match = match_at(text, position)
         if match is None:
-            end, kind, substitute = _bad(source, position, diagnostics)
-            add(Token(kind, substitute, position, end, first))
+            end, stand_in, value = _bad(source, position, diagnostics)
+            add(Token(stand_in, value, position, end, first))
             first = False
             position = end
             continue
@@ -153,14 +153,14 @@ def tokenize(source: SourceFile, diagnostics: Diagnostics) -> list[Token]:
                 )
             add(Token(INTEGER, ord(inside[0]), position, end, first))
         elif kind == "float":
-            value = float(match.group())
-            if value == float("inf"):
+            number = float(match.group())
+            if number == float("inf"):
                 span = Span(source, position, end)
                 diagnostics.error(
                     "this number is too large for a FLOAT", span, code="float-too-large"
                 )
-                value = 0.0
-            add(Token(FLOAT, value, position, end, first))
+                number = 0.0
+            add(Token(FLOAT, number, position, end, first))
         else:
             add(Token(INTEGER, _integer(source, match, diagnostics), position, end, first))
         first = False

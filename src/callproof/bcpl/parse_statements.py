@@ -407,6 +407,9 @@ class StatementParser(ExpressionParser):
     }
 
     # The declaration parser provides these.
+    def annotation(self) -> ast.TypeExpression | None:
+        raise AssertionError("provided by Parser")
+
     def declaration(self) -> list[ast.Statement]:
         raise AssertionError("provided by Parser")
 
