@@ -25,10 +25,10 @@ PROGRAM = r"""
 
 static _Thread_local int counter = 40;
 static _Thread_local char zeroed[100];
-static int constructed;
+static volatile int constructed;
 extern int maybe(void) __attribute__((weak));
 
-__attribute__((constructor)) static void first(void) { constructed = 1; }
+__attribute__((constructor)) static void first(void) { constructed = constructed * 2 + 1; }
 __attribute__((constructor(101))) static void earlier(void) { constructed += 10; }
 __attribute__((destructor)) static void last(void) { puts("destroyed"); }
 
@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
     return 3;
 }
 """
-EXPECTED = "42 0 1 1\n13579 text 1.091471 -1\n2 hello\ndestroyed\n"
+EXPECTED = "42 0 21 1\n13579 text 1.091471 -1\n2 hello\ndestroyed\n"
 
 
 @pytest.fixture(scope="module", params=["-O0", "-O2"])
