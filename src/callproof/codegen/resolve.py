@@ -23,6 +23,7 @@ from callproof.codegen.machine import (
     MachineFunction,
     MachineInstruction,
     Move,
+    SpillSlot,
 )
 from callproof.source import InternalError
 
@@ -42,6 +43,7 @@ class Resolver:
         "pieces",
         "ranges",
         "slot_of",
+        "spares",
         "split",
         "starts_of",
     )
@@ -60,6 +62,7 @@ class Resolver:
         self.slot_of = slot_of
         self.allocation = allocation
         self.starts_of: dict[int, list[int]] = {}
+        self.spares: list[int] = []
         self.split = 0  # bit set, as in `liveness.py`, of the values with several pieces
         for register, parts in pieces.items():
             if len(parts) > 1:
@@ -256,5 +259,47 @@ class Resolver:
                 self._add_edge((successor.index, 0), group, last=False)
 
     def _add_edge(self, key: tuple[int, int], group: list[Move], *, last: bool) -> None:
+        new = self._without_wide_cycles(group)
         groups = self.allocation.edits.setdefault(key, [])
-        groups.insert(len(groups) if last else 0, group)
+        place = len(groups) if last else 0
+        groups[place:place] = new
+
+    def _without_wide_cycles(self, group: list[Move]) -> list[list[Move]]:
+        """The group, or two groups with its effect that need one float scratch register.
+
+        A cycle through two 16-byte slots would need two: one for the value that is
+        saved to break the cycle, one to pass from slot to slot.  So one of its values
+        goes to a slot of its own first.
+        """
+        wide = [
+            move
+            for move in group
+            if move.source < 0
+            and move.destination < 0
+            and move.rematerialise is None
+            and self.function.sizes[move.register - FIRST_VIRTUAL] > 8
+        ]
+        if not wide:
+            return [group]
+        source_of = {
+            move.destination: move.source for move in group if move.rematerialise is None
+        }
+        first: list[Move] = []
+        for move in wide:
+            location, steps = move.source, 0
+            while location != move.destination and location in source_of and steps < len(group):
+                location = source_of[location]
+                steps += 1
+            if location != move.destination:
+                continue
+            spare = self._spare(len(first))
+            first.append(Move(move.source, spare, move.register))
+            move.source = source_of[move.destination] = spare  # now it is a cycle no more
+        return [first, group] if first else [group]
+
+    def _spare(self, index: int) -> int:
+        """The location of one of the 16-byte slots that hold a value on an edge only."""
+        while len(self.spares) <= index:
+            self.allocation.spill_slots.append(SpillSlot(16))
+            self.spares.append(~(len(self.allocation.spill_slots) - 1))
+        return self.spares[index]
