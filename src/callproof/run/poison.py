@@ -10,8 +10,8 @@ rubbish above it, as the standard allows (6.4.2, 6.9).
 Code without records (the C runtime) may rest on private knowledge of its own functions,
 so returns into it and entries of it are left alone, and a callee without a record keeps
 X0-X7 and V0-V7 as its possible results.  A function that known code declares ("external")
-is called exactly by its record, and its inside is left alone too.  `strict` treats all code as known, for programs
-of which one is sure that they follow the standard everywhere.
+is called exactly by its record, and its inside is left alone too.  `strict` treats all
+code as known, for programs of which one is sure that they follow the standard everywhere.
 """
 
 from __future__ import annotations
