@@ -590,6 +590,32 @@ class ExpressionLowering:
             return self.converted(node, STRING)
         return self.bits(node)
 
+    # --- bit fields ---------------------------------------------------------------------------
+
+    def bit_field(self, node: ast.BitField) -> Operand:
+        """`w %% (start, width)`: the bits, unsigned."""
+        word = self.converted(node.word, STRING)
+        start, mask = self.field_bounds(node)
+        shifted = self.builder.value(op.LSHR, I64, word, start)
+        return self.builder.value(op.AND, I64, shifted, mask)
+
+    def field_bounds(self, node: ast.BitField) -> tuple[Operand, Operand]:
+        """Where the field begins, and as many ones as it has bits (1 without a width)."""
+        builder = self.builder
+        start = self.converted(node.start, STRING)
+        width = ONE if node.width is None else self.converted(node.width, STRING)
+        end = builder.value(op.SHL, I64, ONE, width)  # 64 or more bits: 0, so the mask is -1
+        return start, builder.value(op.SUB, I64, end, ONE)
+
+    def inserted(self, word: Operand, start: Operand, mask: Operand, value: Operand) -> Operand:
+        """The word with the low bits of a value in the field."""
+        builder = self.builder
+        place = builder.value(op.SHL, I64, mask, start)
+        others = builder.value(op.XOR, I64, place, Constant(I64, -1))
+        kept = builder.value(op.AND, I64, word, others)
+        low = builder.value(op.AND, I64, value, mask)
+        return builder.value(op.OR, I64, kept, builder.value(op.SHL, I64, low, start))
+
     # --- constructors ------------------------------------------------------------------------
 
     def constructor(self, node: ast.Constructor) -> Operand:
@@ -685,6 +711,6 @@ EXPRESSIONS: dict[type, Callable[..., Operand]] = {
     ast.New: ExpressionLowering.new,
     ast.FieldAccess: ExpressionLowering.field_access,
     ast.Lane: ExpressionLowering.refused,
-    ast.BitField: ExpressionLowering.refused,
+    ast.BitField: ExpressionLowering.bit_field,
     ast.Constructor: ExpressionLowering.constructor,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.lower_expressions import FLOAT_ZERO, ZERO, ExpressionLowering, ir_type
+from callproof.bcpl.resolve import not_yet
 from callproof.bcpl.symbols import FLOAT, FVEC, STRING, FieldInfo, FunctionInfo, ValueType, Variable
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
@@ -305,6 +306,8 @@ class FunctionLowering(ExpressionLowering):
         if isinstance(node, ast.FieldAccess):
             base, offset, type_ = self.field(node)
             return self.store_at(base, offset, type_)
+        if isinstance(node, ast.BitField):
+            return self.bit_field_place(node)
         if isinstance(node, ast.Unary):
             address = self.value(node.operand)
             if node.operator == "%":
@@ -319,6 +322,31 @@ class FunctionLowering(ExpressionLowering):
         if node.type is FLOAT:
             return (lambda value: builder.store(F64, value, address, offset)), FLOAT
         return self.store_at(address, offset, STRING)
+
+    def bit_field_place(self, node: ast.BitField) -> PLACE:
+        """The word is read, changed and written; its address is computed once."""
+        word_node = node.word
+        if isinstance(word_node, ast.Name) and isinstance(word_node.meaning, Variable):
+            variable = word_node.meaning
+            start, mask = self.field_bounds(node)
+
+            def store(value: Operand) -> None:
+                word = self.convert(self.read_variable(variable), variable.type, STRING)
+                changed = self.inserted(word, start, mask, value)
+                self.write_variable(variable, self.convert(changed, STRING, variable.type))
+
+            return store, STRING
+        address = self.address(word_node)
+        start, mask = self.field_bounds(node)
+        is_character = isinstance(word_node, ast.Binary | ast.Unary) and word_node.operator == "%"
+        if is_character or word_node.type is FLOAT:
+            not_yet(self.module.diagnostics, "a bit field of a character or FLOAT", node.span)
+
+        def store_there(value: Operand) -> None:
+            word = self.builder.load(I64, address)
+            self.builder.store(I64, self.inserted(word, start, mask, value), address)
+
+        return store_there, STRING
 
     def store_at(self, base: Operand, offset: int, type_: ValueType) -> PLACE:
         kind = ir_type(type_)

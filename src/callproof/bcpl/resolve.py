@@ -583,7 +583,9 @@ class Resolver:
                 )
             elif meaning.name == "this" and not meaning.is_parameter:
                 self.diagnostics.error(f"{node.name} cannot be assigned to", node.span)
-        elif isinstance(node, ast.Lane | ast.BitField):
+        elif isinstance(node, ast.BitField):
+            self.target(node.word)
+        elif isinstance(node, ast.Lane):
             return  # refused by `expression`
         elif not (
             isinstance(node, ast.FieldAccess)
@@ -739,7 +741,9 @@ class Resolver:
         not_yet(self.diagnostics, "a lane of a pack", node.span)
 
     def bit_field(self, node: ast.BitField) -> None:
-        not_yet(self.diagnostics, "a bit field", node.span)
+        for part in (node.word, node.start, node.width):
+            if part is not None:
+                self.expression(part)
 
     def constructor(self, node: ast.Constructor) -> None:
         if node.kind not in ("VEC", "FVEC", "TABLE", "FTABLE", "STRING"):

@@ -280,6 +280,11 @@ class Inference:
             self.type_of(node.receiver)
             field = self.field_of(node)
             return field.variable.type if field else WORD
+        if isinstance(node, ast.BitField):
+            for part in (node.word, node.start, node.width):
+                if part is not None:
+                    self.type_of(part)
+            return INTEGER
         if isinstance(node, ast.Constructor):
             if node.size is not None:
                 self.type_of(node.size)

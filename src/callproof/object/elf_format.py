@@ -101,7 +101,44 @@ AARCH64_RELOCATIONS = {
     564: "R_AARCH64_TLSDESC_ADD_LO12",
     569: "R_AARCH64_TLSDESC_CALL",
 }
-RELOCATION_NAMES = {"aarch64": AARCH64_RELOCATIONS, "x86_64": {}}
+X86_64_RELOCATIONS = {
+    number: f"R_X86_64_{name}"
+    for number, name in {
+        0: "NONE",
+        1: "64",
+        2: "PC32",
+        3: "GOT32",
+        4: "PLT32",
+        5: "COPY",
+        6: "GLOB_DAT",
+        7: "JUMP_SLOT",
+        8: "RELATIVE",
+        9: "GOTPCREL",
+        10: "32",
+        11: "32S",
+        12: "16",
+        13: "PC16",
+        14: "8",
+        15: "PC8",
+        16: "DTPMOD64",
+        17: "DTPOFF64",
+        18: "TPOFF64",
+        19: "TLSGD",
+        20: "TLSLD",
+        21: "DTPOFF32",
+        22: "GOTTPOFF",
+        23: "TPOFF32",
+        24: "PC64",
+        25: "GOTOFF64",
+        26: "GOTPC32",
+        34: "GOTPC32_TLSDESC",
+        35: "TLSDESC_CALL",
+        36: "TLSDESC",
+        41: "GOTPCRELX",
+        42: "REX_GOTPCRELX",
+    }.items()
+}
+RELOCATION_NAMES = {"aarch64": AARCH64_RELOCATIONS, "x86_64": X86_64_RELOCATIONS}
 RELOCATION_NUMBERS = {
     machine: {name: number for number, name in table.items()}
     for machine, table in RELOCATION_NAMES.items()
