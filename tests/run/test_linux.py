@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import stat
+import struct
 from importlib import import_module
 from pathlib import Path
 
@@ -75,6 +77,28 @@ def test_every_call_has_its_own_number_and_enough_arguments() -> None:
         assert 0 <= number < 600, name
         assert callable(function)
         assert 0 <= count <= 6
+
+
+def test_a_stream_looks_like_a_pipe() -> None:
+    here = process()
+    assert call(here, 80, [1, BASE, 0, 0, 0, 0]) == 0
+    (mode,) = struct.unpack("<I", here.memory.read(BASE + 16, 4))
+    assert stat.S_ISFIFO(mode)
+
+
+def test_poll_answers_each_entry_by_what_it_asks() -> None:
+    here = process()
+    assert call(here, 59, [BASE, 0, 0, 0, 0, 0]) == 0  # pipe2
+    reader, writer = struct.unpack("<ii", here.memory.read(BASE, 8))
+    asked = [(reader, 1), (writer, 4), (reader, 0), (99, 1), (-1, 1)]
+    here.memory.write(BASE + 64, b"".join(struct.pack("<ihh", *entry, 0) for entry in asked))
+    here.memory.write(BASE + 32, b"ready")
+    assert call(here, 64, [writer, BASE + 32, 5, 0, 0, 0]) == 5
+    here.memory.write(BASE + 128, bytes(16))
+    assert call(here, 73, [BASE + 64, len(asked), BASE + 128, 0, 0, 0]) == 3
+    answers = [row[2] for row in struct.iter_unpack("<ihh", here.memory.read(BASE + 64, 40))]
+    assert answers == [1, 4, 0, 0x20, 0]
+    here.close()
 
 
 def test_a_wait_that_nobody_can_end_is_a_deadlock() -> None:

@@ -11,6 +11,7 @@ import os
 import select
 import stat as modes
 import struct
+from collections.abc import Iterable
 
 from callproof.run.process import (
     LinuxError,
@@ -30,6 +31,7 @@ TIOCGWINSZ = 0x5413
 SEEK_WHENCE = (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END)
 MAX_TRANSFER = 0x7FFFF000  # Linux transfers at most this many bytes in one call
 MAX_VECTORS = 1024
+POLL_ALWAYS = 0x38  # POLLERR, POLLHUP, POLLNVAL are told whether asked for or not
 
 # AArch64 differs from x86 in O_DIRECTORY, O_NOFOLLOW, O_DIRECT and O_LARGEFILE.
 OPEN_FLAGS = {
@@ -44,6 +46,7 @@ OPEN_FLAGS = {
     0o100000: "O_NOFOLLOW",
 }
 STAT = struct.Struct("<QQIIIIQQqiiqqQqQqQII")
+PIPE_STAT = STAT.pack(0, 0, modes.S_IFIFO | 0o600, 1, *[0] * 16)  # what a Python stream looks like
 
 
 def signed(value: int, bits: int = 32) -> int:
@@ -273,6 +276,13 @@ def fsync(process: Process, descriptor: int) -> int:
 FILES[83] = ("fdatasync", fsync, 1)
 
 
+def _either(events: Iterable[int]) -> int:
+    union = 0
+    for some in events:
+        union |= some
+    return union
+
+
 @system_call(FILES, 73, 5)
 def ppoll(process: Process, array: int, count: int, timeout: int, _mask: int, _size: int) -> int:
     entries = list(struct.iter_unpack("<ihh", process.memory.read(array, 8 * min(count, 1024))))
@@ -282,7 +292,7 @@ def ppoll(process: Process, array: int, count: int, timeout: int, _mask: int, _s
         wait = seconds * 1000 + nanoseconds / 1e6
     poll = select.poll()
     ready: dict[int, int] = {}
-    hosts: dict[int, int] = {}
+    hosts: dict[int, list[int]] = {}  # a descriptor may be asked about more than once
     for index, (descriptor, events, _) in enumerate(entries):
         if descriptor < 0:
             continue
@@ -292,10 +302,12 @@ def ppoll(process: Process, array: int, count: int, timeout: int, _mask: int, _s
         elif file.stream is not None:
             ready[index] = events & 5  # a Python stream never makes anyone wait
         else:
-            poll.register(file.descriptor, events)
-            hosts[file.descriptor] = index
-    for host, events in poll.poll(0 if ready else wait):
-        ready[hosts[host]] = events
+            same = hosts.setdefault(file.descriptor, [])
+            same.append(index)
+            poll.register(file.descriptor, _either(entries[other][1] for other in same))
+    for host, found in poll.poll(0 if ready else wait):
+        for index in hosts[host]:
+            ready[index] = found & (entries[index][1] | POLL_ALWAYS)
     packed = [
         struct.pack("<ihh", descriptor, events, ready.get(index, 0))
         for index, (descriptor, events, _) in enumerate(entries)
@@ -335,11 +347,8 @@ def _pack_stat(found: os.stat_result) -> bytes:
 @system_call(FILES, 80, 2)
 def fstat(process: Process, descriptor: int, buffer: int) -> int:
     file = file_of(process, descriptor)
-    if file.stream is not None:
-        found = os.stat_result((modes.S_IFIFO | 0o600, 0, 0, 1, 0, 0, 0, 0, 0, 0))
-    else:
-        found = os.fstat(file.descriptor)
-    process.memory.write(buffer, _pack_stat(found))
+    packed = PIPE_STAT if file.stream is not None else _pack_stat(os.fstat(file.descriptor))
+    process.memory.write(buffer, packed)
     return 0
 
 
