@@ -111,16 +111,16 @@ class _Allocator:
         for instruction in block.instructions:
             number += 1
             position = 4 * number
-            fixed_results = self._prepare_operands(instruction, position, first_terminator)
+            self._prepare_operands(instruction, position, first_terminator)
             if instruction.form.is_move and len(instruction.operands) == 2:
                 self._relate(instruction.operands[1].register, instruction.operands[0].register)
-            if instruction.clobbers:
-                mask = instruction.clobbers & ~fixed_results
+            mask = instruction.clobbers
+            if mask:
                 found = self.clobbers.get(mask)
                 if found is None:
                     found = self.clobbers[mask] = Clobbers(mask)
                 found.positions.append(position + 2)
-                self.used |= instruction.clobbers
+                self.used |= mask
             if instruction.is_call:
                 self.call_positions.append(position + 2)
                 self.calls_wide.positions.append(position + 2)
@@ -136,10 +136,8 @@ class _Allocator:
 
     def _prepare_operands(
         self, instruction: MachineInstruction, position: int, first_terminator: int
-    ) -> int:
-        """Enter an instruction's operands; the mask of its fixed results."""
+    ) -> None:
         operands = instruction.operands
-        fixed_results = 0
         tied: tuple[int, ...] = ()
         for operand in operands:
             if operand.constraint >= SAME_AS:
@@ -155,7 +153,6 @@ class _Allocator:
                 if len(hints) < MOST_HINTS:
                     hints.append(constraint)
                 if operand.role == DEF:
-                    fixed_results |= 1 << constraint
                     self._reserve(constraint, position + 2, position + 4, register)
                     self.remade.pop(register, None)
                 elif first_terminator:
@@ -184,7 +181,6 @@ class _Allocator:
                     self.in_slot[register] = min(
                         self.in_slot.get(register, FAR), position + (2 if operand.role == DEF else 0)
                     )
-        return fixed_results
 
     def _relate(self, first: int, second: int) -> None:
         """Two values that had better have one register."""
