@@ -48,7 +48,12 @@ def form(name: str, control: str = "", *, is_move: bool = False) -> Form:
     return Form(name, name, (), encode=encode, text=text, control=control, is_move=is_move)
 
 
-ENTRY, OPERATE, COPY, CONSTANT = form("entry"), form("op"), form("copy", is_move=True), form("const")
+ENTRY, OPERATE, COPY, CONSTANT = (
+    form("entry"),
+    form("op"),
+    form("copy", is_move=True),
+    form("const"),
+)
 CALL, BRANCH, JUMP = form("call", "call"), form("branch", "branch"), form("jump", "jump")
 RETURN, DIVIDE = form("return", "return"), form("divide")
 
@@ -198,7 +203,9 @@ class _Builder:
             kind = random.choices((GENERAL, FLOAT), (3, 2))[0]
         size = 16 if kind == FLOAT and self.wide and random.random() < 0.4 else 8
         names = self.function.names
-        return self.function.new_register(kind, f"n{len(names)}" if random.random() < 0.3 else "", size)
+        return self.function.new_register(
+            kind, f"n{len(names)}" if random.random() < 0.3 else "", size
+        )
 
     def kind(self, register: int) -> int:
         return self.function.classes[register - FIRST_VIRTUAL]
@@ -283,15 +290,21 @@ class _Builder:
                 uses.append(Operand(register, USE, REGISTER, LATE if late else EARLY))
         if self.odd_operands and random.random() < 0.1:
             uses.append(Operand(random.choice((31, 64)), USE))
-        tied = {}
+        tied: dict[int, int] = {}
         for index, use in enumerate(uses):
             kind = self.kind(use.register) if use.register >= FIRST_VIRTUAL else GENERAL
-            if use.register >= FIRST_VIRTUAL and use.timing == EARLY and use.constraint == REGISTER:
-                if random.random() < 0.15 and room[kind] and not tied.get(kind):
-                    tied[kind] = index
-                    room[kind] -= 1
+            plain = use.timing == EARLY and use.constraint == REGISTER
+            if (
+                use.register >= FIRST_VIRTUAL
+                and plain
+                and random.random() < 0.15
+                and room[kind]
+                and not tied.get(kind)
+            ):
+                tied[kind] = index
+                room[kind] -= 1
         results: list[Operand] = []
-        for kind, index in tied.items():
+        for index in tied.values():
             results.append(Operand(self.like(uses[index].register), DEF, SAME_AS + index))
         for _ in range(random.choice((0, 1, 1, 1, 2))):
             register = self.new()
@@ -376,7 +389,9 @@ class _Builder:
         return register
 
 
-def random_function(seed: int, machine: Machine, blocks: int = 12, length: int = 9) -> MachineFunction:
+def random_function(
+    seed: int, machine: Machine, blocks: int = 12, length: int = 9
+) -> MachineFunction:
     """A random function for the machine; the same for the same seed."""
     random = Random(seed)
     return _Builder(random, machine, random.randrange(1, blocks + 1), length).build()
@@ -529,7 +544,11 @@ class _RunAllocated(_Run):
                 self.poison(place)
         read: dict[int, Value] = {}
         for which, (operand, place) in enumerate(pairs):
-            if operand.role == USE and operand.timing == EARLY and operand.register >= FIRST_VIRTUAL:
+            if (
+                operand.role == USE
+                and operand.timing == EARLY
+                and operand.register >= FIRST_VIRTUAL
+            ):
                 read[which] = self.read(place, operand.register)
         for register in range(64):
             if instruction.clobbers >> register & 1:

@@ -179,7 +179,8 @@ class _Allocator:
                 self.remade.pop(register, None)
                 if constraint == STACK:
                     self.in_slot[register] = min(
-                        self.in_slot.get(register, FAR), position + (2 if operand.role == DEF else 0)
+                        self.in_slot.get(register, FAR),
+                        position + (2 if operand.role == DEF else 0),
                     )
 
     def _relate(self, first: int, second: int) -> None:

@@ -314,9 +314,7 @@ class _Checker:
             if place < 0:
                 self.fail(f"v{register} must be in a register, but is in slot {~place}")
 
-    def edge(
-        self, block: MachineBlock, successor: MachineBlock, state: _State
-    ) -> dict[int, Held]:
+    def edge(self, block: MachineBlock, successor: MachineBlock, state: _State) -> dict[int, Held]:
         passed = dict(state.held)
         if not successor.parameters:
             return passed

@@ -9,6 +9,7 @@ value that is in memory later.  Moves on an edge are a group of their own.
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 
 from callproof.codegen.intervals import IN_MEMORY, Interval
 from callproof.codegen.liveness import Ranges, members
@@ -93,11 +94,11 @@ class Resolver:
         found: dict[int, list[tuple[int, Interval]]] = {}
         for register in self.starts_of:
             parts = self.pieces[register]
-            for earlier, part in zip(parts, parts[1:], strict=False):
+            for earlier, part in pairwise(parts):
                 # A piece that starts with a block, after a hole, is reached by edges.
-                if part.location >= 0 and earlier.end == part.start:
-                    if part.location != earlier.location:
-                        found.setdefault(part.start, []).append((earlier.location, part))
+                joined = part.location >= 0 and earlier.end == part.start
+                if joined and part.location != earlier.location:
+                    found.setdefault(part.start, []).append((earlier.location, part))
         return found
 
     def _block(
@@ -244,9 +245,7 @@ class Resolver:
                 if source != destination and destination >= 0:
                     group.append(self._move(source, destination, register))
             if block.arguments:
-                for argument, parameter in zip(
-                    block.arguments, successor.parameters, strict=True
-                ):
+                for argument, parameter in zip(block.arguments, successor.parameters, strict=True):
                     source = self.location(argument, end)
                     destination = self.location(parameter, start + 2)
                     if source != destination:
@@ -281,9 +280,7 @@ class Resolver:
         ]
         if not wide:
             return [group]
-        source_of = {
-            move.destination: move.source for move in group if move.rematerialise is None
-        }
+        source_of = {move.destination: move.source for move in group if move.rematerialise is None}
         first: list[Move] = []
         for move in wide:
             location, steps = move.source, 0
