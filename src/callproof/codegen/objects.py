@@ -117,7 +117,7 @@ def build_object(
     ]
     # What is called outside is described too: its results are known, so is what it may change.
     records += [
-        record_of(name, name, plan(signature, target.convention))
+        record_of(name, name, plan(signature, target.convention), external=True)
         for name, signature in module.declarations.items()
         if signature.variadic_from is None
     ]
