@@ -11,7 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 TARGETS = ("aarch64-linux", "x86_64-linux")
 
 
-class RuntimeHook(BuildHookInterface[Any]):
+class RuntimeHook(BuildHookInterface[Any]):  # type: ignore[misc]  # not installed everywhere
     """Puts `callproof/runtime/lib/TARGET/` into the wheel: our runtime and musl's files."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
