@@ -253,13 +253,17 @@ class _Allocator:
             self._keep(interval)
             return
         best, limit = self._free_longest(interval, candidates, clobbered, need)
+        later = self._gap(max(interval.start, limit), need)
         if limit > _together(interval, need):
-            self._assign_until(interval, best, limit)
+            unsaved = self.register_file.callee_saved & ~self.used
+            if not (register in self.remade and unsaved >> best & 1 and later > interval.start):
+                self._assign_until(interval, best, limit)
+                return
+            # Making it again just before the need is cheaper than a save and a restore.
+            later = self._last_gap(need)
+        elif self._displace(interval, candidates, clobbered, need):
             return
-        if self._displace(interval, candidates, clobbered, need):
-            return
-        # Whoever has a register needs it sooner: wait in memory until just before the need.
-        later = self._last_gap(need)
+        # Whoever has a register needs it sooner: wait in memory until before the need.
         if later <= interval.start:
             raise InternalError(
                 f"{self.function.name}: not enough registers for v{register} "
@@ -338,21 +342,26 @@ class _Allocator:
     ) -> tuple[int, int]:
         """The register that is free for longest, and until when.
 
-        A value that can be made again does not use a register that costs a save,
-        unless no other has room for the need.
+        A value that can be made again gets a register that costs a save only if no
+        other has room for the need.
         """
         unsaved = self.register_file.callee_saved & ~self.used
         dear = unsaved if interval.register in self.remade else 0
-        best, longest, cheap, cheap_longest = -1, -1, -1, -1
+        busy = self.busy
+        enough = _together(interval, need)
+        best, longest, cheap, cheap_longest = -1, -1, -1, enough
         for physical in candidates:
-            limit = self._limit(interval, physical, clobbered)
+            limit = busy[physical].conflict(interval)
+            if limit <= longest and limit <= cheap_longest:
+                continue
+            for mask, position in clobbered:
+                if position < limit and mask >> physical & 1:
+                    limit = position
             if limit > longest:
                 best, longest = physical, limit
             if limit > cheap_longest and not dear >> physical & 1:
                 cheap, cheap_longest = physical, limit
-        if cheap_longest > _together(interval, need):
-            return cheap, cheap_longest
-        return best, longest
+        return (cheap, cheap_longest) if cheap >= 0 else (best, longest)
 
     def _hints(self, register: int) -> list[int]:
         hints = list(self.hints.get(register, NO_HINTS))

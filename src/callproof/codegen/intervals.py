@@ -96,17 +96,18 @@ class Occupancy:
         count = len(starts)
         if not count or ends[-1] <= interval.start:
             return FAR
-        owners = self.owners
-        register = interval.register
         for start, end in interval.ranges:
-            index = bisect_right(starts, start) - 1
-            if index < 0 or ends[index] <= start:
-                index += 1
-            while index < count and starts[index] < end:
-                owner = owners[index]
+            index = bisect_right(starts, start)
+            if index and ends[index - 1] > start:
+                index -= 1
+            while index < count:
+                first = starts[index]
+                if first >= end:
+                    break
                 # What is reserved for a value does not hinder the value itself.
-                if owner is not ignore and owner != register:
-                    return max(starts[index], start)
+                owner = self.owners[index]
+                if owner is not ignore and owner != interval.register:
+                    return first if first > start else start
                 index += 1
         return FAR
 

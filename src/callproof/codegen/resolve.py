@@ -106,7 +106,7 @@ class Resolver:
     ) -> None:
         number = self.ranges.starts[block.index]
         # Moves for the next gap: copies from fixed places, and the stores of values with a slot.
-        pending = self._stores_of_parameters(block, 4 * number + 2)
+        pending = self._stores_of_parameters(block, 4 * number)
         fresh: dict[int, int] = {}
         for index, instruction in enumerate(block.instructions):
             number += 1
@@ -247,7 +247,7 @@ class Resolver:
             if block.arguments:
                 for argument, parameter in zip(block.arguments, successor.parameters, strict=True):
                     source = self.location(argument, end)
-                    destination = self.location(parameter, start + 2)
+                    destination = self.location(parameter, start)
                     if source != destination:
                         group.append(self._move(source, destination, argument))
             if not group:
