@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.random_machine import (
+    BRANCH,
+    CALL,
+    CONSTANT,
+    ENTRY,
+    JUMP,
+    MACHINES,
+    OPERATE,
+    RETURN,
+    Machine,
+    form,
+    random_function,
+    run_allocated,
+    run_virtual,
+)
 
 from callproof.codegen.allocate import allocate
 from callproof.codegen.allocation_check import check
@@ -25,21 +40,6 @@ from callproof.codegen.machine import (
     Operand,
 )
 from callproof.source import InternalError
-from tests.support.random_machine import (
-    BRANCH,
-    CALL,
-    CONSTANT,
-    ENTRY,
-    JUMP,
-    MACHINES,
-    OPERATE,
-    RETURN,
-    Machine,
-    form,
-    random_function,
-    run_allocated,
-    run_virtual,
-)
 
 ARM = MACHINES["ARM64-like"]
 SMALL = MACHINES["three registers"]
@@ -261,9 +261,7 @@ def test_stack_operands_are_in_memory_and_registers_too() -> None:
 def test_a_late_use_is_not_overwritten_by_the_results() -> None:
     code = Code(SMALL)
     a, b, c = code.define(), code.new(), code.new()
-    late = code.emit(
-        OPERATE, Operand(a, USE, REGISTER, LATE), Operand(b, DEF), Operand(c, DEF)
-    )
+    late = code.emit(OPERATE, Operand(a, USE, REGISTER, LATE), Operand(b, DEF), Operand(c, DEF))
     code.use(b, c)
     code.allocate()
     assert len(set(late.allocation or ())) == 3

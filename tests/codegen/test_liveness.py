@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.random_machine import (
+    BRANCH,
+    JUMP,
+    MACHINES,
+    OPERATE,
+    RETURN,
+    random_function,
+)
 
 from callproof.codegen.liveness import Loops, Ranges, live_in_sets, members
 from callproof.codegen.machine import (
@@ -17,14 +25,6 @@ from callproof.codegen.machine import (
     MachineFunction,
     MachineInstruction,
     Operand,
-)
-from tests.support.random_machine import (
-    BRANCH,
-    JUMP,
-    MACHINES,
-    OPERATE,
-    RETURN,
-    random_function,
 )
 
 

@@ -100,6 +100,16 @@ def test_rematerialisation_comes_when_all_reading_is_done() -> None:
     assert [step.destination for step in steps] == [1, 0]
 
 
+def test_rematerialisation_into_memory_goes_through_a_scratch_register() -> None:
+    constant = MachineInstruction(CONSTANT, [], [42])
+    for kind, scratch in ((GENERAL, 16), (FLOAT, 63)):
+        (made, stored) = sequence(
+            [Move(0, ~3, FIRST_VIRTUAL, constant)], SCRATCH, SCRATCH_FLOAT, [kind], [8]
+        )
+        assert (made.destination, made.rematerialise) == (scratch, constant)
+        assert (stored.source, stored.destination, stored.rematerialise) == (scratch, ~3, None)
+
+
 def test_two_moves_to_one_place_are_refused() -> None:
     with pytest.raises(InternalError, match="two parallel moves write location 1"):
         run([(1, 0), (1, 2)])
