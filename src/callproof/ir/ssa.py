@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from callproof.ir.model import CONSTANT, VALUE, Block, Constant, Function, Operand, Target, Value
 
 
@@ -15,18 +17,28 @@ def _same(first: Operand, second: Operand) -> bool:
     return first.name == second.name and first.offset == second.offset  # type: ignore[union-attr]
 
 
+def _final(operand: Operand, replacements: dict[int, Operand]) -> Operand:
+    """The end of a chain of replacements; the chain is shortened for whoever comes next."""
+    passed = []
+    while operand.kind == VALUE:
+        number = operand.number  # type: ignore[union-attr]
+        other = replacements.get(number)
+        if other is None:
+            break
+        passed.append(number)
+        operand = other
+    for number in passed[:-1]:
+        replacements[number] = operand
+    return operand
+
+
 def replace_operands(function: Function, replacements: dict[int, Operand]) -> None:
     """Replace values (by number) everywhere; chains of replacements are followed."""
     if not replacements:
         return
 
     def final(operand: Operand) -> Operand:
-        while operand.kind == VALUE:
-            other = replacements.get(operand.number)  # type: ignore[union-attr]
-            if other is None:
-                break
-            operand = other
-        return operand
+        return _final(operand, replacements)
 
     for block in function.blocks:
         for instruction in block.instructions:
@@ -56,16 +68,14 @@ def remove_trivial_parameters(function: Function) -> bool:
     replacements: dict[int, Operand] = {}
 
     def final(operand: Operand) -> Operand:
-        while operand.kind == VALUE:
-            other = replacements.get(operand.number)  # type: ignore[union-attr]
-            if other is None:
-                return operand
-            operand = other
-        return operand
+        return _final(operand, replacements)
 
-    pending = [block for block in function.blocks[1:] if block.parameters]
+    # First come, first served: along a line of blocks each is seen after its predecessor.
+    pending = deque(block for block in function.blocks[1:] if block.parameters)
+    waiting = {id(block) for block in pending}
     while pending:
-        block = pending.pop()
+        block = pending.popleft()
+        waiting.discard(id(block))
         incoming = edges.get(id(block), [])
         for index in range(len(block.parameters) - 1, -1, -1):
             parameter = block.parameters[index]
@@ -78,7 +88,10 @@ def remove_trivial_parameters(function: Function) -> bool:
                 del target.arguments[index]
             # Blocks that were passed this parameter may have become trivial.
             followers = readers.get(parameter.number, [])
-            pending += followers
+            for follower in followers:
+                if id(follower) not in waiting:
+                    waiting.add(id(follower))
+                    pending.append(follower)
             if only.kind == VALUE:
                 readers.setdefault(only.number, []).extend(followers)  # type: ignore[union-attr]
     replace_operands(function, replacements)
