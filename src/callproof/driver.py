@@ -6,7 +6,6 @@ everything that a user can mend; they print nothing.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callproof.files import write_output
 from callproof.source import CallproofError, Diagnostic, Diagnostics, SourceFile
 
 if TYPE_CHECKING:
@@ -227,24 +227,6 @@ def _link_with_system(files: Sequence[Path | ObjectFile], output: Path, options:
         if done.returncode:
             raise CallproofError(f"{linker} failed:\n{done.stderr.strip()}")
         write_output(output, result.read_bytes(), executable=True)
-
-
-def write_output(path: Path, data: bytes, *, executable: bool = False) -> None:
-    """Write under a temporary name in the same folder and rename: all or nothing."""
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent or Path())
-    except OSError as error:
-        raise CallproofError(f"cannot write {path}: {error.strerror or error}") from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, (0o755 if executable else 0o666 & ~mask))
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise CallproofError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 EMIT_SUFFIX = {"exe": "", "obj": ".o", "asm": ".s", "ir": ".ir"}

@@ -11,14 +11,12 @@ Knows objects and relocations; knows nothing of the compiler.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from callproof.files import write_output
 from callproof.object.model import ObjectFile
-from callproof.source import CallproofError
 
 __all__ = ["LinkOptions", "link", "link_bytes"]
 
@@ -58,16 +56,4 @@ def link(
     options: LinkOptions | None = None,
 ) -> None:
     """Link into a file with mode 755; the file appears complete or stays as it was."""
-    data = link_bytes(inputs, options)
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
-    except OSError as error:
-        raise CallproofError(f"cannot write {output}: {error.strerror or error}") from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(temporary, 0o755)
-        os.replace(temporary, output)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise CallproofError(f"cannot write {output}: {error.strerror or error}") from error
+    write_output(output, link_bytes(inputs, options), executable=True)

@@ -12,284 +12,134 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 
-from callproof.codegen.machine import FLOAT, GENERAL, Form, OperandSpec
-from callproof.target.arm64 import immediates
-from callproof.target.arm64.registers import SP, V0, XZR, name
+from callproof.codegen.machine import Form, OperandSpec
+from callproof.target.arm64.kinds import KINDS, Argument, Kind
 
-Argument = int | str
+Places = tuple[tuple[int, int], ...]
+"""(shift, width) of each field of an operand."""
 
-CONDITION_NAMES = "eq ne hs lo mi pl vs vc hi ls ge lt gt le al nv".split()
-SHIFT_NAMES = "lsl lsr asr ror".split()
-EXTEND_NAMES = "uxtb uxth uxtw uxtx sxtb sxth sxtw sxtx".split()
+REMEMBERED = 4096  # encoded arguments kept per operand; labels could be millions
 
 
-class Kind:
-    """A way to encode and print one operand; `fields` is how many fields it fills.
+class _Placed(dict[int, int]):
+    """Argument -> its bits in the instruction word.
 
-    encode   argument -> tuple of field values; raises ValueError with the reason
-    decode   tuple of field values -> argument, or None for a reserved encoding
-    text     argument -> assembly text
+    Encoding is a lookup for what was encoded before; the dictionary is shared by
+    all rows that have this operand at this place.
     """
 
-    __slots__ = ("decode", "encode", "fields", "name", "register_class", "text")
-
-    def __init__(
-        self,
-        kind: str,
-        encode: Callable[[int], tuple[int, ...]],
-        decode: Callable[[tuple[int, ...]], int | None],
-        text: Callable[[Argument], str],
-        *,
-        register_class: int = -1,
-        fields: int = 1,
-    ) -> None:
-        self.name = kind
-        self.encode = encode
-        self.decode = decode
-        self.text = text
-        self.register_class = register_class
-        self.fields = fields
-
-
-KINDS: dict[str, Kind] = {}
-
-
-def _general(kind: str, *, sp: bool) -> None:
-    width = kind[0]
-
-    def encode(argument: int) -> tuple[int, ...]:
-        if 0 <= argument < 31:
-            return (argument,)
-        if argument == (SP if sp else XZR):
-            return (31,)
-        raise ValueError(f"register {argument} cannot stand for a '{kind}' operand")
+    __slots__ = ("kind", "operand", "places")
+
+    def __init__(self, operand: str, kind: Kind, places: Places) -> None:
+        super().__init__()
+        self.operand = operand
+        self.kind = kind
+        self.places = places
+
+    def __missing__(self, argument: int) -> int:
+        try:
+            values = self.kind.encode(argument)
+        except ValueError as error:
+            raise ValueError(f"operand '{self.operand}': {error}") from None
+        bits = 0
+        for (shift, width), value in zip(self.places, values, strict=True):
+            assert not value >> width, f"{self.kind.name}: {argument} does not fit {width} bits"
+            bits |= value << shift
+        if len(self) < REMEMBERED:
+            self[argument] = bits
+        return bits
+
+
+_placed = cache(_Placed)
+
+
+@cache
+def _pattern(pattern: str) -> tuple[int, int, dict[str, tuple[int, int]]]:
+    """The fixed bits, the mask of them, and (shift, width) by field name."""
+    fixed = mask = 0
+    fields: dict[str, tuple[int, int]] = {}
+    position = 32
+    for token in pattern.split():
+        if ":" in token:
+            field, _, width_text = token.partition(":")
+            width = int(width_text)
+            position -= width
+            assert field not in fields, f"{pattern}: field {field} twice"
+            fields[field] = (position, width)
+        else:
+            assert re.fullmatch("[01]+", token), f"{pattern}: {token}"
+            position -= len(token)
+            fixed |= int(token, 2) << position
+            mask |= ((1 << len(token)) - 1) << position
+    assert position == 0, f"{pattern} has {32 - position} bits"
+    return fixed, mask, fields
+
+
+@cache
+def _operand(token: str) -> tuple[OperandSpec, Kind, list[str]]:
+    """What `role:kind@field+field` says; rows share it, as nobody changes it."""
+    what, _, names = token.partition("@")
+    role, _, kind_name = what.rpartition(":")
+    kind = KINDS[kind_name]
+    fields = names.split("+")
+    assert len(fields) == kind.fields, token
+    assert bool(role) == (kind.register_class >= 0), token
+    return OperandSpec(fields[-1], kind_name, role, kind.register_class), kind, fields
+
+
+def _encoder(fixed: int, placed: Sequence[_Placed]) -> Callable[[Sequence[int]], int]:
+    """The encoder of a row, unrolled: it runs once for each instruction that we emit.
+
+    A wrong number of arguments is a `ValueError` of the unpacking.
+    """
+    if len(placed) == 1:
+        (p0,) = placed
+
+        def encode1(arguments: Sequence[int]) -> int:
+            (a,) = arguments
+            return fixed | p0[a]
+
+        return encode1
+    if len(placed) == 2:
+        p0, p1 = placed
+
+        def encode2(arguments: Sequence[int]) -> int:
+            a, b = arguments
+            return fixed | p0[a] | p1[b]
+
+        return encode2
+    if len(placed) == 3:
+        p0, p1, p2 = placed
+
+        def encode3(arguments: Sequence[int]) -> int:
+            a, b, c = arguments
+            return fixed | p0[a] | p1[b] | p2[c]
+
+        return encode3
+    if len(placed) == 4:
+        p0, p1, p2, p3 = placed
+
+        def encode4(arguments: Sequence[int]) -> int:
+            a, b, c, d = arguments
+            return fixed | p0[a] | p1[b] | p2[c] | p3[d]
+
+        return encode4
+
+    def encode(arguments: Sequence[int]) -> int:
+        word = fixed
+        for bits, argument in zip(placed, arguments, strict=True):
+            word |= bits[argument]
+        return word
 
-    def decode(fields: tuple[int, ...]) -> int:
-        return fields[0] if fields[0] < 31 else SP if sp else XZR
-
-    KINDS[kind] = Kind(
-        kind,
-        encode,
-        decode,
-        lambda a: a if isinstance(a, str) else name(a, width),
-        register_class=GENERAL,
-    )
-
-
-for _kind in ("x", "w"):
-    _general(_kind, sp=False)
-    _general(f"{_kind}sp", sp=True)
-
-
-def _float(kind: str, suffix: str = "", limit: int = 32) -> None:
-    prefix = kind if not suffix else "v"
-
-    def encode(argument: int) -> tuple[int, ...]:
-        if V0 <= argument < V0 + limit:
-            return (argument - V0,)
-        raise ValueError(f"register {argument} cannot stand for a '{kind}' operand")
-
-    KINDS[kind] = Kind(
-        kind,
-        encode,
-        lambda fields: fields[0] + V0,
-        lambda a: a if isinstance(a, str) else name(a, prefix) + suffix,
-        register_class=FLOAT,
-    )
-
-
-for _kind in "bhsdq":
-    _float(_kind)
-ARRANGEMENTS = ("8b", "16b", "4h", "8h", "2s", "4s", "1d", "2d")
-for _arrangement in ARRANGEMENTS:
-    _float(f"v{_arrangement}", f".{_arrangement}")
-for _element in "bhsd":
-    _float(f"v{_element}", f".{_element}")  # an element, its index follows
-
-
-def _plain(argument: Argument) -> str:
-    return argument if isinstance(argument, str) else f"#{argument}"
-
-
-def _refuse(reason: str) -> tuple[int, ...]:
-    raise ValueError(reason)
-
-
-def _number(kind: str, low: int, high: int, scale: int = 1, bits: int = 0) -> None:
-    """Integers low..high in steps of `scale`; `bits` > 0 for two's complement fields."""
-
-    def encode(argument: int) -> tuple[int, ...]:
-        if not low <= argument <= high or argument % scale:
-            step = f" in steps of {scale}" if scale > 1 else ""
-            raise ValueError(f"{argument} is not in {low}..{high}{step}")
-        field = argument // scale
-        return (field & ((1 << bits) - 1) if bits else field,)
-
-    def decode(fields: tuple[int, ...]) -> int:
-        field = fields[0]
-        if bits and field >> (bits - 1):
-            field -= 1 << bits
-        return field * scale
-
-    KINDS[kind] = Kind(kind, encode, decode, _plain)
-
-
-for _bits in (1, 2, 3, 4, 5, 6, 7, 12, 16):
-    _number(f"u{_bits}", 0, (1 << _bits) - 1)
-for _scale in (1, 2, 4, 8, 16):
-    _number(f"offset{_scale}", 0, 4095 * _scale, _scale)
-    _number(f"pair{_scale}", -64 * _scale, 63 * _scale, _scale, bits=7)
-KINDS["amount4"] = Kind(
-    "amount4",
-    lambda a: (a,) if 0 <= a <= 4 else _refuse(f"{a} is not in 0..4"),
-    lambda fields: fields[0] if fields[0] <= 4 else None,
-    _plain,
-)
-_number("simm9", -256, 255, bits=9)
-_number("hw", 0, 48, 16)
-_number("hw32", 0, 16, 16)
-_number("lsl12", 0, 12, 12)
-for _bits in (26, 19, 14):
-    _number(f"label{_bits}", -(4 << (_bits - 1)), (4 << (_bits - 1)) - 4, 4, bits=_bits)
-
-
-def _label_text(argument: Argument) -> str:
-    return argument if isinstance(argument, str) else f".{argument:+d}"
-
-
-for _bits in (26, 19, 14):
-    KINDS[f"label{_bits}"].text = _label_text
-
-
-def _split_label(kind: str, scale: int) -> None:
-    def encode(argument: int) -> tuple[int, ...]:
-        if argument % scale or not -(1 << 20) <= argument // scale < 1 << 20:
-            raise ValueError(f"the distance {argument} is out of reach")
-        value = argument // scale & 0x1FFFFF
-        return value & 3, value >> 2
-
-    def decode(fields: tuple[int, ...]) -> int:
-        value = fields[1] << 2 | fields[0]
-        return (value - (1 << 21) if value >> 20 else value) * scale
-
-    KINDS[kind] = Kind(kind, encode, decode, _label_text, fields=2)
-
-
-_split_label("adr", 1)
-_split_label("adrp", 4096)
-
-
-def _named(kind: str, names: Sequence[str]) -> None:
-    def encode(argument: int) -> tuple[int, ...]:
-        if not 0 <= argument < len(names):
-            raise ValueError(f"{argument} is not in 0..{len(names) - 1}")
-        return (argument,)
-
-    KINDS[kind] = Kind(
-        kind,
-        encode,
-        lambda fields: fields[0] if fields[0] < len(names) else None,
-        lambda a: a if isinstance(a, str) else names[a],
-    )
-
-
-_named("cond", CONDITION_NAMES)
-_named("shift3", SHIFT_NAMES[:3])
-_named("shift4", SHIFT_NAMES)
-_named("extend", EXTEND_NAMES)
-
-
-def _index_extend() -> None:
-    """The extension of an index register: 2 uxtw, 3 lsl, 6 sxtw, 7 sxtx."""
-    names = {2: "uxtw", 3: "lsl", 6: "sxtw", 7: "sxtx"}
-
-    def encode(argument: int) -> tuple[int, ...]:
-        if argument not in names:
-            raise ValueError(f"{argument} is none of uxtw (2), lsl (3), sxtw (6), sxtx (7)")
-        return (argument,)
-
-    KINDS["index"] = Kind(
-        "index",
-        encode,
-        lambda fields: fields[0] if fields[0] in names else None,
-        lambda a: a if isinstance(a, str) else names[a],
-    )
-
-
-_index_extend()
-
-
-def _bitmask(kind: str, width: int) -> None:
-    def encode(argument: int) -> tuple[int, ...]:
-        fields = immediates.encode_bitmask(argument, width)
-        if fields is None:
-            raise ValueError(f"{argument:#x} is not a logical immediate of {width} bits")
-        return fields if width == 64 else fields[1:]
-
-    def decode(fields: tuple[int, ...]) -> int | None:
-        n, immr, imms = fields if width == 64 else (0, *fields)
-        return immediates.decode_bitmask(n, immr, imms, width)
-
-    KINDS[kind] = Kind(
-        kind,
-        encode,
-        decode,
-        lambda a: a if isinstance(a, str) else f"#{a:#x}",
-        fields=3 if width == 64 else 2,
-    )
-
-
-_bitmask("mask64", 64)
-_bitmask("mask32", 32)
-
-
-def _split(kind: str, low_bits: int, limit: int) -> None:
-    """A number whose high part stands in the first field and low part in the second."""
-
-    def encode(argument: int) -> tuple[int, ...]:
-        if not 0 <= argument < limit:
-            raise ValueError(f"{argument} is not in 0..{limit - 1}")
-        return argument >> low_bits, argument & ((1 << low_bits) - 1)
-
-    KINDS[kind] = Kind(
-        kind, encode, lambda fields: fields[0] << low_bits | fields[1], _plain, fields=2
-    )
-
-
-_split("bit", 5, 64)
-_split("fp8v", 5, 256)
-_number("fp8", 0, 255)
-KINDS["fp8"].text = lambda a: a if isinstance(a, str) else f"#{immediates.decode_fp8(a):.8f}"
-
-
-def _lane(kind: str, log2_size: int) -> None:
-    """An element index in the 5-bit imm5 field, whose lowest set bit tells the size."""
-    limit = 16 >> log2_size
-
-    def encode(argument: int) -> tuple[int, ...]:
-        if not 0 <= argument < limit:
-            raise ValueError(f"element {argument} is not in 0..{limit - 1}")
-        return (argument,)
-
-    KINDS[kind] = Kind(kind, encode, lambda fields: fields[0], lambda a: f"[{a}]")
-
-
-for _log2, _element in enumerate("bhsd"):
-    _lane(f"lane_{_element}", _log2)
+    return encode
 
 
 class Row:
     """A row; see the module's text.  `template` shows the operands, by their index in braces."""
 
-    __slots__ = (
-        "aliases",
-        "fields",
-        "fixed",
-        "form",
-        "mask",
-        "operands",
-    )
+    __slots__ = ("aliases", "fields", "fixed", "form", "mask", "operands")
 
     def __init__(
         self,
@@ -305,36 +155,16 @@ class Row:
         flags: str = "",
         aliases: Sequence[Callable[[Sequence[Argument]], str | None]] = (),
     ) -> None:
-        self.fixed = self.mask = 0
-        self.fields: dict[str, tuple[int, int]] = {}
-        position = 32
-        for token in pattern.split():
-            if ":" in token:
-                field, _, width_text = token.partition(":")
-                width = int(width_text)
-                position -= width
-                assert field not in self.fields, f"{form_name}: field {field} twice"
-                self.fields[field] = (position, width)
-            else:
-                assert re.fullmatch("[01]+", token), f"{form_name}: {token}"
-                position -= len(token)
-                self.fixed |= int(token, 2) << position
-                self.mask |= ((1 << len(token)) - 1) << position
-        assert position == 0, f"{form_name}: the pattern has {32 - position} bits"
-
-        specs = []
-        self.operands: list[tuple[Kind, tuple[tuple[int, int], ...]]] = []
-        used = []
+        self.fixed, self.mask, self.fields = _pattern(pattern)
+        self.operands: list[tuple[Kind, Places]] = []
+        specs, used, placed = [], [], []
         for token in operands.split():
-            what, _, names = token.partition("@")
-            role, _, kind_name = what.rpartition(":")
-            kind = KINDS[kind_name]
-            names_list = names.split("+")
-            used += names_list
-            assert len(names_list) == kind.fields, f"{form_name}: {token}"
-            assert bool(role) == (kind.register_class >= 0), f"{form_name}: {token}"
-            self.operands.append((kind, tuple(self.fields[n] for n in names_list)))
-            specs.append(OperandSpec(names_list[-1], kind_name, role, kind.register_class))
+            spec, kind, names = _operand(token)
+            used += names
+            places = tuple(self.fields[field] for field in names)
+            specs.append(spec)
+            self.operands.append((kind, places))
+            placed.append(_placed(spec.name, kind, places))
         assert sorted(used) == sorted(self.fields), f"{form_name}: {used} {self.fields}"
         self.aliases = aliases
         shown = template or ", ".join(f"{{{index}}}" for index in range(len(specs)))
@@ -342,7 +172,7 @@ class Row:
             form_name,
             mnemonic,
             tuple(specs),
-            encode=self._encoder(),
+            encode=_encoder(self.fixed, placed),
             text=self._printer(mnemonic, shown),
             control=control,
             memory=memory,
@@ -350,21 +180,6 @@ class Row:
             reads_flags="r" in flags,
             writes_flags="w" in flags,
         )
-
-    def _encoder(self) -> Callable[[Sequence[int]], int]:
-        fixed, operands = self.fixed, self.operands
-
-        def encode(arguments: Sequence[int]) -> int:
-            word = fixed
-            for (kind, places), argument in zip(operands, arguments, strict=True):
-                values = kind.encode(argument)
-                for (shift, width), value in zip(places, values, strict=True):
-                    if value >> width:
-                        raise ValueError(f"{argument} does not fit {width} bits")
-                    word |= value << shift
-            return word
-
-        return encode
 
     def _printer(self, mnemonic: str, template: str) -> Callable[[Sequence[Argument]], str]:
         operands, aliases = self.operands, self.aliases
@@ -375,9 +190,7 @@ class Row:
                 if special is not None:
                     return special
             shown = [kind.text(a) for (kind, _), a in zip(operands, arguments, strict=True)]
-            # An absent shift or extension is not shown: its text is empty, with its comma.
-            operand_text = template.format(*shown)
-            return f"{mnemonic} {operand_text}".rstrip()
+            return f"{mnemonic} {template.format(*shown)}".rstrip()
 
         return text
 
@@ -393,3 +206,42 @@ class Row:
                 return None
             arguments.append(argument)
         return arguments
+
+
+class Table:
+    """Rows in the order in which they were written."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def row(
+        self,
+        form_name: str,
+        mnemonic: str,
+        pattern: str,
+        operands: str,
+        template: str = "",
+        *,
+        control: str = "",
+        memory: str = "",
+        is_move: bool = False,
+        flags: str = "",
+        aliases: Sequence[Callable[[Sequence[Argument]], str | None]] = (),
+    ) -> None:
+        """Add a row; `flags` is of 'r' (reads NZCV) and 'w' (writes NZCV)."""
+        self.rows.append(
+            Row(
+                form_name,
+                mnemonic,
+                pattern,
+                operands,
+                template,
+                control=control,
+                memory=memory,
+                is_move=is_move,
+                flags=flags,
+                aliases=aliases,
+            )
+        )
