@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 
 import capstone
@@ -141,6 +142,5 @@ def test_listings_show_what_people_write(name: str, arguments: tuple[int, ...], 
 def test_what_does_not_fit_is_refused_with_the_reason(
     name: str, arguments: tuple[int, ...], reason: str
 ) -> None:
-    with pytest.raises(ValueError, match=r".") as caught:
+    with pytest.raises(ValueError, match=re.escape(reason)):
         FORMS[name].encode(arguments)
-    assert reason in str(caught.value)
