@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,24 @@ TARGETS = ("aarch64-linux", "x86_64-linux")
 class RuntimeHook(BuildHookInterface[Any]):  # type: ignore[misc]  # not installed everywhere
     """Puts `callproof/runtime/lib/TARGET/` into the wheel: our runtime and musl's files."""
 
+    folder: tempfile.TemporaryDirectory[str] | None = None
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable" or self.target_name != "wheel":
             return
         sys.path.insert(0, str(Path(self.root) / "src"))
         from callproof.runtime.build import build_runtime
 
-        folder = Path(self.directory) / "runtime"
+        # The builder reads the files after this returns; they go in `finalize`.
+        self.folder = tempfile.TemporaryDirectory(prefix="callproof-runtime-")
         for target in TARGETS:
-            place = folder / target
-            place.mkdir(parents=True, exist_ok=True)
+            place = Path(self.folder.name) / target
+            place.mkdir()
             build_runtime(target, place, self.app.display_info)
             for path in sorted(place.iterdir()):
                 inside = f"callproof/runtime/lib/{target}/{path.name}"
                 build_data["force_include"][str(path)] = inside
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if self.folder is not None:
+            self.folder.cleanup()

@@ -25,7 +25,7 @@ The positions are those of `liveness.py`.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from heapq import heapify, heappop, heappush
 
 from callproof.codegen.intervals import FAR, IN_MEMORY, Clobbers, Interval, Occupancy
@@ -42,9 +42,9 @@ from callproof.codegen.machine import (
     MachineFunction,
     MachineInstruction,
     RegisterFile,
-    SpillSlot,
 )
 from callproof.codegen.resolve import Resolver
+from callproof.codegen.slots import assign_slots
 from callproof.source import InternalError
 
 NO_HINTS: tuple[int, ...] = ()
@@ -492,7 +492,7 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     allocator.scan()
     for pieces in allocator.pieces.values():
         pieces.sort(key=_start)
-    slots, slot_of = _assign_slots(function, allocator)
+    slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, allocator.in_slot)
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
     for register, ranges in allocator.ranges.ranges.items():
@@ -507,51 +507,6 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
 
 def _start(piece: Interval) -> int:
     return piece.start
-
-
-def _assign_slots(
-    function: MachineFunction, allocator: _Allocator
-) -> tuple[list[SpillSlot], dict[int, int]]:
-    """A slot for each value that is ever in memory; values that never live together share.
-
-    The second result has each such value's location, `~slot`.
-    """
-    spilled = []
-    for register, parts in allocator.pieces.items():
-        if register in allocator.remade:
-            continue
-        start, end = parts[0].start, parts[-1].end
-        if register in allocator.in_slot:
-            spilled.append((min(start, allocator.in_slot[register]), end, register))
-        elif any(part.location == IN_MEMORY for part in parts):
-            spilled.append((start, end, register))
-    for register, position in allocator.in_slot.items():
-        if register not in allocator.pieces:  # a result that nothing reads
-            spilled.append((position, position + 2, register))
-    slots: list[SpillSlot] = []
-    found: dict[int, int] = {}
-    free: dict[int, list[int]] = {8: [], 16: []}
-    busy: list[tuple[int, int]] = []
-    for start, end, register in sorted(spilled):
-        while busy and busy[0][0] <= start:
-            _, slot = heappop(busy)
-            insort(free[slots[slot].size], slot)
-        index = register - FIRST_VIRTUAL
-        size = function.sizes[index]
-        if free[size]:
-            slot = free[size].pop(0)
-        else:
-            slot = len(slots)
-            slots.append(SpillSlot(size))
-        name = function.names[index]
-        if name and name not in slots[slot].names:
-            slots[slot].names.append(name)
-        heappush(busy, (end, slot))
-        found[register] = ~slot
-        for part in allocator.pieces.get(register, ()):
-            if part.location == IN_MEMORY:
-                part.location = ~slot
-    return slots, found
 
 
 __all__ = ["allocate"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,20 +47,37 @@ def _files_in(folder: Path) -> RuntimeFiles | None:
 
 
 def cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "callproof"
+    """Where what was built is kept: `$XDG_CACHE_HOME/callproof` or `~/.cache/callproof`.
+
+    A relative `XDG_CACHE_HOME` is ignored, as the XDG base directory specification demands.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path.home() / ".cache"
+        except RuntimeError as error:
+            raise CallproofError(
+                "there is no home directory to keep the runtime in; set XDG_CACHE_HOME"
+            ) from error
+    return base / "callproof"
 
 
 def sources() -> list[Path]:
-    return sorted((FOLDER / "bcpl").glob("*.[ch]"))
+    """The C sources and headers, and the modules that make archives of them."""
+    return [
+        *sorted((FOLDER / "bcpl").glob("*.[ch]")),
+        FOLDER / "build.py",
+        *sorted((FOLDER.parent / "object").glob("*.py")),
+    ]
 
 
 @cache
 def _fingerprint(zig_version: str) -> str:
     """Changes with any source, with how they are built, and with the compiler."""
     digest = hashlib.sha256(zig_version.encode())
-    for path in (*sources(), FOLDER / "build.py"):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sources():
+        data = path.read_bytes()
+        digest.update(f"{path.name}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()[:16]
 
 
@@ -73,6 +91,10 @@ def runtime_files(target: str, progress: Progress | None = None) -> RuntimeFiles
         return packaged
     from importlib import metadata
 
+    from callproof.runtime.build import ZIG_TARGETS, build_runtime
+
+    if target not in ZIG_TARGETS:
+        raise CallproofError(f"there is no runtime for {target}")
     try:
         version = metadata.version("ziglang")
     except metadata.PackageNotFoundError:
@@ -84,22 +106,28 @@ def runtime_files(target: str, progress: Progress | None = None) -> RuntimeFiles
     built = _files_in(folder)
     if built is not None:
         return built
-    from callproof.runtime.build import build_runtime
-
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{target}-") as temporary:
             place = Path(temporary) / target
             place.mkdir()
             build_runtime(target, place, progress or (lambda message: None))
-            try:
-                os.rename(place, folder)
-            except OSError:
-                # Another process was faster; its files are as good as ours.
-                if _files_in(folder) is None:
-                    raise
+            _move(place, folder)
     except OSError as error:
         raise CallproofError(f"cannot build the runtime in {folder}: {error}") from error
     built = _files_in(folder)
-    assert built is not None
+    if built is None:
+        raise CallproofError(f"the runtime in {folder} vanished while it was being built")
     return built
+
+
+def _move(place: Path, folder: Path) -> None:
+    """Give a finished folder its name; another process may be doing the same."""
+    try:
+        os.rename(place, folder)
+    except OSError:
+        # Whoever was faster has files as good as ours.  An incomplete folder is nobody's
+        # work in progress (that has another name), but damage.
+        if _files_in(folder) is None:
+            shutil.rmtree(folder)
+            os.rename(place, folder)

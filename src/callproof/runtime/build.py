@@ -7,6 +7,8 @@ the files that it names on the linker's command line.
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,8 @@ CFLAGS = (
     "-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables "
     "-fno-sanitize=all -fno-pic -g0"
 ).split()
+# Whose code goes into every program; their licences ask that the notice goes with it.
+NOTICES = {"LICENSE.zig": "LICENSE", "COPYRIGHT.musl": "lib/libc/musl/COPYRIGHT"}
 MUSL_PARTS = ("crt1.o", "libc.a", "libzigc.a", "libcompiler_rt.a")
 
 
@@ -36,7 +40,11 @@ def _zig(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def build_runtime(target: str, output: Path, progress: Callable[[str], None]) -> None:
-    """Put crt1.o, libc.a, libcompiler_rt.a and libbcpl_runtime.a into a folder."""
+    """Put crt1.o, libc.a, libcompiler_rt.a and libbcpl_runtime.a into a folder.
+
+    Beside them the licence notices of musl and Zig.  `progress` gets a line before each
+    step.  Raises `CallproofError` with the compiler's words if a step fails.
+    """
     triple = ZIG_TARGETS.get(target)
     if triple is None:
         raise CallproofError(f"there is no runtime for {target}")
@@ -63,6 +71,15 @@ def build_runtime(target: str, output: Path, progress: Callable[[str], None]) ->
         rest = write_archive(_stripped(parts["libcompiler_rt.a"]))
         (output / "libcompiler_rt.a").write_bytes(rest)
         (output / "crt1.o").write_bytes(strip_debug(parts["crt1.o"].read_bytes(), "crt1.o"))
+        _copy_notices(output)
+
+
+def _copy_notices(output: Path) -> None:
+    found = importlib.util.find_spec("ziglang")
+    if found is None or found.origin is None:
+        raise CallproofError("the 'ziglang' package is missing; pip install ziglang")
+    for name, inside in NOTICES.items():
+        shutil.copyfile(Path(found.origin).parent / inside, output / name)
 
 
 def _musl(triple: str, place: Path) -> dict[str, Path]:
@@ -98,7 +115,10 @@ def _stripped(path: Path) -> list[tuple[str, bytes]]:
 
 
 def strip_debug(data: bytes, name: str) -> bytes:
-    """An object without debug information, notes, unwind tables and comments."""
+    """An object without debug information, notes, unwind tables and comments.
+
+    Local names go too, but for functions, which say in a fault's report where it was.
+    """
     from callproof.object.elf_read import read_elf
     from callproof.object.elf_write import write_elf
 

@@ -66,6 +66,7 @@ ROWS = (
     _row("RAND", "bcpl_rand", "maximum:word", "INTEGER"),
     _row("RND", "bcpl_rnd", "maximum:word", "FLOAT"),
     _row("FRND", "bcpl_frnd", "", "FLOAT"),
+    _row("FABS", "bcpl_fabs", "x:double", "FLOAT"),
     _row("FSIN", "bcpl_fsin", "x:double", "FLOAT"),
     _row("FCOS", "bcpl_fcos", "x:double", "FLOAT"),
     _row("FTAN", "bcpl_ftan", "x:double", "FLOAT"),

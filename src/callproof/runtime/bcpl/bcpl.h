@@ -12,6 +12,9 @@
 typedef int64_t word;
 typedef int32_t character;
 
+/* Exit statuses of errors at run time, as in BSD's sysexits.h. */
+enum { NO_MEMORY = 71, NO_OUTPUT = 74 };
+
 /* output.c */
 void bcpl_writes(const character *text);
 void bcpl_writen(word value);
@@ -32,7 +35,7 @@ void *bcpl_allocate(size_t bytes);
 /* library.c */
 _Noreturn void bcpl_finish(void);
 _Noreturn void bcpl_exit(word status);
-_Noreturn void bcpl_fatal(const char *message);
+_Noreturn void bcpl_fatal(int status, const char *message, uint64_t number, const char *unit);
 word bcpl_rdch(void);
 word bcpl_strlen(const character *text);
 word bcpl_strcmp(const character *a, const character *b);
@@ -41,6 +44,7 @@ word bcpl_abs(word value);
 word bcpl_rand(word maximum);
 double bcpl_rnd(word maximum);
 double bcpl_frnd(void);
+double bcpl_fabs(double x);
 double bcpl_fsin(double x);
 double bcpl_fcos(double x);
 double bcpl_ftan(double x);

@@ -1,7 +1,7 @@
 /* The rest of the library, and the start of a program. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,13 +19,30 @@ void bcpl_exit(word status) {
     _exit((int)status);
 }
 
-void bcpl_fatal(const char *message) {
-    static const char prefix[] = "callproof: ";
+static char *append(char *to, const char *text) {
+    while (*text != 0) *to++ = *text++;
+    return to;
+}
+
+/* Ends the program with one line on standard error: the message, and if `unit` is not NULL
+ * also ": NUMBER UNIT".  What was printed before comes out before. */
+void bcpl_fatal(int status, const char *message, uint64_t number, const char *unit) {
+    char line[160], digits[24];
+    char *end = append(append(line, "callproof: "), message);
     bcpl_flush();
-    if (write(STDERR_FILENO, prefix, sizeof prefix - 1) < 0 ||
-        write(STDERR_FILENO, message, strlen(message)) < 0 || write(STDERR_FILENO, "\n", 1) < 0)
-        _exit(71);
-    _exit(70);
+    if (unit != NULL) {
+        char *digit = digits + sizeof digits - 1;
+        *digit = 0;
+        do {
+            *--digit = (char)('0' + number % 10);
+            number /= 10;
+        } while (number != 0);
+        end = append(append(append(append(end, ": "), digit), " "), unit);
+    }
+    end = append(end, "\n");
+    ssize_t written = write(STDERR_FILENO, line, (size_t)(end - line));
+    (void)written; /* the exit status says it too */
+    _exit(status);
 }
 
 /* The next byte of standard input, -1 at its end. */
@@ -34,7 +51,9 @@ word bcpl_rdch(void) {
     static ssize_t size, at;
     if (at == size) {
         bcpl_flush();
-        size = read(STDIN_FILENO, input, sizeof input);
+        do
+            size = read(STDIN_FILENO, input, sizeof input);
+        while (size < 0 && errno == EINTR);
         at = 0;
         if (size <= 0) {
             size = 0;
@@ -52,6 +71,9 @@ word bcpl_strlen(const character *text) {
 }
 
 word bcpl_strcmp(const character *a, const character *b) {
+    static const character empty[1];
+    if (a == NULL) a = empty;
+    if (b == NULL) b = empty;
     while (*a != 0 && *a == *b) {
         a++;
         b++;
@@ -92,6 +114,7 @@ double bcpl_frnd(void) { return (double)(random_bits() >> 11) * 0x1p-53; }
 
 double bcpl_rnd(word maximum) { return bcpl_frnd() * (double)maximum; }
 
+double bcpl_fabs(double x) { return fabs(x); }
 double bcpl_fsin(double x) { return sin(x); }
 double bcpl_fcos(double x) { return cos(x); }
 double bcpl_ftan(double x) { return tan(x); }

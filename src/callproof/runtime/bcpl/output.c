@@ -1,13 +1,19 @@
 /* Output: characters as UTF-8 into a buffer, which goes out when it is full, at the
  * end of the program, before input is read, and after each line on a terminal. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bcpl.h"
 
-enum { BUFFER_SIZE = 8192, UNKNOWN = -1 };
+enum {
+    BUFFER_SIZE = 8192,
+    UNKNOWN = -1,
+    LONGEST_PRECISION = 999, /* digits of k in `%.kf`: at most three */
+    LONGEST_DOUBLE = 1 + 309 + 1 + LONGEST_PRECISION + 1, /* sign, digits, point, digits, 0 */
+};
 
 static char buffer[BUFFER_SIZE];
 static size_t used;
@@ -19,7 +25,16 @@ void bcpl_flush(void) {
         ssize_t written = write(STDOUT_FILENO, buffer + done, used - done);
         if (written < 0) {
             if (errno == EINTR) continue;
-            break; /* nobody reads any more; there is nowhere to report it */
+            if (errno == EAGAIN) { /* somebody made it non-blocking */
+                struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
+                poll(&ready, 1, -1);
+                continue;
+            }
+            used = 0; /* so that the message's own flush has nothing to do */
+            bcpl_fatal(NO_OUTPUT,
+                       errno == ENOSPC ? "cannot write to standard output: no space is left"
+                                       : "cannot write to standard output",
+                       0, NULL);
         }
         done += (size_t)written;
     }
@@ -84,10 +99,15 @@ static void put_signed(word value) {
     put_unsigned(magnitude, 10, 1, 0);
 }
 
+/* `%.*f` or `%.*g`; a NaN has no sign, as its bit differs from machine to machine. */
 static void put_double(const char *format, int precision, double value) {
-    char text[512];
+    char text[LONGEST_DOUBLE];
+    if (value != value) {
+        put_text("nan");
+        return;
+    }
     int size = snprintf(text, sizeof text, format, precision, value);
-    if (size > 0) bcpl_put_bytes(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
+    if (size > 0) bcpl_put_bytes(text, (size_t)size);
 }
 
 void bcpl_writes(const character *text) {
@@ -157,7 +177,7 @@ static int precision_at(const character *text, int *precision) {
     while (text[length] >= '0' && text[length] <= '9' && length < 4)
         value = value * 10 + (text[length++] - '0');
     if (length == 1 || (text[length] != 'f' && text[length] != 'F')) return 0;
-    *precision = value > 400 ? 400 : value;
+    *precision = value;
     return length + 1;
 }
 
