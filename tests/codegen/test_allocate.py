@@ -383,6 +383,12 @@ def test_random_functions_are_proved_and_run(name: str, start: int) -> None:
     [
         ("three registers", 2074, 12, 9),  # 16-byte slots in a cycle
         ("three registers", 36, 40, 20),  # a definition after a hole, in a displaced interval
+        (
+            "three registers, none preserved",
+            10014,
+            40,
+            20,
+        ),  # after its hole, somebody is in the way
         ("three registers, none preserved", 0, 40, 20),  # a load into a result's register
         ("six registers", 0, 40, 20),  # a parameter displaces a value that lives into its block
     ],

@@ -441,10 +441,17 @@ class _Allocator:
         chosen, farthest, limit = -1, enough, 0
         victim: Interval | None = None
         for physical in candidates:
-            occupant = self.busy[physical].at(start)
+            busy = self.busy[physical]
+            occupant = busy.at(start)
+            in_hole = occupant is None
+            if in_hole:
+                # Somebody whose life has a hole here, and goes on too soon for us.
+                conflict = busy.conflict(interval)
+                occupant = busy.at(conflict) if conflict <= enough else None
             if not isinstance(occupant, Interval):
                 continue
-            next_need = occupant.next_need(start)
+            # After its hole it begins anew and may be anywhere, so it gives way most easily.
+            next_need = FAR - 1 if in_hole else occupant.next_need(start)
             if next_need <= farthest:
                 continue
             free_until = self._limit(interval, physical, clobbered, occupant)

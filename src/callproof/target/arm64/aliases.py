@@ -165,10 +165,15 @@ def keep(width: str) -> Alias:
 
 
 def logical_move(width: str) -> Alias:
+    """ORR with the zero register, unless `mov` would mean MOVZ or MOVN of that value."""
+    bits = 64 if width == "x" else 32
+
     def alias(a: Sequence[Argument]) -> str | None:
-        if a[1] != XZR:
+        value = int(a[2])
+        halves = [value >> shift & 0xFFFF for shift in range(0, bits, 16)]
+        if a[1] != XZR or max(halves.count(0), halves.count(0xFFFF)) >= len(halves) - 1:
             return None
-        return f"mov {name(int(a[0]), width)}, #{int(a[2]):#x}"
+        return f"mov {name(int(a[0]), width)}, #{value:#x}"
 
     return alias
 
@@ -223,3 +228,21 @@ def bit_branch(mnemonic: str) -> Alias:
 def plain_return(a: Sequence[Argument]) -> str | None:
     """`ret` alone is RET X30."""
     return "ret" if a[0] == 30 else None
+
+
+HINTS = {0: "nop", 1: "yield", 2: "wfe", 3: "wfi", 4: "sev", 5: "sevl"}
+BTI_TARGETS = ("bti", "bti c", "bti j", "bti jc")
+
+
+def named_hint(a: Sequence[Argument]) -> str | None:
+    return HINTS.get(int(a[0]))
+
+
+def branch_target(a: Sequence[Argument]) -> str:
+    """BTI by what may branch here: nothing said, call, jump, both."""
+    return BTI_TARGETS[int(a[0])]
+
+
+def full_system(mnemonic: str) -> Alias:
+    """ISB and CLREX without their option of 15, which is the usual one."""
+    return lambda a: mnemonic if a[0] == 15 else None

@@ -92,13 +92,14 @@ for _f, _type in FLOATS:
             "{0}, #0.0",
             flags="w",
         )
-    row(
-        f"fccmp_{_f}",
-        "fccmp",
-        f"00011110 {_type} 1 m:5 cond:4 01 n:5 0 nzcv:4",
-        f"use:{_f}@n use:{_f}@m u4@nzcv cond@cond",
-        flags="rw",
-    )
+    for _name, _bits in (("fccmp", "0"), ("fccmpe", "1")):
+        row(
+            f"{_name}_{_f}",
+            _name,
+            f"00011110 {_type} 1 m:5 cond:4 01 n:5 {_bits} nzcv:4",
+            f"use:{_f}@n use:{_f}@m u4@nzcv cond@cond",
+            flags="rw",
+        )
     row(
         f"fcsel_{_f}",
         "fcsel",

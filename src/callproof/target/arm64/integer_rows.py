@@ -11,12 +11,15 @@ from callproof.target.arm64.aliases import (
     bit_branch,
     bitfield,
     branch_condition,
+    branch_target,
     conditional,
+    full_system,
     immediate,
     insert,
     keep,
     logical_move,
     move_wide,
+    named_hint,
     optional_extend,
     optional_shift,
     plain_return,
@@ -282,7 +285,23 @@ row("brk", "brk", "11010100 001 imm:16 00000", "u16@imm", control="trap")
 row("hlt", "hlt", "11010100 010 imm:16 00000", "u16@imm", control="trap")
 row("udf", "udf", "0000000000000000 imm:16", "u16@imm", control="trap")
 row("nop", "nop", "11010101000000110010000000011111", "")
-row("hint", "hint", "11010101000000110010 imm:7 11111", "u7@imm")
+row("hint", "hint", "11010101000000110010 imm:7 11111", "u7@imm", aliases=[named_hint])
+row("paciasp", "paciasp", "11010101000000110010 0011001 11111", "")
+row("autiasp", "autiasp", "11010101000000110010 0011101 11111", "")
+row("bti", "bti", "11010101000000110010 0100 to:2 0 11111", "u2@to", aliases=[branch_target])
+row("dsb", "dsb", "11010101000000110011 limit:4 100 11111", "barrier@limit")
+row("dmb", "dmb", "11010101000000110011 limit:4 101 11111", "barrier@limit")
+for _name, _bits in (("clrex", "010"), ("isb", "110")):
+    row(
+        _name,
+        _name,
+        f"11010101000000110011 limit:4 {_bits} 11111",
+        "u4@limit",
+        aliases=[full_system(_name)],
+    )
+# Any system register by its number; those below that are known by name come first in decoding.
+row("mrs", "mrs", "1101010100 1 1 which:15 t:5", "def:x@t system@which")
+row("msr", "msr", "1101010100 0 1 which:15 t:5", "system@which use:x@t")
 row("mrs_nzcv", "mrs", "11010101 0011 1011 0100 0010 000 t:5", "def:x@t", "{0}, nzcv", flags="r")
 row("msr_nzcv", "msr", "11010101 0001 1011 0100 0010 000 t:5", "use:x@t", "nzcv, {0}", flags="w")
 row("mrs_tpidr_el0", "mrs", "11010101 0011 1011 1101 0000 010 t:5", "def:x@t", "{0}, tpidr_el0")

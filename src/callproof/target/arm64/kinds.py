@@ -288,3 +288,42 @@ def _twice(kind: str, plain_kind: Kind) -> None:
 
 
 _twice("v16b_twice", KINDS["v16b"])
+
+
+def _system_register() -> None:
+    """A system register as o0:op1:CRn:CRm:op2, 15 bits, by the name that always works."""
+
+    def text(argument: Argument) -> str:
+        if isinstance(argument, str):
+            return argument
+        o0, op1, op2 = argument >> 14, argument >> 11 & 7, argument & 7
+        return f"s{2 + o0}_{op1}_c{argument >> 7 & 15}_c{argument >> 3 & 15}_{op2}"
+
+    _number("system", 0, 0x7FFF)
+    KINDS["system"].text = text
+
+
+_system_register()
+
+# Limits of DMB and DSB (DDI 0487, C6.2, "DMB"); the other numbers have no names.
+BARRIERS = {
+    **{1: "oshld", 2: "oshst", 3: "osh", 5: "nshld", 6: "nshst", 7: "nsh"},
+    **{9: "ishld", 10: "ishst", 11: "ish", 13: "ld", 14: "st", 15: "sy"},
+}
+_number("barrier", 0, 15)
+KINDS["barrier"].text = lambda a: BARRIERS.get(a, f"#{a}") if isinstance(a, int) else a
+
+
+def _right_shift(bits: int) -> None:
+    """Vector right shifts by 1..bits: the field counts down from the element's size."""
+
+    def encode(argument: int) -> tuple[int, ...]:
+        if not 1 <= argument <= bits:
+            raise ValueError(f"{argument} is not in 1..{bits}")
+        return (bits - argument,)
+
+    KINDS[f"right{bits}"] = Kind(f"right{bits}", encode, lambda fields: bits - fields[0], plain)
+
+
+for _bits in (8, 16, 32, 64):
+    _right_shift(_bits)

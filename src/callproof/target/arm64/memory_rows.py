@@ -84,6 +84,11 @@ for _name, _mnemonic, _kind, _size, _v, _opc, _log2 in _ACCESSES:
         aliases=[indexed(_mnemonic, _kind, _log2)],
     )
 
+_PAIR_MODES = (
+    ("post", "001", "{0}, {1}, [{2}], {3}"),
+    ("off", "010", "{0}, {1}, [{2}, {3}]"),
+    ("pre", "011", "{0}, {1}, [{2}, {3}]!"),
+)
 for _kind, _opc, _v, _scale in (
     ("w", "00", "0", 4),
     ("x", "10", "0", 8),
@@ -94,11 +99,7 @@ for _kind, _opc, _v, _scale in (
     for _load, _mnemonic in (("0", "stp"), ("1", "ldp")):
         _memory = "load" if _load == "1" else "store"
         _role = "def" if _load == "1" else "use"
-        for _mode, _bits, _template in (
-            ("post", "001", "{0}, {1}, [{2}], {3}"),
-            ("off", "010", "{0}, {1}, [{2}, {3}]"),
-            ("pre", "011", "{0}, {1}, [{2}, {3}]!"),
-        ):
+        for _mode, _bits, _template in _PAIR_MODES:
             _base = "use" if _mode == "off" else "use_def"
             row(
                 f"{_mnemonic}_{_kind}_{_mode}",
@@ -108,11 +109,64 @@ for _kind, _opc, _v, _scale in (
                 _template,
                 memory=_memory,
             )
-for _kind, _bits in (("w", "00 011 0"), ("x", "01 011 0"), ("s", "00 011 1"), ("d", "01 011 1")):
+for _mode, _bits, _template in _PAIR_MODES:
     row(
-        f"ldr_{_kind}_lit",
-        "ldr",
+        f"ldpsw_{_mode}",
+        "ldpsw",
+        f"01 101 0 {_bits} 1 imm:7 u:5 n:5 t:5",
+        f"def:x@t def:x@u {'use' if _mode == 'off' else 'use_def'}:xsp@n pair4@imm",
+        _template,
+        memory="load",
+    )
+
+# Relative to the instruction itself.
+for _name, _mnemonic, _kind, _bits in (
+    ("ldr_w_lit", "ldr", "w", "00 011 0"),
+    ("ldr_x_lit", "ldr", "x", "01 011 0"),
+    ("ldrsw_lit", "ldrsw", "x", "10 011 0"),
+    ("ldr_s_lit", "ldr", "s", "00 011 1"),
+    ("ldr_d_lit", "ldr", "d", "01 011 1"),
+    ("ldr_q_lit", "ldr", "q", "10 011 1"),
+):
+    row(
+        _name,
+        _mnemonic,
         f"{_bits} 00 to:19 t:5",
         f"def:{_kind}@t label19@to",
         memory="load",
+    )
+
+# Exclusive and ordered accesses.  The status of a store must be in a register of its own,
+# neither the data's nor the address's (CONSTRAINED UNPREDICTABLE): define it early.
+for _suffix, _size, _kind in (("b", "00", "w"), ("h", "01", "w"), ("", "10", "w"), ("", "11", "x")):
+    _full = _suffix or f"_{_kind}"
+    for _name, _bits in (
+        ("ldxr", "0 1 0 11111 0"),
+        ("ldaxr", "0 1 0 11111 1"),
+        ("ldar", "1 1 0 11111 1"),
+    ):
+        row(
+            f"{_name}{_full}",
+            f"{_name}{_suffix}",
+            f"{_size} 001000 {_bits} 11111 n:5 t:5",
+            f"def:{_kind}@t use:xsp@n",
+            "{0}, [{1}]",
+            memory="load",
+        )
+    for _name, _bit in (("stxr", "0"), ("stlxr", "1")):
+        row(
+            f"{_name}{_full}",
+            f"{_name}{_suffix}",
+            f"{_size} 001000 0 0 0 s:5 {_bit} 11111 n:5 t:5",
+            f"def:w@s use:{_kind}@t use:xsp@n",
+            "{0}, {1}, [{2}]",
+            memory="store",
+        )
+    row(
+        f"stlr{_full}",
+        f"stlr{_suffix}",
+        f"{_size} 001000 1 0 0 11111 1 11111 n:5 t:5",
+        f"use:{_kind}@t use:xsp@n",
+        "{0}, [{1}]",
+        memory="store",
     )
