@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callproof.files import write_output
-from callproof.source import CallproofError, Diagnostic, Diagnostics, SourceFile
+from callproof.source import CallproofError, Diagnostic, Diagnostics, Note, SourceFile
 
 if TYPE_CHECKING:
     from callproof.codegen.backend import Compiled
@@ -174,9 +174,17 @@ def compile_file(path: Path, options: Options) -> Compilation:
 
 
 def link_inputs(
-    inputs: Sequence[Path | ObjectFile], output: Path, options: Options, *, runtime: bool = True
+    inputs: Sequence[Path | ObjectFile],
+    output: Path,
+    options: Options,
+    *,
+    runtime: bool = True,
+    origins: dict[str, Note] | None = None,
 ) -> None:
-    """Link objects and archives, with the runtime and musl, into an executable file."""
+    """Link objects and archives, with the runtime and musl, into an executable file.
+
+    `origins`: what to add to the message that a name is defined nowhere.
+    """
     from callproof import link
     from callproof.runtime import runtime_files
 
@@ -191,7 +199,7 @@ def link_inputs(
     if options.linker == "system":
         _link_with_system(files, output, options)
     elif options.linker == "builtin":
-        link.link(files, output)
+        link.link(files, output, link.LinkOptions(origins=origins or {}))
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
     _timed(options, "link", start)
@@ -267,7 +275,8 @@ def build(
 
         write_output(output, write_elf(compilation.object_file()))
     else:
-        link_inputs([compilation.object_file(), *others], output, options)
+        objects: list[Path | ObjectFile] = [compilation.object_file(), *others]
+        link_inputs(objects, output, options, origins=compilation.module.origins)
     return output, compilation.warnings
 
 
@@ -280,8 +289,28 @@ def is_executable_file(path: Path) -> bool:
         raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def build_for_run(path: Path, options: Options, folder: Path) -> tuple[Path, list[Diagnostic]]:
-    """An executable to run: the file itself if it is one, else built into `folder`."""
+def build_for_run(
+    path: Path, options: Options, folder: Path, others: Sequence[Path] = ()
+) -> tuple[Path, list[Diagnostic]]:
+    """An executable to run: the file itself if it is one, else built into `folder`.
+
+    A source is linked with the `others`, objects and archives.
+    """
     if is_executable_file(path):
         return path, []
-    return build([path], folder / (path.stem or "program"), "exe", options)
+    return build([path, *others], folder / (path.stem or "program"), "exe", options)
+
+
+def split_run_arguments(path: Path, arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """What follows a program on the command line: files to link it with, its own arguments.
+
+    Files are the .o and .a directly behind a source; a "--" behind them is taken away.
+    """
+    count = 0
+    if path.suffix in (*SOURCE_SUFFIXES, ".ir"):
+        while count < len(arguments) and Path(arguments[count]).suffix in LINK_SUFFIXES:
+            count += 1
+    rest = list(arguments[count:])
+    if count and rest[:1] == ["--"]:
+        del rest[0]
+    return [Path(one) for one in arguments[:count]], rest

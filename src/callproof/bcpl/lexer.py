@@ -21,7 +21,7 @@ KEYWORDS = words(
     NOT OR XOR BAND BOR BXOR BNOT REM EQV NEQV TRUE FALSE
     VEC FVEC TABLE FTABLE PAIR FPAIR QUAD FQUAD OCT FOCT PAIRS FPAIRS QUADS OCTS FQUADS FOCTS
     LIST MANIFESTLIST STRING HD TL REST LEN TYPE TYPEOF FREEVEC FREELIST FLOAT FIX TRUNC ENTIER
-    FSQRT AS OF POINTER"""
+    FSQRT AS OF POINTER EXTERNAL"""
 )
 
 # Kinds of tokens: keywords and operators are their own kind.
@@ -38,7 +38,7 @@ _TOKEN = re.compile(
       | (?P<based>\#(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_]))
       | (?P<string>"(?:[^"*\\]++|\*.|\\.)*+")
       | (?P<character>'(?:[^'*\\\n]|\*.|\\.)')
-      | (?P<operator>(?!/\*)(?:\$\(|\$\)|:=|->|<<|>>|%%|\#%|\.%
+      | (?P<operator>(?!/\*)(?:\$\(|\$\)|:=|->|<<|>>|%%|\#%|\.\.\.|\.%
           |(?:~=|<=|>=|[-+*/=<>])
              (?:\.(?![0-9%|])|\#(?!%|(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_])))
           |~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}]))""",

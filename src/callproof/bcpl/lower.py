@@ -11,11 +11,14 @@ import struct
 
 from callproof.abi.signature import Signature
 from callproof.bcpl import nodes as ast
+from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.lower_statements import FunctionLowering
 from callproof.bcpl.symbols import FLOAT, ClassInfo, FunctionInfo, ProgramInfo, Variable
 from callproof.bcpl.types import Inference
+from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
-from callproof.ir.model import Address, Datum, Function, Module
+from callproof.ir.model import Address, Datum, Function, Instruction, Module
+from callproof.runtime.entries import SHARE_STDIO
 from callproof.source import Diagnostics, SourceFile
 
 
@@ -37,6 +40,7 @@ class ModuleLowering:
         self.diagnostics = diagnostics
         self.module = Module(source.name)
         self._strings: dict[str, str] = {}
+        self._c_strings: dict[str, str] = {}
 
     def run(self) -> Module:
         for variable, number in self.info.statics:
@@ -55,6 +59,11 @@ class ModuleLowering:
         """Make a runtime function known to the module."""
         self.module.declarations.setdefault(symbol, signature)
 
+    def declare_external(self, info: ExternalInfo) -> None:
+        """Make a C function known, and where the linker's message shall send its reader."""
+        self.declare(info.symbol, info.signature())
+        self.module.origins.setdefault(info.symbol, info.origin())
+
     def global_datum(self, variable: Variable, number: int | float) -> None:
         if number == 0:
             datum = Datum(variable.symbol, alignment=8, writable=True, zero_bytes=8)
@@ -72,6 +81,15 @@ class ModuleLowering:
             data = struct.pack("<q", len(codes))
             data += struct.pack(f"<{len(codes) + 1}i", *codes, 0)
             self.module.data[symbol] = Datum(symbol, data, alignment=8)
+        return symbol
+
+    def c_string(self, text: str) -> str:
+        """The symbol of a string as C has it: UTF-8 with a zero byte behind it."""
+        symbol = self._c_strings.get(text)
+        if symbol is None:
+            symbol = self._c_strings[text] = f"cstring.{len(self._c_strings)}"
+            data = text.encode("utf-8", errors="replace") + b"\0"
+            self.module.data[symbol] = Datum(symbol, data, alignment=1)
         return symbol
 
     def table(self, elements: list[ast.Expression]) -> str:
@@ -136,4 +154,13 @@ class ModuleLowering:
             builder.line = start.declaration.name_span.line
             builder.call(start.symbol, start.signature(), [])
         builder.return_()
+        if self.module.origins:
+            self.share_stdio(builder)
         builder.finish()
+
+    def share_stdio(self, builder: FunctionBuilder) -> None:
+        """Only a program that calls C pays for C's buffers: the call brings them along."""
+        self.declare(SHARE_STDIO.symbol, SHARE_STDIO.signature)
+        call = Instruction(op.CALL, None, [], [])
+        call.callee, call.signature = SHARE_STDIO.symbol, SHARE_STDIO.signature
+        builder.entry.instructions.insert(0, call)

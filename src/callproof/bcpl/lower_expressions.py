@@ -9,6 +9,8 @@ from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import F64 as ABI_F64
 from callproof.abi.types import I64 as ABI_I64
 from callproof.bcpl import nodes as ast
+from callproof.bcpl.external import ExternalInfo
+from callproof.bcpl.lower_external import call_external
 from callproof.bcpl.resolve import not_yet
 from callproof.bcpl.symbols import (
     FLOAT,
@@ -173,6 +175,9 @@ class ExpressionLowering:
         if isinstance(meaning, Library):
             self.module.declare(meaning.entry.symbol, meaning.entry.signature)
             return Symbol(meaning.entry.symbol)
+        if isinstance(meaning, ExternalInfo):
+            self.module.declare_external(meaning)
+            return Symbol(meaning.symbol)
         what = "a class" if isinstance(meaning, ClassInfo) else node.name
         not_yet(self.module.diagnostics, f"{what} as a value", node.span)
         return ZERO
@@ -458,6 +463,8 @@ class ExpressionLowering:
                 return self.make_object(meaning, node)
             if isinstance(meaning, Library):
                 return self.library(meaning.entry, node)
+            if isinstance(meaning, ExternalInfo):
+                return call_external(self, meaning, node)
             if meaning is None:
                 return self.special(callee.name.upper(), node)
         target = self.value(callee)
@@ -533,6 +540,12 @@ class ExpressionLowering:
             self.converted(argument, FLOAT if parameter.type == ABI_F64 else STRING)
             for argument, parameter in zip(node.arguments, parameters, strict=True)
         ]
+        self.module.declare(entry.symbol, entry.signature)
+        results = self.builder.call(entry.symbol, entry.signature, arguments)
+        return results[0] if results else ZERO
+
+    def runtime_call(self, entry: Entry, *arguments: Operand) -> Operand:
+        """A call of the compiler's own, with arguments as the runtime wants them."""
         self.module.declare(entry.symbol, entry.signature)
         results = self.builder.call(entry.symbol, entry.signature, arguments)
         return results[0] if results else ZERO

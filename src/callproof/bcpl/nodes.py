@@ -354,6 +354,29 @@ class ClassDeclaration(Statement):
 
 
 @dataclass(slots=True, eq=False)
+class ExternalFunction(Node):
+    """A C function; its parameters' annotations and `result` name C types.
+
+    `symbol` as C calls it; no `result` for a ROUTINE; `is_variadic` for a final `...`.
+    """
+
+    name: str
+    parameters: list[Parameter]
+    result: TypeExpression | None
+    symbol: str
+    name_span: Span
+    is_variadic: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class External(Statement):
+    """`EXTERNAL "library" $( ... $)`; without a library's name it is musl's, "c"."""
+
+    library: str
+    functions: list[ExternalFunction]
+
+
+@dataclass(slots=True, eq=False)
 class Program(Node):
     declarations: list[Statement]
 

@@ -2,7 +2,8 @@
 
 Errors are collected: after one the parser skips to where a statement or declaration
 can begin, so that several are found in one run.  Statements are in
-`parse_statements.py`, expressions in `parse_expressions.py`.
+`parse_statements.py`, C functions in `parse_external.py`, expressions in
+`parse_expressions.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.lexer import BAD, END, INTEGER, NAME, STRING, tokenize
 from callproof.bcpl.parse_expressions import MAXIMUM_DEPTH, SyntaxFailure
-from callproof.bcpl.parse_statements import DECLARATIONS, STATEMENTS, StatementParser
+from callproof.bcpl.parse_external import ExternalParser
+from callproof.bcpl.parse_statements import DECLARATIONS, STATEMENTS
 from callproof.source import Diagnostics, Note, SourceFile, Span
 
 METHODS = frozenset(("LET", "FLET", "FUNCTION", "ROUTINE"))
@@ -21,7 +23,7 @@ MEMBERS = METHODS | {"DECL", "PUBLIC", "PRIVATE", "PROTECTED", "VIRTUAL", "FINAL
 RECURSION_LIMIT = 30 * MAXIMUM_DEPTH
 
 
-class Parser(StatementParser):
+class Parser(ExternalParser):
     """See `parse`."""
 
     def program(self) -> ast.Program:
@@ -93,6 +95,8 @@ class Parser(StatementParser):
             start = self.take()
             path = self.expect(STRING, "a file name in quotes after GET")
             return [ast.Get(start.to(self.last_span()), str(path.value))]
+        if kind == "EXTERNAL":
+            return [self.external()]
         return [self.class_declaration()]
 
     def let(self) -> list[ast.Statement]:

@@ -1,7 +1,7 @@
 """Names to meanings: top-level declarations, classes, scopes.
 
 After this pass each `Name` node has its `meaning` (a Variable, Constant,
-FunctionInfo, ClassInfo, FieldInfo or Library), and each declared local its
+FunctionInfo, ExternalInfo, ClassInfo, FieldInfo or Library), and each declared local its
 Variable, listed in `Resolution.locals_of`.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from callproof.bcpl import nodes as ast
+from callproof.bcpl.external import ExternalInfo, make_external
 from callproof.bcpl.symbols import (
     BY_NAME,
     FLOAT,
@@ -50,6 +51,7 @@ class Resolver:
         self.function: FunctionInfo | None = None
         # What encloses the place: loops, switches and VALOFs of the function.
         self.loops = self.switches = self.valofs = 0
+        self.c_symbols: set[str] = set()
         self.nested: list[tuple[FunctionInfo, list[dict[str, object]]]] = []
         self.hidden: dict[str, set[str]] = {}  # nested function's symbol -> variables around it
 
@@ -57,6 +59,12 @@ class Resolver:
 
     def run(self) -> ProgramInfo:
         declarations = self.program.declarations
+        self.c_symbols = {
+            function.symbol
+            for item in declarations
+            if isinstance(item, ast.External)
+            for function in item.functions
+        }
         for item in declarations:
             if isinstance(item, ast.ClassDeclaration):
                 info = ClassInfo(item.name, item)
@@ -108,6 +116,10 @@ class Resolver:
                 self.global_variables(let)
         elif isinstance(item, ast.Static):
             self.static(item, self.info.names, "global.")
+        elif isinstance(item, ast.External):
+            for c_function in item.functions:
+                external = make_external(c_function, item.library, self.diagnostics)
+                self.declare(external.name, external, c_function.name_span)
         elif isinstance(item, ast.Get):
             name = item.path.replace("\\", "/").rpartition("/")[2].lower()
             if name not in EMPTY_HEADERS:
@@ -116,8 +128,9 @@ class Resolver:
     def make_function(
         self, item: ast.FunctionDeclaration, symbol: str, class_info: ClassInfo | None
     ) -> FunctionInfo:
-        if symbol.startswith("bcpl_"):
-            symbol = f"user.{symbol}"  # the runtime's names are not to be taken
+        if symbol.startswith("bcpl_") or symbol in self.c_symbols:
+            # Neither the runtime's names nor those of C functions are to be taken.
+            symbol = f"user.{symbol}"
         parameters = []
         seen: set[str] = set()
         for parameter in item.parameters:
@@ -614,6 +627,7 @@ class Resolver:
             ast.Globals: "GLOBALS inside a routine",
             ast.Forward: "GLOBAL inside a routine",
             ast.Get: "GET inside a routine",
+            ast.External: "EXTERNAL inside a routine",
             ast.ClassDeclaration: "a class inside a routine",
         }
         not_yet(self.diagnostics, what.get(type(node), type(node).__name__), node.span)
@@ -670,7 +684,7 @@ class Resolver:
             if isinstance(operand.meaning, Variable):
                 operand.meaning.in_memory = True
             elif operand.meaning is not None and not isinstance(
-                operand.meaning, FunctionInfo | FieldInfo
+                operand.meaning, FunctionInfo | FieldInfo | ExternalInfo
             ):
                 self.diagnostics.error(f"'{operand.name}' has no address", node.span)
         elif not (
@@ -809,6 +823,7 @@ STATEMENTS: dict[type, Callable[..., None]] = {
     ast.Globals: Resolver.refuse,
     ast.Forward: Resolver.refuse,
     ast.Get: Resolver.refuse,
+    ast.External: Resolver.refuse,
     ast.ClassDeclaration: Resolver.refuse,
 }
 EXPRESSIONS: dict[type, Callable[..., None]] = {

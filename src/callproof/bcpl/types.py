@@ -9,6 +9,7 @@ FLOAT or something more telling, so that ends.
 from __future__ import annotations
 
 from callproof.bcpl import nodes as ast
+from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.symbols import (
     FLOAT,
     FVEC,
@@ -351,6 +352,8 @@ class Inference:
         self.arguments(None, node.arguments)
         if isinstance(meaning, Library):
             return LIBRARY_RESULTS.get(meaning.entry.result, INTEGER)
+        if isinstance(meaning, ExternalInfo):
+            return meaning.value
         if meaning is None and callee.name.upper() == "FLTOFX":
             return FLOAT
         return INTEGER

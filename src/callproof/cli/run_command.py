@@ -19,7 +19,10 @@ CONTEXT = {"allow_interspersed_args": False, "ignore_unknown_options": False}
 def run(
     file: Annotated[Path, typer.Argument(help="NewBCPL source, IR text, or an ARM64 executable.")],
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="The program's own arguments.")
+        list[str] | None,
+        typer.Argument(
+            help="Objects and archives to link a source with, then the program's own arguments."
+        ),
     ] = None,
     on: Annotated[
         str,
@@ -54,13 +57,15 @@ def run(
 ) -> None:
     """Compile a program if need be, and run it; ends with the program's exit status.
 
-    Options go before the file; what follows the file is passed to the program.
+    Options go before the file; what follows the file is passed to the program, but for
+    .o and .a files directly behind a source, which it is linked with ("--" ends them).
 
     Example: `callproof run --poison examples/colorpoint.bcl`
     """
     options = shared.make((o0, o1, o2), target, verify, time_passes, linker=linker)
     with tempfile.TemporaryDirectory(prefix="callproof-") as folder:
-        executable, warnings = driver.build_for_run(file, options, Path(folder))
+        others, passed = driver.split_run_arguments(file, arguments or [])
+        executable, warnings = driver.build_for_run(file, options, Path(folder), others)
         print_diagnostics(warnings)
         if options.timings is not None:
             print_timings(options.timings)
@@ -68,7 +73,7 @@ def run(
 
         result = execute(
             executable,
-            arguments or [],
+            passed,
             on=on or None,
             poison=poison,
             trace_calls=sys.stderr if trace_calls else None,

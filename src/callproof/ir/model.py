@@ -16,6 +16,7 @@ from callproof.abi.signature import Signature
 from callproof.abi.types import leaves
 from callproof.ir.operations import Operation
 from callproof.ir.types import PTR, Type, of_scalar
+from callproof.source import Note
 
 VALUE, CONSTANT, SYMBOL = 0, 1, 2
 
@@ -268,12 +269,16 @@ class Datum:
 
 @dataclass(slots=True)
 class Module:
-    """Functions and data in order of definition, and the signatures of what is outside."""
+    """Functions and data in order of definition, and the signatures of what is outside.
+
+    `origins`: of some names outside, what the linker shall add if nobody defines them.
+    """
 
     name: str = ""
     functions: dict[str, Function] = field(default_factory=dict)
     data: dict[str, Datum] = field(default_factory=dict)
     declarations: dict[str, Signature] = field(default_factory=dict)
+    origins: dict[str, Note] = field(default_factory=dict)
 
     def signature_of(self, name: str) -> Signature | None:
         function = self.functions.get(name)

@@ -12,11 +12,12 @@ Knows objects and relocations; knows nothing of the compiler.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from callproof.files import write_output
 from callproof.object.model import ObjectFile
+from callproof.source import Note
 
 __all__ = ["LinkOptions", "link", "link_bytes"]
 
@@ -25,13 +26,17 @@ BRANCH_REACH = 1 << 27  # B and BL: 26 bits of words to either side
 
 @dataclass(slots=True)
 class LinkOptions:
-    """`reach` is how far a branch is trusted to reach; tests make it small."""
+    """`reach` is how far a branch is trusted to reach; tests make it small.
+
+    `origins` of a name is shown where nobody defines it.
+    """
 
     entry: str = "_start"
     collect_garbage: bool = True
     base: int = 0x400000
     page: int = 0x10000
     reach: int = BRANCH_REACH
+    origins: dict[str, Note] = field(default_factory=dict)
 
 
 def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> bytes:
@@ -43,7 +48,7 @@ def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None 
     from callproof.link.resolve import resolve
 
     options = options or LinkOptions()
-    resolved = resolve(inputs, options.entry)
+    resolved = resolve(inputs, options.entry, options.origins)
     collect(resolved, options)
     layout = lay_out(resolved, options)
     relocate(layout)

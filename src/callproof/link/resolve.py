@@ -9,7 +9,7 @@ two strong ones are an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -75,9 +75,10 @@ def _rank(symbol: Symbol) -> int:
 
 
 class _Resolver:
-    __slots__ = ("archives", "duplicates", "groups", "requested", "result", "wanted")
+    __slots__ = ("archives", "duplicates", "groups", "origins", "requested", "result", "wanted")
 
-    def __init__(self, entry: str) -> None:
+    def __init__(self, entry: str, origins: Mapping[str, Note]) -> None:
+        self.origins = origins
         self.result = Resolved(entry=entry)
         self.archives: list[Archive] = []
         # Undefined names -> objects that refer to them; weak ones are not looked for.
@@ -173,6 +174,8 @@ class _Resolver:
                 continue
             close = get_close_matches(name, self.result.names, n=1, cutoff=0.8)
             notes = [Note(f"needed by {file}") for file in dict.fromkeys(files)]
+            if name in self.origins:
+                notes.insert(0, self.origins[name])
             if close:
                 notes.append(Note(f"did you mean '{close[0]}'?"))
             problems.append(
@@ -198,9 +201,14 @@ def load(path: Path) -> ObjectFile | Archive:
     raise CallproofError(f"{path}: neither an ELF object nor an archive")
 
 
-def resolve(inputs: Sequence[Path | ObjectFile], entry: str) -> Resolved:
-    """Find all objects and definitions.  Raises `CallproofError` for what is missing or double."""
-    resolver = _Resolver(entry)
+def resolve(
+    inputs: Sequence[Path | ObjectFile], entry: str, origins: Mapping[str, Note] | None = None
+) -> Resolved:
+    """Find all objects and definitions.
+
+    Raises `CallproofError` for what is missing or double, with the `origins` of the missing.
+    """
+    resolver = _Resolver(entry, origins or {})
     for item in inputs:
         loaded = item if isinstance(item, ObjectFile) else load(item)
         if isinstance(loaded, Archive):

@@ -62,6 +62,13 @@ ROWS = (
     _row("STRLEN", "bcpl_strlen", "text:ptr", "INTEGER"),
     _row("STRCMP", "bcpl_strcmp", "a:ptr b:ptr", "INTEGER"),
     _row("STRCOPY", "bcpl_strcopy", "to:ptr from:ptr", "STRING"),
+    _row("TOCSTRING", "bcpl_cstring", "text:ptr", "INTEGER", may_fail=True),
+    _row(
+        "FROMCSTRING", "bcpl_from_cstring", "bytes:ptr", "STRING", may_fail=True, may_collect=True
+    ),
+    _row("GETBYTE", "bcpl_getbyte", "address:ptr index:word", "INTEGER"),
+    _row("PUTBYTE", "bcpl_putbyte", "address:ptr index:word byte:word"),
+    _row("SIGNED32", "bcpl_signed32", "value:word", "INTEGER"),
     _row("ABS", "bcpl_abs", "value:word", "INTEGER"),
     _row("RAND", "bcpl_rand", "maximum:word", "INTEGER"),
     _row("RND", "bcpl_rnd", "maximum:word", "FLOAT"),
@@ -79,7 +86,11 @@ WRITEF = _row("WRITEF", "bcpl_writef", "format:ptr count:word values:ptr")
 NEW = _row("", "bcpl_new", "bytes:word vtable:ptr", "INTEGER", may_fail=True, may_collect=True)
 STRING = _row("", "bcpl_string", "characters:word", "STRING", may_fail=True, may_collect=True)
 
+FREE_CSTRING = _row("", "bcpl_free_cstring", "bytes:ptr")
+SHARE_STDIO = _row("", "bcpl_share_stdio")
+
 ENTRIES: dict[str, Entry] = {name: row for row in ROWS for name in row.names}
+CSTRING, FROM_CSTRING = ENTRIES["TOCSTRING"], ENTRIES["FROMCSTRING"]
 
 
 def lookup(name: str) -> Entry | None:

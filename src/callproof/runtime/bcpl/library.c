@@ -14,7 +14,8 @@ int main(void) {
 
 void bcpl_finish(void) { bcpl_exit(0); }
 
-void bcpl_exit(word status) {
+/* stdio.c has another one. */
+__attribute__((weak)) void bcpl_exit(word status) {
     bcpl_flush();
     _exit((int)status);
 }
@@ -45,8 +46,8 @@ void bcpl_fatal(int status, const char *message, uint64_t number, const char *un
     _exit(status);
 }
 
-/* The next byte of standard input, -1 at its end. */
-word bcpl_rdch(void) {
+/* The next byte of standard input, -1 at its end.  stdio.c has another one. */
+__attribute__((weak)) word bcpl_rdch(void) {
     static unsigned char input[4096];
     static ssize_t size, at;
     if (at == size) {

@@ -1,5 +1,8 @@
 /* Output: characters as UTF-8 into a buffer, which goes out when it is full, at the
- * end of the program, before input is read, and after each line on a terminal. */
+ * end of the program, before input is read, and after each line on a terminal.
+ *
+ * Programs that call C functions print through C's buffer instead: see stdio.c, which
+ * takes the place of the two weak functions here. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,7 +22,7 @@ static char buffer[BUFFER_SIZE];
 static size_t used;
 static int on_terminal = UNKNOWN;
 
-void bcpl_flush(void) {
+__attribute__((weak)) void bcpl_flush(void) {
     size_t done = 0;
     while (done < used) {
         ssize_t written = write(STDOUT_FILENO, buffer + done, used - done);
@@ -31,17 +34,14 @@ void bcpl_flush(void) {
                 continue;
             }
             used = 0; /* so that the message's own flush has nothing to do */
-            bcpl_fatal(NO_OUTPUT,
-                       errno == ENOSPC ? "cannot write to standard output: no space is left"
-                                       : "cannot write to standard output",
-                       0, NULL);
+            lost_output(errno);
         }
         done += (size_t)written;
     }
     used = 0;
 }
 
-static void put_byte(char byte) {
+__attribute__((weak)) void bcpl_put_byte(char byte) {
     if (used == BUFFER_SIZE) bcpl_flush();
     buffer[used++] = byte;
     if (byte == '\n') {
@@ -51,30 +51,14 @@ static void put_byte(char byte) {
 }
 
 void bcpl_put_bytes(const char *data, size_t size) {
-    for (size_t i = 0; i < size; i++) put_byte(data[i]);
+    for (size_t i = 0; i < size; i++) bcpl_put_byte(data[i]);
 }
 
 static void put_text(const char *text) { bcpl_put_bytes(text, strlen(text)); }
 
-/* A code point as UTF-8; '?' for what is none. */
 static void put_character(word code) {
-    if (code < 0 || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
-        put_byte('?');
-    } else if (code < 0x80) {
-        put_byte((char)code);
-    } else if (code < 0x800) {
-        put_byte((char)(0xC0 | code >> 6));
-        put_byte((char)(0x80 | (code & 0x3F)));
-    } else if (code < 0x10000) {
-        put_byte((char)(0xE0 | code >> 12));
-        put_byte((char)(0x80 | (code >> 6 & 0x3F)));
-        put_byte((char)(0x80 | (code & 0x3F)));
-    } else {
-        put_byte((char)(0xF0 | code >> 18));
-        put_byte((char)(0x80 | (code >> 12 & 0x3F)));
-        put_byte((char)(0x80 | (code >> 6 & 0x3F)));
-        put_byte((char)(0x80 | (code & 0x3F)));
-    }
+    char bytes[4];
+    bcpl_put_bytes(bytes, (size_t)encode_utf8(code, bytes));
 }
 
 /* Digits of a number in a base from 2 to 16, at least `width` of them. */
@@ -93,7 +77,7 @@ static void put_unsigned(uint64_t value, unsigned base, int width, int upper) {
 static void put_signed(word value) {
     uint64_t magnitude = (uint64_t)value;
     if (value < 0) {
-        put_byte('-');
+        bcpl_put_byte('-');
         magnitude = 0 - magnitude;
     }
     put_unsigned(magnitude, 10, 1, 0);
@@ -122,7 +106,7 @@ void bcpl_writen(word value) { put_signed(value); }
 
 void bcpl_writec(word code) { put_character(code); }
 
-void bcpl_newline(void) { put_byte('\n'); }
+void bcpl_newline(void) { bcpl_put_byte('\n'); }
 
 void bcpl_fwrite(double value) { put_double("%.*g", 6, value); }
 
@@ -135,22 +119,22 @@ static double as_double(word bits) {
 /* Integer lanes of a pack: `count` of 64 / count bits each, lane 0 in the low bits. */
 static void put_lanes(word pack, int count) {
     int bits = 64 / count;
-    put_byte('(');
+    bcpl_put_byte('(');
     for (int lane = 0; lane < count; lane++) {
         if (lane > 0) put_text(", ");
         put_signed((word)((uint64_t)pack << (64 - bits * (lane + 1))) >> (64 - bits));
     }
-    put_byte(')');
+    bcpl_put_byte(')');
 }
 
 static void put_float_lanes(word pack) {
     float lanes[2];
     memcpy(lanes, &pack, sizeof lanes);
-    put_byte('(');
+    bcpl_put_byte('(');
     put_double("%.*g", 6, lanes[0]);
     put_text(", ");
     put_double("%.*g", 6, lanes[1]);
-    put_byte(')');
+    bcpl_put_byte(')');
 }
 
 /* One directive that takes a value; 0 if the letter is none. */
@@ -199,7 +183,7 @@ void bcpl_writef(const character *format, word count, const word *values) {
         int precision = 0;
         int length = precision_at(format, &precision);
         if (letter == '%') {
-            put_byte('%');
+            bcpl_put_byte('%');
             format++;
         } else if (length > 0 && next < count) {
             put_double("%.*f", precision, as_double(values[next++]));
@@ -208,10 +192,10 @@ void bcpl_writef(const character *format, word count, const word *values) {
             next++;
             format++;
         } else if (letter == 'n' && next >= count) {
-            put_byte('\n');
+            bcpl_put_byte('\n');
             format++;
         } else {
-            put_byte('%');
+            bcpl_put_byte('%');
         }
     }
 }
