@@ -52,6 +52,7 @@ class Runtime:
             "bcpl_freevec": lambda i, a: (),
             "bcpl_abs": lambda i, a: (signed(abs(int(a[0])), 64),),
             "bcpl_finish": self.finish,
+            "bcpl_share_stdio": lambda i, a: (),
         }
 
     def put(self, text: str) -> tuple[Number, ...]:

@@ -42,6 +42,12 @@ class ExternalParser(StatementParser):
             try:
                 if self.kind in (";", ","):
                     self.at += 1
+                elif self.kind in DECLARATIONS - KINDS:
+                    raise self.fail_at(
+                        f"'$)' is missing before {self.shown()}",
+                        self.span(),
+                        [Note("the block that is not closed begins here", opened)],
+                    )
                 else:
                     functions.append(self.external_function("in EXTERNAL"))
             except SyntaxFailure:

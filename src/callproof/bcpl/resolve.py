@@ -52,6 +52,7 @@ class Resolver:
         # What encloses the place: loops, switches and VALOFs of the function.
         self.loops = self.switches = self.valofs = 0
         self.c_symbols: set[str] = set()
+        self.c_functions: dict[str, ExternalInfo] = {}
         self.nested: list[tuple[FunctionInfo, list[dict[str, object]]]] = []
         self.hidden: dict[str, set[str]] = {}  # nested function's symbol -> variables around it
 
@@ -117,13 +118,24 @@ class Resolver:
         elif isinstance(item, ast.Static):
             self.static(item, self.info.names, "global.")
         elif isinstance(item, ast.External):
-            for c_function in item.functions:
-                external = make_external(c_function, item.library, self.diagnostics)
-                self.declare(external.name, external, c_function.name_span)
+            self.external(item)
         elif isinstance(item, ast.Get):
             name = item.path.replace("\\", "/").rpartition("/")[2].lower()
             if name not in EMPTY_HEADERS:
                 not_yet(self.diagnostics, f'GET "{item.path}"', item.span)
+
+    def external(self, item: ast.External) -> None:
+        for function in item.functions:
+            info = make_external(function, item.library, self.diagnostics)
+            known = self.c_functions.setdefault(info.symbol, info)
+            if known is not info and known.name != info.name:
+                self.diagnostics.error(
+                    f"C's {info.symbol} is declared twice, as {known.name} and as {info.name}",
+                    function.name_span,
+                    [Note("it is first declared here", known.declaration.name_span)],
+                    code="duplicate",
+                )
+            self.declare(info.name, info, function.name_span)
 
     def make_function(
         self, item: ast.FunctionDeclaration, symbol: str, class_info: ClassInfo | None
