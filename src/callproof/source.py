@@ -126,11 +126,18 @@ def _headline(span: Span | None, text: str) -> str:
     return f"{span}: {text}" if span is not None else text
 
 
+LONGEST_EXCERPT = 200  # characters
+
+
 def _excerpt(span: Span | None) -> list[str]:
     if span is None:
         return []
     line, column = span.file.line_and_column(span.start)
     text = span.file.line_text(line)
+    if len(text) > LONGEST_EXCERPT:  # a machine's line: only what is around the place
+        cut = max(0, min(column - 1 - LONGEST_EXCERPT // 2, len(text) - LONGEST_EXCERPT))
+        text = text[cut : cut + LONGEST_EXCERPT]
+        column -= cut
     # Tabs stay tabs in the caret's line, so that it lines up however wide they are shown.
     lead = "".join("\t" if character == "\t" else " " for character in text[: column - 1])
     width = max(1, min(span.end - span.start, len(text) - column + 1))

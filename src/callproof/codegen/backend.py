@@ -1,6 +1,7 @@
 """The back end as one function: an IR module in, code and an object file out.
 
 for each function:  lower_switch, split_edges      (IR)
+                    expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
                     allocate, allocation_check     (registers, spills)
                     emit                           (bytes and lines)
@@ -12,6 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from callproof.codegen import expand_calls
 from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
@@ -58,6 +60,7 @@ def compile_module(
     for function in module.functions.values():
         start = time.perf_counter()
         prepare(function)
+        expand_calls.run(function, target.convention)
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits)
         start = _charge(seconds, "select", start)

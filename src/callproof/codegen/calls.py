@@ -6,16 +6,14 @@ makes all copies of one instruction one parallel move, so arguments cannot
 overwrite each other.  Stack arguments are stored just before it, into the
 outgoing area at SP; nothing moves SP in a function's body.
 
-In the IR a value that a signature passes as a composite of several scalars is
-that many SSA values; here each of them must be one part of the plan.
+`expand_calls.py` has run: there is one SSA value for each part of the plan, in its order.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.abi.plan import Assignment, CallPlan, InRegister, plan
-from callproof.abi.types import leaves
+from callproof.abi.plan import CallPlan, InRegister, Part, plan
 from callproof.codegen.machine import (
     DEF,
     FLOAT,
@@ -27,35 +25,37 @@ from callproof.codegen.machine import (
     StackSlot,
     SymbolReference,
 )
-from callproof.ir.model import Block, Instruction, Value
+from callproof.ir.model import Block, Constant, Instruction, Value
 from callproof.ir.operations import CALL
+from callproof.ir.types import I64, Type
 from callproof.source import CallproofError, InternalError
 
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
 
 
-def _parts(assignment: Assignment, what: str) -> list[tuple[int, InRegister | int]]:
-    """Size and place of each leaf: a register, or the offset in the argument area.
+def argument_parts(call_plan: CallPlan) -> list[tuple[str, Part]]:
+    """Name and part of everything that goes in: first the address of a result in memory."""
+    found = []
+    if call_plan.result is not None and call_plan.result.indirect:
+        found += [("result", part) for part in call_plan.result.parts]
+    for index, assignment in enumerate(call_plan.parameters):
+        name = assignment.name or f"argument {index + 1}"
+        found += [(name, part) for part in assignment.parts]
+    return found
 
-    Refuses what has no one-to-one relation between leaves and parts yet: values
-    passed by reference, and composites with several members in one word.
-    """
-    scalars = leaves(assignment.type)
-    if assignment.indirect or len(scalars) != len(assignment.parts):
-        raise CallproofError(
-            f"passing {what} of type {assignment.type} by value is not supported yet"
-        )
-    found: list[tuple[int, InRegister | int]] = []
-    for (offset, scalar), part in zip(scalars, assignment.parts, strict=True):
-        if part.offset != offset or part.size < scalar.size:
-            raise CallproofError(
-                f"passing {what} of type {assignment.type} by value is not supported yet"
-            )
-        location = part.location
-        found.append(
-            (scalar.size, location if isinstance(location, InRegister) else location.offset)
-        )
+
+def result_registers(call_plan: CallPlan) -> list[int]:
+    """The registers in which results come back."""
+    if call_plan.result is None:
+        return []
+    if call_plan.result.indirect:
+        returned = call_plan.returned_pointer
+        return [] if returned is None else [returned]
+    found = []
+    for part in call_plan.result.parts:
+        assert isinstance(part.location, InRegister)
+        found.append(part.location.register)
     return found
 
 
@@ -63,9 +63,12 @@ def stack_slot(instruction: Instruction) -> StackSlot:
     return StackSlot(instruction.slot_name, instruction.size, instruction.alignment)
 
 
-def _memory_size(size: int, register_class: int) -> int:
-    """Bytes moved for a stack argument: integers by whole words (AAPCS64 C.16)."""
-    return max(size, 8) if register_class == GENERAL else size
+def _stack_access(part: Part, type_: Type) -> tuple[int, int]:
+    """Register class and bytes of a stack argument: integers by whole slots (AAPCS64 C.16)."""
+    if type_.is_float:
+        return FLOAT, type_.size
+    assert not isinstance(part.location, InRegister)
+    return GENERAL, min(part.location.size, 8)
 
 
 def lower_call(selector: Selector, instruction: Instruction) -> None:
@@ -76,17 +79,18 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     target = selector.target
     forms = target.calls
     call_plan = plan(signature, target.convention)
+    if call_plan.stack_alignment > target.convention.stack_alignment:
+        raise CallproofError(
+            f"a call in {selector.function.display_name} needs SP aligned to "
+            f"{call_plan.stack_alignment} bytes, which is not supported yet"
+        )
     direct = instruction.operation is CALL
     arguments = instruction.operands if direct else instruction.operands[1:]
-
-    places = []
-    for index, assignment in enumerate(call_plan.parameters):
-        name = assignment.name or f"argument {index + 1}"
-        places += [(name, *part) for part in _parts(assignment, f"'{name}'")]
-    if len(places) != len(arguments):
+    parts = argument_parts(call_plan)
+    if len(parts) != len(arguments):
         raise InternalError(
             f"a call of @{instruction.callee} in @{selector.function.name} has "
-            f"{len(arguments)} argument values where its signature has {len(places)}"
+            f"{len(arguments)} argument values where its plan has {len(parts)} parts"
         )
 
     operands: list[Operand] = []
@@ -101,27 +105,28 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
         callee = "through a pointer"
     shown = []
     argument_names = {}
-    for (name, size, place), argument in zip(places, arguments, strict=True):
-        register_class = FLOAT if argument.type.is_float else GENERAL
+    for (name, part), argument in zip(parts, arguments, strict=True):
+        place = part.location
         if isinstance(place, InRegister):
+            register_class = FLOAT if argument.type.is_float else GENERAL
             operands.append(Operand(target.use(selector, argument), USE, place.register))
             argument_names[place.register] = name
+            size = max(part.size, part.extend // 8)
             shown.append(f"{name}: {target.register_name(place.register, register_class, size)}")
             continue
-        width = _memory_size(size, register_class)
         store = selector.emit(
-            forms.store[register_class, width],
+            forms.store[_stack_access(part, argument.type)],
             target.use_stored(selector, argument),
             forms.stack_pointer,
-            FrameReference("outgoing", 0, place),
+            FrameReference("outgoing", 0, place.offset),
         )
         store.comment = f"argument {name}"
-        shown.append(f"{name}: [sp, #{place}]")
-    if call_plan.result is not None:
-        results = _parts(call_plan.result, "a result")
-        for value, (_, place) in zip(instruction.results, results, strict=True):
-            assert isinstance(place, InRegister)
-            operands.append(Operand(selector.register(value), DEF, place.register))
+        shown.append(f"{name}: [sp, #{place.offset}]")
+    for register, number in call_plan.constants:
+        operands.append(Operand(target.use(selector, Constant(I64, number)), USE, register))
+    if not (call_plan.result is not None and call_plan.result.indirect):
+        for value, register in zip(instruction.results, result_registers(call_plan), strict=True):
+            operands.append(Operand(selector.register(value), DEF, register))
     function = selector.module.functions.get(callee)
     shown_name = function.display_name if function else callee
     prefix = "" if function is None or shown_name == callee else f"{shown_name} "
@@ -144,11 +149,8 @@ def lower_return(selector: Selector, instruction: Instruction) -> None:
     signature = selector.function.signature
     call_plan = plan(signature, target.convention)
     operands = [Operand(register, USE) for register in target.calls.return_operands]
-    if call_plan.result is not None:
-        results = _parts(call_plan.result, "a result")
-        for value, (_, place) in zip(instruction.operands, results, strict=True):
-            assert isinstance(place, InRegister)
-            operands.append(Operand(target.use(selector, value), USE, place.register))
+    for value, register in zip(instruction.operands, result_registers(call_plan), strict=True):
+        operands.append(Operand(target.use(selector, value), USE, register))
     selector.append(MachineInstruction(target.calls.return_, operands))
 
 
@@ -161,25 +163,22 @@ def lower_entry(selector: Selector, block: Block) -> None:
     target = selector.target
     forms = target.calls
     call_plan: CallPlan = plan(selector.function.signature, target.convention)
-    places = []
-    for assignment in call_plan.parameters:
-        places += _parts(assignment, f"parameter '{assignment.name}'")
     entry = MachineInstruction(forms.entry, [])
     selector.append(entry)
     requested = selector.is_requested
-    for value, (size, place) in zip(block.parameters, places, strict=True):
+    for value, (_, part) in zip(block.parameters, argument_parts(call_plan), strict=True):
         if not requested(value):
             continue
         register = selector.register(value)
+        place = part.location
         if isinstance(place, InRegister):
             entry.operands.append(Operand(register, DEF, place.register))
             continue
-        register_class = FLOAT if value.type.is_float else GENERAL
         load = selector.emit(
-            forms.load[register_class, _memory_size(size, register_class)],
+            forms.load[_stack_access(part, value.type)],
             register,
             forms.stack_pointer,
-            FrameReference("incoming", 0, place),
+            FrameReference("incoming", 0, place.offset),
         )
         load.comment = f"parameter {_name(value)}"
         selector.machine.rematerialise[register] = load

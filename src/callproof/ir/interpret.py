@@ -13,6 +13,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
+from callproof.abi.types import leaves
 from callproof.ir import operations as op
 from callproof.ir.model import (
     CONSTANT,
@@ -346,7 +347,9 @@ class Interpreter:
             external = self.externals.get(name)
             if external is None:
                 raise Trap(f"@{name} has no definition")
-            results = external(self, arguments)
+            mark = self.stack.mark()
+            results = external(self, self._copied(site, arguments))
+            self.stack.release(mark)
             if frames and site is not None:
                 self._deliver(frames[-1], site, results)
             return results
@@ -354,10 +357,35 @@ class Interpreter:
             raise Trap("the stack overflows")
         frame = _Frame(function, self.stack.mark())
         frame.arguments_to = site
+        arguments = self._copied(site, arguments)
         for value, argument in zip(function.blocks[0].parameters, arguments, strict=True):
             frame.values[value.number] = argument
         frames.append(frame)
         return None
+
+    def _copied(self, site: Instruction | None, arguments: list[Number]) -> list[Number]:
+        """Objects that are passed by value (`byval`) are the callee's own copies."""
+        signature = site.signature if site is not None else None
+        if signature is None or not any(p.in_memory for p in signature.parameters):
+            return arguments
+        found: list[Number] = []
+        at = 0
+        if signature.result_in_memory:
+            found.append(arguments[0])
+            at = 1
+        for parameter in signature.parameters:
+            if not parameter.in_memory:
+                count = len(leaves(parameter.type))
+                found += arguments[at : at + count]
+                at += count
+                continue
+            size, alignment = parameter.type.size, parameter.type.alignment
+            copy = self.stack.allocate(max(size, 1), max(16, alignment))
+            if size:
+                self.write(copy, self.read(int(arguments[at]), size))
+            found.append(copy)
+            at += 1
+        return found
 
     def _deliver(self, frame: _Frame, site: Instruction, results: Sequence[Number]) -> None:
         for value, result in zip(site.results, results, strict=False):

@@ -181,7 +181,7 @@ class Block:
 
 class Function:
     """`blocks[0]` is the entry: it has no predecessors, and its parameters are the
-    leaves of the signature's parameters, in order."""
+    leaves of the signature's parameters, in order (see `parameter_leaves`)."""
 
     __slots__ = (
         "blocks",
@@ -225,9 +225,17 @@ class Function:
 
 
 def parameter_leaves(signature: Signature) -> list[tuple[Type, str]]:
-    """Types and names of the SSA values that a signature's parameters are."""
+    """Types and names of the SSA values that a signature's parameters are.
+
+    A result in memory is a pointer that comes first, a parameter in memory is one pointer.
+    """
     found = []
+    if signature.result_in_memory:
+        found.append((PTR, "result"))
     for parameter in signature.parameters:
+        if parameter.in_memory:
+            found.append((PTR, parameter.name))
+            continue
         scalars = leaves(parameter.type)
         for index, (_, scalar) in enumerate(scalars):
             suffix = f".{index}" if len(scalars) > 1 else ""
@@ -236,8 +244,8 @@ def parameter_leaves(signature: Signature) -> list[tuple[Type, str]]:
 
 
 def result_leaves(signature: Signature) -> list[Type]:
-    """Types of the SSA values that a signature's result is; [] for no result."""
-    if signature.result is None:
+    """Types of the SSA values that a signature's result is; [] for none or one in memory."""
+    if signature.result is None or signature.result_in_memory:
         return []
     return [of_scalar(scalar) for _, scalar in leaves(signature.result)]
 
@@ -269,7 +277,8 @@ class Datum:
 
 @dataclass(slots=True)
 class Module:
-    """Functions and data in order of definition, and the signatures of what is outside.
+    """Functions and data in order of definition, and what is outside: the signatures of
+    functions, and the alignment in bytes of data.
 
     `origins`: of some names outside, what the linker shall add if nobody defines them.
     """
@@ -278,6 +287,7 @@ class Module:
     functions: dict[str, Function] = field(default_factory=dict)
     data: dict[str, Datum] = field(default_factory=dict)
     declarations: dict[str, Signature] = field(default_factory=dict)
+    external_data: dict[str, int] = field(default_factory=dict)
     origins: dict[str, Note] = field(default_factory=dict)
 
     def signature_of(self, name: str) -> Signature | None:

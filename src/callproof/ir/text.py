@@ -1,6 +1,7 @@
 """The text form of the IR: what it prints parses back to the same thing.
 
     declare @bcpl_writen(value: i64)
+    declare data @stdout align 8
 
     data @greeting align 8 readonly "Hi\\00" @table+8      ; bytes and addresses in order
     data @counter align 8 writable zero 8
@@ -17,7 +18,12 @@
 
 `!12` is the source line.  A bare number takes the type of its place; elsewhere
 constants carry theirs (`f64 1.5`).  `%name.7` is the value number 7; hand-written
-text may leave the number away.  Composites in signatures are `{u64, u64}`.
+text may leave the number away.  Composites in signatures are `{u64, u64}`, with arrays
+`{i32 * 3}`, and with explicit offsets where they do not follow from the members, bit-fields
+with their first bit and width: `struct 4 align 2 {0: u8, 1.3: i16 : 5}`, `union 8 align 8
+{0: i64, 0: f32}`.  `p: byval {f32, f32}` says that the IR's value is the address of an
+object that the callee gets a copy of; `-> sret {…}` that the result goes to memory whose
+address is the first argument.
 """
 
 from __future__ import annotations
@@ -50,6 +56,14 @@ from callproof.source import CallproofError, Diagnostic, SourceFile, Span
 
 _PLAIN = re.compile(r"[A-Za-z_.$][A-Za-z0-9_.$:]*\Z")
 LINE_COLUMN = 56
+SCALARS: dict[str, abi.Scalar] = {
+    str(scalar): scalar
+    for scalar in (
+        *(abi.BOOL, abi.I8, abi.I16, abi.I32, abi.I64, abi.I128),
+        *(abi.U8, abi.U16, abi.U32, abi.U64, abi.U128, abi.POINTER),
+        *(abi.F16, abi.F32, abi.F64, abi.F128, abi.BF16, abi.X87),
+    )
+}
 
 # --- printing ------------------------------------------------------------------------------
 
@@ -98,10 +112,12 @@ def signature_text(signature: Signature) -> str:
         if index == signature.variadic_from:
             parts.append("...")
         name = f"{parameter.name}: " if parameter.name else ""
-        parts.append(f"{name}{parameter.type}")
+        byval = "byval " if parameter.in_memory else ""
+        parts.append(f"{name}{byval}{parameter.type}")
     if signature.variadic_from == len(signature.parameters):
         parts.append("...")
-    result = f" -> {signature.result}" if signature.result is not None else ""
+    sret = "sret " if signature.result_in_memory else ""
+    result = f" -> {sret}{signature.result}" if signature.result is not None else ""
     return f"({', '.join(parts)}){result}"
 
 
@@ -231,6 +247,10 @@ def print_module(module: Module) -> str:
         f"declare {_symbol(name)}{signature_text(signature)}\n"
         for name, signature in module.declarations.items()
     ]
+    parts += [
+        f"declare data {_symbol(name)} align {alignment}\n"
+        for name, alignment in module.external_data.items()
+    ]
     parts += [_datum_text(datum) + "\n" for datum in module.data.values()]
     parts += ["\n" + print_function(function, module) for function in module.functions.values()]
     return "".join(parts)
@@ -247,7 +267,7 @@ _TOKEN = re.compile(
       | (?P<string>"(?:[^"\\\n]|\\[0-9a-f]{2})*")
       | (?P<number>[-+]?(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[-+]?\d+)?))
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<sign>->|\.\.\.|[-+(){}\[\],:=])""",
+      | (?P<sign>->|\.\.\.|[-+*(){}\[\],:=])""",
     re.VERBOSE,
 )
 
@@ -329,8 +349,13 @@ class _Parser:
     def module_text(self) -> Module:
         while self.kind() != "end":
             if self.accept("declare"):
+                is_data = self.accept("data")
                 name = _symbol_name(self.take("symbol"))
-                self.module.declarations[name] = self.signature()
+                if is_data:
+                    self.expect("align")
+                    self.module.external_data[name] = self.integer()
+                else:
+                    self.module.declarations[name] = self.signature()
             elif self.accept("data"):
                 self.datum()
             else:
@@ -353,24 +378,48 @@ class _Parser:
 
     def abi_type(self) -> abi.Type:
         if self.accept("{"):
-            members = [self.abi_type()]
-            while self.accept(","):
-                members.append(self.abi_type())
-            self.expect("}")
-            composite = abi.structure(*members)
-            return abi.VALUE if [str(m) for m in members] == ["u64", "u64"] else composite
+            members: list[tuple[abi.Type, int]] = []
+            while not self.accept("}"):
+                if members:
+                    self.expect(",")
+                type_ = self.abi_type()
+                members.append((type_, self.integer() if self.accept("*") else 1))
+            if [str(m) for m, _ in members] == ["u64", "u64"]:
+                return abi.VALUE
+            return abi.structure_of(members)
         start = self.tokens[self.at][2]
         name = self.take("word", "a type")
-        if name == "ptr":
-            return abi.POINTER
-        match = re.fullmatch(r"(v\d+)?([iuf])(8|16|32|64|128)", name)
-        if match is None:
+        if name in ("struct", "union"):
+            return self.composite(name == "union")
+        if name in SCALARS:
+            return SCALARS[name]
+        match = re.fullmatch(r"v(\d+)(\w+)", name)
+        element = SCALARS.get(match[2]) if match else None
+        if match is None or not isinstance(element, abi.Integer | abi.Floating):
             raise self.error(f"'{name}' is no type", start, start + len(name))
-        bits = int(match[3])
-        scalar: abi.Integer | abi.Floating = (
-            abi.Floating(bits) if match[2] == "f" else abi.Integer(bits, signed=match[2] == "i")
-        )
-        return abi.ShortVector(scalar, int(match[1][1:])) if match[1] else scalar
+        return abi.ShortVector(element, int(match[1]))
+
+    def composite(self, union: bool) -> abi.Composite:
+        """`12 align 4 natural 2 {0: u8, 2: i32 * 2, 10.3: i32 : 5}` after `struct`."""
+        size = self.integer()
+        self.expect("align")
+        alignment = self.integer()
+        natural = self.integer() if self.accept("natural") else 0
+        self.expect("{")
+        fields: list[abi.Field] = []
+        while not self.accept("}"):
+            if fields:
+                self.expect(",")
+            offset, _, bit = self.take("number", "an offset").partition(".")
+            self.expect(":")
+            type_ = self.abi_type()
+            count = self.integer() if self.accept("*") else 1
+            bits = self.integer() if self.accept(":") else None
+            name = f"f{len(fields)}"
+            fields.append(
+                abi.Field(name, type_, int(offset), count, bits, int(bit or 0), array=count != 1)
+            )
+        return abi.Composite("", tuple(fields), size, alignment, union, natural)
 
     def signature(self) -> Signature:
         parameters: list[Parameter] = []
@@ -386,9 +435,13 @@ class _Parser:
             if self.kind() == "word" and self.tokens[self.at + 1][1] == ":":
                 name = self.take("word")
                 self.expect(":")
-            parameters.append(Parameter(self.abi_type(), name))
-        result = self.abi_type() if self.accept("->") else None
-        return Signature(tuple(parameters), result, variadic)
+            in_memory = self.accept("byval")
+            parameters.append(Parameter(self.abi_type(), name, in_memory))
+        result, result_in_memory = None, False
+        if self.accept("->"):
+            result_in_memory = self.accept("sret")
+            result = self.abi_type()
+        return Signature(tuple(parameters), result, variadic, result_in_memory)
 
     def datum(self) -> None:
         name = _symbol_name(self.take("symbol"))

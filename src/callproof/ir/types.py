@@ -8,6 +8,7 @@ hide expressions from value numbering).  All other types must agree exactly.
 from __future__ import annotations
 
 from callproof.abi import types as abi
+from callproof.source import CallproofError
 
 
 class Type:
@@ -56,10 +57,12 @@ def compatible(first: Type, second: Type) -> bool:
 
 def of_scalar(scalar: abi.Scalar) -> Type:
     """The SSA type that holds one scalar of a signature; narrow integers keep their width."""
-    text = str(scalar)
-    if text.startswith("u"):
-        text = "i" + text[1:]
-    try:
-        return BY_NAME[text]
-    except KeyError:
-        raise ValueError(f"no SSA type holds a {scalar} yet") from None
+    if isinstance(scalar, abi.Integer):
+        found = BY_NAME.get(f"i{scalar.bits}")
+    elif isinstance(scalar, abi.Floating) and scalar.brain:
+        found = None
+    else:
+        found = BY_NAME.get(str(scalar))
+    if found is None:
+        raise CallproofError(f"no SSA type holds a {scalar}; pass it in memory (byval, sret)")
+    return found

@@ -191,7 +191,8 @@ class _Verifier:
         elif operand.kind == SYMBOL:
             assert isinstance(operand, Symbol)
             module = self.module
-            if operand.name not in module.data and module.signature_of(operand.name) is None:
+            known = operand.name in module.data or operand.name in module.external_data
+            if not known and module.signature_of(operand.name) is None:
                 self.bad(f"@{operand.name} is neither defined nor declared")
 
     def expect(self, operand: Operand, type_: Type, what: str = "operand") -> None:

@@ -11,6 +11,13 @@ from callproof.object.elf_read import read_elf
 from callproof.object.elf_write import write_elf
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 
+
+
+def read_object(data: bytes, name: str) -> ObjectFile:
+    """A relocatable object in whichever format it is, told by its first bytes."""
+    return read_elf(data, name)
+
+
 __all__ = [
     "Archive",
     "ObjectFile",
@@ -19,6 +26,7 @@ __all__ = [
     "Symbol",
     "read_archive",
     "read_elf",
+    "read_object",
     "write_archive",
     "write_elf",
 ]

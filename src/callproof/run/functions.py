@@ -76,10 +76,11 @@ def _value_of(assignment: Assignment) -> ValueRecord:
     places = []
     for part in assignment.parts:
         location = part.location
+        size = max(part.size, part.extend // 8)
         if isinstance(location, InRegister):
             number = location.register
             kind, number = ("v", number - V0) if number >= V0 else ("x", number)
-            places.append(Place(kind, number, part.size))
+            places.append(Place(kind, number, size))
         else:
             places.append(Place("stack", location.offset, part.size))
     return ValueRecord(assignment.name, str(assignment.type), tuple(places), assignment.indirect)

@@ -9,13 +9,13 @@ from callproof.source import CallproofError
 if TYPE_CHECKING:
     from callproof.codegen.target import Target
 
-NAMES = ("aarch64-linux",)
+NAMES = ("aarch64-linux", "aarch64-macos", "aarch64-windows")
 
 
 def by_name(name: str) -> Target:
     """The target of that name; raises `CallproofError` naming those that there are."""
-    if name == "aarch64-linux":
-        from callproof.target.arm64 import linux_target
+    if name in NAMES:
+        from callproof.target.arm64 import target_named
 
-        return linux_target()
+        return target_named(name)
     raise CallproofError(f"unknown target '{name}'; there is {', '.join(NAMES)}")

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 @cache
-def linux_target() -> Target:
-    """The back end's record for `aarch64-linux`, built on first use."""
-    from callproof.target.arm64.target import make_linux_target
+def target_named(name: str) -> Target:
+    """The back end's record for `aarch64-linux`, `-macos` or `-windows`, built on first use."""
+    from callproof.abi import AAPCS64, DARWIN64, WINDOWS64
+    from callproof.target.arm64.target import make_target
 
-    return make_linux_target()
+    conventions = {
+        convention.model.name: convention for convention in (AAPCS64, DARWIN64, WINDOWS64)
+    }
+    return make_target(name, conventions[name])

@@ -1,8 +1,8 @@
-"""The record that `codegen/` works with, for ARM64 Linux."""
+"""The record that `codegen/` works with, for ARM64 on each platform."""
 
 from __future__ import annotations
 
-from callproof.abi import AAPCS64
+from callproof.abi.plan import Convention
 from callproof.codegen.machine import FLOAT, GENERAL
 from callproof.codegen.target import CallForms, Rule, Target
 from callproof.ir.operations import Operation
@@ -42,8 +42,12 @@ def rules_by_operation() -> dict[Operation, tuple[Rule, ...]]:
     return table
 
 
-def make_linux_target() -> Target:
+def make_target(name: str, convention: Convention) -> Target:
+    """ARM64 with one of AAPCS64's variants; nothing else differs in the code."""
     access = {
+        (GENERAL, 1): "rb_uimm",
+        (GENERAL, 2): "rh_uimm",
+        (GENERAL, 4): "r_w_uimm",
         (GENERAL, 8): "r_x_uimm",
         (FLOAT, 4): "r_s_uimm",
         (FLOAT, 8): "r_d_uimm",
@@ -61,9 +65,9 @@ def make_linux_target() -> Target:
         store={key: FORMS[f"st{suffix}"] for key, suffix in access.items()},
     )
     return Target(
-        name="aarch64-linux",
+        name=name,
         machine="aarch64",
-        convention=AAPCS64,
+        convention=convention,
         registers=REGISTER_FILE,
         rules=rules_by_operation(),
         calls=calls,

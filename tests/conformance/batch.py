@@ -1,0 +1,169 @@
+"""One batch: both programs compiled, linked by our linker, and run; what differed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from callproof.abi import CONVENTIONS
+from callproof.codegen.backend import compile_module
+from callproof.codegen.objects import build_object
+from callproof.ir.text import parse_module
+from callproof.ir.verify import verify
+from callproof.link import LinkOptions, link_bytes
+from callproof.object import read_object
+from callproof.passes.pipeline import optimise
+from callproof.target import by_name
+from tests.conformance.c_side import (
+    MOST_FAILURES,
+    RESULT,
+    CaseText,
+    c_program,
+    layout_rows,
+    prepare,
+)
+from tests.conformance.cases import CaseSpec
+from tests.conformance.ir_side import ir_program
+from tests.conformance.machine import Fault, Machine
+
+
+@dataclass(frozen=True)
+class Platform:
+    """`command` compiles C; `attribute` selects another convention in it."""
+
+    name: str
+    convention: str
+    command: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    attribute: str = ""
+
+
+ZIG = (sys.executable, "-m", "ziglang", "cc", "-target")
+COMMON = (
+    *("-std=gnu17", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-pic", "-w"),
+    *("-fno-asynchronous-unwind-tables", "-fno-unwind-tables"),
+)
+CLANG = ("-fno-sanitize=all", "-Wno-everything")
+PLATFORMS = {
+    platform.name: platform
+    for platform in (
+        Platform("aarch64-linux", "aapcs64", (*ZIG, "aarch64-linux-musl", *COMMON, *CLANG)),
+        Platform("aarch64-macos", "darwin64", (*ZIG, "aarch64-macos", *COMMON, *CLANG)),
+        Platform(
+            "aarch64-linux-gcc",
+            "aapcs64",
+            ("aarch64-linux-gnu-gcc", *COMMON),
+            without=("__bf16",),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What went wrong with case `number`; `where` says in which direction."""
+
+    number: int
+    where: str
+    what: str
+
+
+def compile_c(text: str, platform: Platform, level: str, folder: Path) -> bytes:
+    """The object file of a C program."""
+    source, output = folder / "batch.c", folder / "batch.o"
+    source.write_text(text)
+    done = subprocess.run(
+        [*platform.command, level, "-c", str(source), "-o", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise AssertionError(f"the C compiler refuses the batch:\n{done.stderr[:4000]}")
+    return output.read_bytes()
+
+
+def run_batch(
+    specs: list[CaseSpec],
+    platform: Platform,
+    seed: int,
+    *,
+    c_level: str = "-O1",
+    ir_level: int = 1,
+    keep: Path | None = None,
+) -> list[Difference]:
+    """Run cases in all four directions; [] if both sides agree about everything.
+
+    `keep` is a folder for the two programs and the linked image.
+    """
+    convention = CONVENTIONS[platform.convention]
+    cases = [
+        prepare(spec, number, seed * 1000 + number, convention.model)
+        for number, spec in enumerate(specs)
+    ]
+    c_text = c_program(cases, convention.model, platform.attribute)
+    ir_text = ir_program(cases, seed)
+    if keep is not None:
+        (keep / "batch.c").write_text(c_text)
+        (keep / "batch.ir").write_text(ir_text)
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = compile_c(c_text, platform, c_level, Path(folder))
+    module = parse_module(ir_text, "batch")
+    verify(module)
+    optimise(module, ir_level)
+    target = by_name(convention.model.name)
+    compiled = compile_module(module, target, verify=True)
+    ours = build_object(module, compiled.functions, compiled.pool, target, "batch")
+    image = link_bytes([ours, read_object(theirs, "batch.o")], LinkOptions(entry="start"))
+    if keep is not None:
+        (keep / "batch.o").write_bytes(theirs)
+        (keep / "batch.elf").write_bytes(image)
+    return _run(Machine(image), cases, convention.model.name, layouts(cases, platform))
+
+
+def layouts(cases: list[CaseText], platform: Platform) -> list[tuple[int, str, int]]:
+    model = CONVENTIONS[platform.convention].model
+    return [(c.number, text, value) for c in cases for text, value in layout_rows(c, model)]
+
+
+def _run(
+    machine: Machine, cases: list[CaseText], model: str, rows: list[tuple[int, str, int]]
+) -> list[Difference]:
+    control = machine.call(machine.entry)
+    report, depth, routines, table = (machine.word(control + 8 * index) for index in range(4))
+    found: list[Difference] = []
+    for index, (number, expression, value) in enumerate(rows):
+        actual = machine.word(table + 8 * index)
+        if actual != value:
+            found.append(Difference(number, "layout", f"{expression} is {actual}, not {value}"))
+    count = len(cases)
+
+    def run(routine: int, number: int, where: str, checks: int) -> None:
+        for offset in (0, 8):
+            machine.write_word(report + offset, 0)
+        machine.write_word(depth, 0)
+        try:
+            machine.call(machine.word(routines + 8 * routine))
+        except Fault as fault:
+            found.append(Difference(number, where, str(fault)))
+            return
+        done, failures = machine.word(report), machine.word(report + 8)
+        for entry in range(min(failures, MOST_FAILURES)):
+            case, index = (machine.word(report + 16 + 16 * entry + 8 * n) for n in range(2))
+            what = "the result" if index == RESULT else f"argument {index + 1}"
+            found.append(Difference(case, where, f"{what} arrives wrong"))
+        if done < checks:
+            found.append(Difference(number, where, f"{done} checks were made, not {checks}"))
+
+    total = sum(len(c.values) + (c.result is not None) for c in cases)
+    run(2 * count, 0, "values", total)
+    if any(difference.where == "layout" for difference in found):
+        return list(dict.fromkeys(found))
+    for case in cases:
+        least = len(case.values) + (case.result is not None)
+        run(case.number, case.number, "their caller", least)
+        run(count + case.number, case.number, "our caller", least)
+    return list(dict.fromkeys(found))
