@@ -11,6 +11,7 @@ For case i, compiled by Clang or GCC:
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 from callproof.abi import Prototype, Signature, parse_declarations
@@ -81,17 +82,20 @@ class CaseText:
     values: list[Value]
     result: Value | None
     types: list[Type]
+    seed: int
 
 
 def prepare(case: CaseSpec, number: int, seed: int, model: DataModel) -> CaseText:
     """Lay the case out by our own rules and choose its values."""
     source = source_of(case, f"s{number}_")
-    text = HEADER + source.declarations + "\n" + source.prototype(f"f{number}") + ";"
+    text = HEADER + source.declarations + "\n" + source.prototype("f") + ";"
     arguments = ", ".join(source.anonymous) if source.variadic else None
     declarations = parse_declarations(text, arguments=arguments)
-    prototype: Prototype = declarations.functions[f"f{number}"]
+    prototype: Prototype = declarations.functions["f"]
     signature = prototype.signature(model)
-    values = Values(seed)
+    # The same signature has the same values wherever it stands in a batch.
+    key = zlib.crc32((source.declarations + text).replace(f"s{number}_", "").encode()) + seed
+    values = Values(key)
     return CaseText(
         number,
         source,
@@ -99,6 +103,7 @@ def prepare(case: CaseSpec, number: int, seed: int, model: DataModel) -> CaseTex
         [values.of(parameter.type) for parameter in signature.parameters],
         None if signature.result is None else values.of(signature.result),
         [parameter.type for parameter in signature.parameters],
+        key,
     )
 
 
@@ -124,7 +129,7 @@ def _bytes(data: bytes | bytearray) -> str:
     return "{" + ", ".join(map(str, data or b"\0")) + "}"
 
 
-def _case_text(case: CaseText, count: int, attribute: str) -> str:
+def _case_text(case: CaseText, count: int, attribute: str, va: str) -> str:
     i, source = case.number, case.source
     lines = [source.declarations]
     expected = []
@@ -149,12 +154,12 @@ def _case_text(case: CaseText, count: int, attribute: str) -> str:
     checks = [f"    check({i}, {k}, &p{k});" for k in range(fixed)]
     if source.anonymous:
         last = f"p{fixed - 1}"
-        lines.append("    __builtin_va_list list;")
-        lines.append(f"    __builtin_va_start(list, {last});")
+        lines.append(f"    __builtin_{va}_list list;")
+        lines.append(f"    __builtin_{va}_start(list, {last});")
         for k, text in enumerate(source.anonymous, fixed):
             lines.append(f"    {text} p{k} = __builtin_va_arg(list, {text});")
             checks.append(f"    check({i}, {k}, &p{k});")
-        lines.append("    __builtin_va_end(list);")
+        lines.append(f"    __builtin_{va}_end(list);")
     lines += checks
     lines.append(f"    call_back({count + (i + 1) % count});")
     lines += reversed(checks)
@@ -183,7 +188,7 @@ def c_program(cases: list[CaseText], model: DataModel, attribute: str = "") -> s
     parts = [HEADER, SUPPORT]
     rows: list[tuple[str, int]] = []
     for case in cases:
-        parts.append(_case_text(case, count, attribute))
+        parts.append(_case_text(case, count, attribute, "ms_va" if "ms_abi" in attribute else "va"))
         rows += layout_rows(case, model)
     # At the start of a case's values C's own bytes are compared with ours, padding aside.
     parts.append("void check_values(void) {")
@@ -204,7 +209,12 @@ def c_program(cases: list[CaseText], model: DataModel, attribute: str = "") -> s
     parts.append("const word layouts[] = {" + ",\n    ".join(expressions) + "};")
     parts.append(
         """
-struct control { struct report *report; word *depth; const routine *routines; const word *layouts; };
+struct control {
+    struct report *report;
+    word *depth;
+    const routine *routines;
+    const word *layouts;
+};
 static struct control control;
 struct control *start(void) {
     control = (struct control){&report, &depth, routines, layouts};

@@ -166,7 +166,10 @@ class Generator:
 
     def __init__(self, seed: int, without: tuple[str, ...] = ()) -> None:
         self.random = random.Random(seed)
-        keep = lambda names: tuple(name for name in names if name not in without)  # noqa: E731
+
+        def keep(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(name for name in names if name not in without)
+
         self.integers = keep(INTEGERS)
         self.floats = keep(FLOATS)
         self.vectors = keep(VECTORS)
@@ -177,7 +180,7 @@ class Generator:
         chosen = self.random.random()
         if chosen < 0.55:
             return Scalar(self.random.choice(self.integers))
-        if chosen < 0.85:
+        if chosen < 0.85 or not self.vectors:
             return Scalar(self.random.choice(self.floats))
         return Scalar(self.random.choice(self.vectors))
 

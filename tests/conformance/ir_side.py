@@ -150,7 +150,7 @@ class _Writer:
         self.lines.append("}")
 
 
-def ir_program(cases: list[CaseText], seed: int) -> str:
+def ir_program(cases: list[CaseText]) -> str:
     """The module's text; what it declares `c_side` defines."""
     lines = [
         "declare @check(case: i32, index: i32, value: ptr)",
@@ -158,7 +158,7 @@ def ir_program(cases: list[CaseText], seed: int) -> str:
         "declare @memcpy(to: ptr, from: ptr, bytes: i64) -> ptr",
     ]
     for case in cases:
-        writer = _Writer(case, random.Random(seed + case.number), len(cases))
+        writer = _Writer(case, random.Random(case.seed), len(cases))
         i = case.number
         lines.append(f"declare @callee_{i}_c{signature_text(writer.signature)}")
         lines += [f"declare data @a_{i}_{k} align 1" for k in range(len(case.values))]

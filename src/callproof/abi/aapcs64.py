@@ -252,10 +252,10 @@ class _Assigner:
     def _even(self, alignment: int) -> None:
         """C.10: an even register number for what is aligned to 16 bytes."""
         if alignment >= 16 and not self.stack_only:
-            if self.variant.even_pairs and not self.as_integer:
+            if self.variant.even_pairs:
                 self.rules.append("C.10")
                 self.ngrn += self.ngrn % 2
-            elif not self.variant.even_pairs:
+            else:
                 self.rules.append("darwin-odd-pairs")
 
     def _full(self) -> None:

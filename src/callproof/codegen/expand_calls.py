@@ -20,7 +20,15 @@ from __future__ import annotations
 from callproof.abi.plan import Assignment, CallPlan, Convention, InRegister, OnStack, Part, plan
 from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import I64 as ABI_I64
-from callproof.abi.types import POINTER, Integer, Scalar, leaves, round_up
+from callproof.abi.types import (
+    POINTER,
+    Floating,
+    Integer,
+    Scalar,
+    ShortVector,
+    leaves,
+    round_up,
+)
 from callproof.ir import operations as op
 from callproof.ir.model import (
     CONSTANT,
@@ -184,9 +192,19 @@ def _one_to_one(assignment: Assignment, scalars: list[tuple[int, Scalar]]) -> bo
     if assignment.indirect or len(scalars) != len(assignment.parts):
         return False
     return all(
-        part.offset == offset and part.size == scalar.size and not part.extend
+        part.offset == offset and _same(part, scalar) and not part.extend
         for (offset, scalar), part in zip(scalars, assignment.parts, strict=True)
     )
+
+
+def _same(part: Part, scalar: Scalar) -> bool:
+    """Whether the part is the scalar in a register file (or memory) that suits its SSA type."""
+    location = part.location
+    if isinstance(location, InRegister):
+        is_vector = location.register >= FIRST_VECTOR
+        if is_vector != isinstance(scalar, Floating | ShortVector):
+            return False  # a variadic call on Windows: a double in X1
+    return part.size == scalar.size
 
 
 def _object_size(assignment: Assignment) -> int:
@@ -223,7 +241,7 @@ def _outgoing(
             return values
         if len(scalars) == 1 and len(assignment.parts) == 1 and not assignment.indirect:
             part, (_, scalar) = assignment.parts[0], scalars[0]
-            if part.offset == 0 and part.size == scalar.size:
+            if part.offset == 0 and _same(part, scalar):
                 return [_extended(code, part, scalar, values[0])]
         address: Operand = code.slot(
             _object_size(assignment), _slot_alignment(assignment), assignment.name
@@ -260,7 +278,7 @@ def _incoming(
         scalars = leaves(assignment.type)
         if len(scalars) == len(assignment.parts) == 1 and not assignment.indirect:
             (part,) = assignment.parts
-            if part.offset == 0 and part.size == scalars[0][1].size:
+            if part.offset == 0 and _same(part, scalars[0][1]):
                 return values  # whoever extended it, the value's own bits are there
         if _one_to_one(assignment, scalars):
             return values
@@ -424,7 +442,7 @@ class _Expansion:
         scalars = leaves(result.type)
         if len(scalars) == len(result.parts) == 1 and not result.indirect:
             (part,) = result.parts
-            if part.size == scalars[0][1].size:
+            if _same(part, scalars[0][1]):
                 return []  # it comes extended, and its own bits are what we want
         slot = before.slot(_object_size(result), _slot_alignment(result), "result")
         old = instruction.results

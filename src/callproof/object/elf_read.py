@@ -9,7 +9,9 @@ from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.source import CallproofError
 
 
-class _Reader:
+class Reader:
+    """Bounds-checked access to a file's bytes; also `macho_read`'s."""
+
     __slots__ = ("data", "name")
 
     def __init__(self, data: bytes | memoryview, name: str) -> None:
@@ -45,7 +47,7 @@ def string_at(table: bytes, offset: int) -> str | None:
 
 def read_elf(data: bytes | memoryview, name: str) -> ObjectFile:
     """Parse a relocatable object.  Raises `CallproofError` with the file and offset."""
-    reader = _Reader(data, name)
+    reader = Reader(data, name)
     if bytes(reader.data[:4]) != elf.MAGIC:
         raise reader.fail("not an ELF file", 0)
     header = reader.unpack(elf.HEADER, 0, "the ELF header")
@@ -91,7 +93,7 @@ class _Object:
 
     def __init__(
         self,
-        reader: _Reader,
+        reader: Reader,
         headers: list[tuple[int, ...]],
         names_index: int,
         machine: str,

@@ -1,0 +1,117 @@
+"""Making a failing signature small: all smaller neighbours are tried in one batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from tests.conformance.cases import Aggregate, CaseSpec, MemberSpec, Scalar, TypeSpec
+
+MOST_STEPS = 60
+
+RunBatch = Callable[[list[CaseSpec]], set[int]]
+"""Runs cases and tells the numbers of those that fail."""
+
+
+def smaller_types(spec: TypeSpec) -> Iterator[TypeSpec]:
+    """Types that are simpler than this one, the simplest first."""
+    if isinstance(spec, Scalar):
+        if spec.text != "int":
+            yield Scalar("int")
+        if spec.text not in ("int", "long"):
+            yield Scalar("long")
+        return
+    for member in spec.members:
+        yield member.type
+    for index in range(len(spec.members)):
+        members = spec.members[:index] + spec.members[index + 1 :]
+        if not spec.union or members:
+            yield dataclasses.replace(spec, members=members)
+    if spec.packed:
+        yield dataclasses.replace(spec, packed=False)
+    if spec.aligned:
+        yield dataclasses.replace(spec, aligned=0)
+    if spec.union:
+        yield dataclasses.replace(spec, union=False)
+    for index, member in enumerate(spec.members):
+        for smaller in _smaller_members(member):
+            members = (*spec.members[:index], smaller, *spec.members[index + 1 :])
+            yield dataclasses.replace(spec, members=members)
+
+
+def _smaller_members(member: MemberSpec) -> Iterator[MemberSpec]:
+    if member.aligned:
+        yield dataclasses.replace(member, aligned=0)
+    if member.packed:
+        yield dataclasses.replace(member, packed=False)
+    if member.count is not None:
+        yield dataclasses.replace(member, count=None)
+    if member.bits is not None:
+        if not member.unnamed:
+            yield dataclasses.replace(member, bits=None)
+        return
+    for smaller in smaller_types(member.type):
+        yield dataclasses.replace(member, type=smaller)
+
+
+def smaller_cases(case: CaseSpec) -> Iterator[CaseSpec]:
+    """Signatures one step simpler."""
+    if case.result is not None:
+        yield dataclasses.replace(case, result=None)
+    if case.anonymous is not None:
+        yield dataclasses.replace(case, anonymous=None)
+        for index in range(len(case.anonymous)):
+            rest = case.anonymous[:index] + case.anonymous[index + 1 :]
+            yield dataclasses.replace(case, anonymous=rest)
+    least = 0 if case.anonymous is None else 1
+    if len(case.parameters) > least:
+        half = len(case.parameters) // 2
+        if half >= max(least, 2):
+            yield dataclasses.replace(case, parameters=case.parameters[half:])
+            yield dataclasses.replace(case, parameters=case.parameters[:half])
+        for index in range(len(case.parameters)):
+            rest = case.parameters[:index] + case.parameters[index + 1 :]
+            yield dataclasses.replace(case, parameters=rest)
+    if case.result is not None:
+        for smaller in smaller_types(case.result):
+            yield dataclasses.replace(case, result=smaller)
+    for index, spec in enumerate(case.parameters):
+        for smaller in smaller_types(spec):
+            parameters = (*case.parameters[:index], smaller, *case.parameters[index + 1 :])
+            yield dataclasses.replace(case, parameters=parameters)
+    for index, spec in enumerate(case.anonymous or ()):
+        for smaller in smaller_types(spec):
+            assert case.anonymous is not None
+            anonymous = (*case.anonymous[:index], smaller, *case.anonymous[index + 1 :])
+            yield dataclasses.replace(case, anonymous=anonymous)
+
+
+def valid(case: CaseSpec) -> bool:
+    """What the generator could have made: no bare `_Bool` bit-field wider than 1 and so on."""
+    return all(_valid(t) for t in (case.result, *case.parameters, *(case.anonymous or ())) if t)
+
+
+def _valid(spec: TypeSpec) -> bool:
+    if isinstance(spec, Scalar):
+        return True
+    if spec.union and (not spec.members or all(m.unnamed for m in spec.members)):
+        return False
+    if spec.members and all(m.unnamed for m in spec.members):
+        return False
+    return all(_valid(m.type) for m in spec.members)
+
+
+def shrink(case: CaseSpec, run: RunBatch) -> CaseSpec:
+    """The smallest failing signature that single steps lead to."""
+    for _ in range(MOST_STEPS):
+        candidates = [c for c in dict.fromkeys(smaller_cases(case)) if valid(c)]
+        if not candidates:
+            break
+        failing = run(candidates)
+        if not failing:
+            break
+        case = candidates[min(failing)]
+    return case
+
+
+__all__ = ["Aggregate", "shrink", "smaller_cases"]
