@@ -225,6 +225,6 @@ def test_both_languages_read_one_input(tmp_path: Path) -> None:
         "EXTERNAL FUNCTION getchar() : INT\n"
         "LET START() BE FOR i = 1 TO 3 DO $( WRITEC(RDCH()) WRITEN(getchar()) $)\n"
     )
-    command = [sys.executable, "-c", "from callproof.cli import main; main()", "run", source]
+    command = [sys.executable, "-c", "from callproof.cli import main; main()", "run", str(source)]
     done = subprocess.run(command, input=b"aAbBc", capture_output=True, check=False)
     assert (done.stdout, done.stderr) == (b"a65b66c-1", b"")
