@@ -34,6 +34,7 @@ INTEGERS = (
 )
 FLOATS = ("_Float16", "__bf16", "float", "double", "long double")
 VECTORS = ("v2f", "v4f", "v2d", "v2i", "v4i", "v8h", "v8c")
+QUADWORD_VECTORS = ("v4f", "v2d", "v4i", "v8h")
 COMPLEX = ("_Complex float", "_Complex double")
 # What an anonymous argument can be after C's promotions.
 ANONYMOUS = (
@@ -161,11 +162,28 @@ def source_of(case: CaseSpec, prefix: str) -> Source:
     )
 
 
-class Generator:
-    """Signatures from a seed.  `without` leaves scalars out that a compiler lacks."""
+def only_quadword_vectors(spec: TypeSpec) -> bool:
+    """Whether all scalars inside are vectors of 16 bytes, as in an HVA of such."""
+    if isinstance(spec, Scalar):
+        return spec.text in QUADWORD_VECTORS
+    return all(only_quadword_vectors(m.type) for m in spec.members)
 
-    def __init__(self, seed: int, without: tuple[str, ...] = ()) -> None:
+
+class Generator:
+    """Signatures from a seed.  `without` leaves scalars out that a compiler lacks,
+    `extra` are more complex types; `anonymous_hvas` = False leaves composites of 16-byte
+    vectors out of the anonymous arguments."""
+
+    def __init__(
+        self,
+        seed: int,
+        without: tuple[str, ...] = (),
+        extra: tuple[str, ...] = (),
+        *,
+        anonymous_hvas: bool = True,
+    ) -> None:
         self.random = random.Random(seed)
+        self.anonymous_hvas = anonymous_hvas
 
         def keep(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(name for name in names if name not in without)
@@ -173,7 +191,7 @@ class Generator:
         self.integers = keep(INTEGERS)
         self.floats = keep(FLOATS)
         self.vectors = keep(VECTORS)
-        self.complex = keep(COMPLEX)
+        self.complex = (*keep(COMPLEX), *extra)
         self.anonymous_scalars = keep(ANONYMOUS)
 
     def scalar(self) -> Scalar:
@@ -297,5 +315,7 @@ class Generator:
             if self.random.random() < 0.7:
                 anonymous.append(Scalar(self.random.choice(self.anonymous_scalars)))
             else:
-                anonymous.append(self.aggregate(1))
+                chosen = self.aggregate(1)
+                if self.anonymous_hvas or not only_quadword_vectors(chosen):
+                    anonymous.append(chosen)
         return CaseSpec(result, tuple(parameters), tuple(anonymous))
