@@ -1,10 +1,12 @@
 """`python -m tests.conformance`: the differential campaign against C compilers.
 
     --count N        signatures for each platform (default: as many as the time allows)
-    --seconds S      for each platform (default 60 where no count is given)
+    --seconds S      for each platform (default 40 where no count is given)
     --seed S         another seed, other signatures
-    --platform P     aarch64-linux, aarch64-macos, aarch64-windows, aarch64-linux-gcc;
-                     may stand several times (default: the first two)
+    --platform P     aarch64-linux, aarch64-macos, aarch64-windows, aarch64-linux-gcc,
+                     x86_64-linux (assignments only); may stand several times
+                     (default: aarch64-linux, aarch64-macos, x86_64-linux)
+    --all            all of them
     --jobs N         processes
     --scheduler A    address of a Dask scheduler instead; its workers need this checkout
                      as their working directory
@@ -25,6 +27,8 @@ from importlib import import_module
 from tests.conformance.batch import PLATFORMS
 from tests.conformance.campaign import Report, run_campaign, store, units
 
+DEFAULT = ("aarch64-linux", "aarch64-macos", "x86_64-linux")
+
 
 def _executor(scheduler: str | None, jobs: int) -> tuple[Executor, int]:
     if scheduler is None:
@@ -42,6 +46,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--platform", action="append", choices=list(PLATFORMS))
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--scheduler")
     parser.add_argument("--store", action="store_true")
@@ -50,11 +55,11 @@ def main() -> int:
         parser.error("--count must be 1 or more")
     seconds = options.seconds
     if seconds is None and options.count is None:
-        seconds = 60.0
+        seconds = 40.0
     executor, workers = _executor(options.scheduler, options.jobs)
     failed = False
     with executor:
-        for name in options.platform or ["aarch64-linux", "aarch64-macos"]:
+        for name in list(PLATFORMS) if options.all else options.platform or DEFAULT:
             command = PLATFORMS[name].command[0]
             if shutil.which(command) is None:
                 print(f"{name}: {command} is not installed here")
@@ -72,7 +77,7 @@ def main() -> int:
                 progress=progress,
             )
             print(
-                f"{name}: {report.signatures} signatures in four directions, "
+                f"{name}: {report.signatures} signatures, "
                 f"{len(report.failures)} differences, {report.seconds:.0f} s"
             )
             for failure in report.failures:

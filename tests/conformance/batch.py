@@ -33,7 +33,7 @@ from tests.conformance.x64 import run_x64_batch
 
 @dataclass(frozen=True)
 class Platform:
-    """`command` compiles C, but for what `without` and `anonymous_hvas` leave out (see
+    """`command` compiles C, but for what `without` and `strict_anonymous` leave out (see
     `cases.Generator`); `attribute` selects another convention in it, and then
     `target` is ours and the types are still those of `model`."""
 
@@ -42,7 +42,7 @@ class Platform:
     command: tuple[str, ...]
     without: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
-    anonymous_hvas: bool = True
+    strict_anonymous: bool = True
     attribute: str = ""
     target: str = "aarch64-linux"
     model: DataModel = LINUX_ARM64
@@ -58,9 +58,9 @@ PLATFORMS = {
             "aarch64-macos",
             "darwin64",
             (*ZIG, "aarch64-macos", "-mcpu=generic", *COMMON, *CLANG),
-            # Clang's callers put an anonymous HVA of 16-byte vectors at a multiple of 8 (from
-            # -O1 on, or if it has several members), its va_arg looks at a multiple of 16.
-            anonymous_hvas=False,
+            # Clang's callers put an anonymous HFA or HVA at a multiple of its member's alignment
+            # or of 8 (that depends on -O), its va_arg looks at a multiple of the type's alignment.
+            strict_anonymous=False,
             target="aarch64-macos",
             model=DARWIN_ARM64,
         ),

@@ -71,7 +71,7 @@ class Report:
 def specs_of(unit: Unit) -> list[CaseSpec]:
     platform = PLATFORMS[unit.platform]
     generator = Generator(
-        unit.seed, platform.without, platform.extra, anonymous_hvas=platform.anonymous_hvas
+        unit.seed, platform.without, platform.extra, strict_anonymous=platform.strict_anonymous
     )
     return [generator.case() for _ in range(unit.count)]
 

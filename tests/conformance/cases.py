@@ -162,17 +162,30 @@ def source_of(case: CaseSpec, prefix: str) -> Source:
     )
 
 
-def only_quadword_vectors(spec: TypeSpec) -> bool:
-    """Whether all scalars inside are vectors of 16 bytes, as in an HVA of such."""
-    if isinstance(spec, Scalar):
-        return spec.text in QUADWORD_VECTORS
-    return all(only_quadword_vectors(m.type) for m in spec.members)
+def is_strict_homogeneous(spec: TypeSpec) -> bool:
+    """Whether it may be an HFA or HVA with an alignment of more than 8."""
+    scalars: list[str] = []
+    alignments: list[int] = []
+
+    def visit(inner: TypeSpec) -> None:
+        if isinstance(inner, Scalar):
+            scalars.append(inner.text)
+            return
+        alignments.append(inner.aligned)
+        for member in inner.members:
+            alignments.append(member.aligned)
+            visit(member.type)
+
+    visit(spec)
+    return all(text in FLOATS or text in VECTORS for text in scalars) and (
+        max(alignments) > 8 or any(text in QUADWORD_VECTORS for text in scalars)
+    )
 
 
 class Generator:
     """Signatures from a seed.  `without` leaves scalars out that a compiler lacks,
-    `extra` are more complex types; `anonymous_hvas` = False leaves composites of 16-byte
-    vectors out of the anonymous arguments."""
+    `extra` are more complex types; `strict_anonymous` = False leaves HFAs and HVAs
+    with an alignment of more than 8 out of the anonymous arguments."""
 
     def __init__(
         self,
@@ -180,10 +193,10 @@ class Generator:
         without: tuple[str, ...] = (),
         extra: tuple[str, ...] = (),
         *,
-        anonymous_hvas: bool = True,
+        strict_anonymous: bool = True,
     ) -> None:
         self.random = random.Random(seed)
-        self.anonymous_hvas = anonymous_hvas
+        self.strict_anonymous = strict_anonymous
 
         def keep(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(name for name in names if name not in without)
@@ -316,6 +329,6 @@ class Generator:
                 anonymous.append(Scalar(self.random.choice(self.anonymous_scalars)))
             else:
                 chosen = self.aggregate(1)
-                if self.anonymous_hvas or not only_quadword_vectors(chosen):
+                if self.strict_anonymous or not is_strict_homogeneous(chosen):
                     anonymous.append(chosen)
         return CaseSpec(result, tuple(parameters), tuple(anonymous))
