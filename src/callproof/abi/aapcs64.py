@@ -55,6 +55,7 @@ CALLER_SAVED = (
     registers(0, 18) | registers(30, 30) | registers(V0, V0 + 7) | registers(V0 + 16, V0 + 31)
 )
 ARGUMENTS = registers(0, 7) | registers(V0, V0 + 7)
+ARGUMENT_ORDER = (*range(8), *range(V0, V0 + 8))
 PLATFORM_REGISTER = registers(18, 18)
 
 
@@ -404,6 +405,7 @@ AAPCS64 = Convention(
     model=LINUX_ARM64,
     assign=assign,
     argument_registers=ARGUMENTS,
+    argument_order=ARGUMENT_ORDER,
     caller_saved=CALLER_SAVED,
     callee_saved=CALLEE_SAVED,
     stack_alignment=16,

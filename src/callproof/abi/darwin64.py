@@ -9,6 +9,7 @@ zone".
 from __future__ import annotations
 
 from callproof.abi.aapcs64 import (
+    ARGUMENT_ORDER,
     ARGUMENTS,
     CALLEE_SAVED,
     CALLER_SAVED,
@@ -43,6 +44,7 @@ DARWIN64 = Convention(
     model=DARWIN_ARM64,
     assign=assign,
     argument_registers=ARGUMENTS,
+    argument_order=ARGUMENT_ORDER,
     caller_saved=CALLER_SAVED & ~PLATFORM_REGISTER,
     callee_saved=CALLEE_SAVED,
     stack_alignment=16,

@@ -303,6 +303,7 @@ SYSV64 = Convention(
     model=LINUX_X64,
     assign=assign,
     argument_registers=ARGUMENTS,
+    argument_order=(*INTEGER_ARGUMENTS, *range(XMM0, XMM0 + SSE_ARGUMENTS)),
     caller_saved=CALLER_SAVED,
     callee_saved=CALLEE_SAVED,
     stack_alignment=16,
