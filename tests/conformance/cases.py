@@ -203,6 +203,7 @@ class Generator:
 
         self.integers = keep(INTEGERS)
         self.floats = keep(FLOATS)
+        self.bit_fields = keep(BIT_FIELDS)
         self.vectors = keep(VECTORS)
         self.complex = (*keep(COMPLEX), *extra)
         self.anonymous_scalars = keep(ANONYMOUS)
@@ -285,7 +286,7 @@ class Generator:
             if self.random.random() < 0.25:
                 members.append(self.member(3))
                 continue
-            text = self.random.choice(BIT_FIELDS)
+            text = self.random.choice(self.bit_fields)
             width = self.random.randint(1, WIDTHS[text])
             unnamed = self.random.random() < 0.15
             if unnamed and self.random.random() < 0.5:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from callproof.source import CallproofError
 
@@ -114,6 +115,7 @@ class Composite:
 
     `natural_alignment` is what its members alone ask for (AAPCS64 5.10: before an
     alignment given for the whole type), 0 if it is the same as `alignment`.
+    `required_alignment` is what attributes in it ask for; Microsoft's packing respects it.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Composite:
     alignment: int
     union: bool = False
     natural_alignment: int = 0
+    required_alignment: int = dataclass_field(default=0, compare=False)
 
     @property
     def unadjusted_alignment(self) -> int:
