@@ -22,7 +22,9 @@ class SoxSource(SourceFile):
 
     @classmethod
     def read(cls, path: Path | str) -> SoxSource:
-        """Raises `CallproofError` if the file cannot be read."""
+        """A file's contents.
+
+        Raises `CallproofError` if the file cannot be read."""
         try:
             return cls(str(path), Path(path).read_bytes())
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path

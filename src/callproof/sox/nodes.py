@@ -241,7 +241,10 @@ class For(Statement):
 
 @dataclass(slots=True, eq=False)
 class ForEach(Statement):
-    """`foreach var index, value in container`, or with one variable: `element` instead."""
+    """`foreach var index, value in container`, or with one variable: `element` instead.
+
+    Each iteration has variables of its own (closures keep what they saw).
+    """
 
     index: LocalInfo | None
     value: LocalInfo | None
@@ -308,7 +311,11 @@ class FunctionDeclaration(Definition):
 
 @dataclass(slots=True, eq=False)
 class ClassDeclaration(Definition):
-    """`line` is that of the superclass's name, if it has one."""
+    """`line` is that of the superclass's name, if it has one.
+
+    In order: the class is made and bound to `symbol`, the superclass evaluated and bound to
+    `info.parent`, its methods inherited, then the methods added one by one.
+    """
 
     info: ClassInfo
 
@@ -335,7 +342,7 @@ def dump(item: object) -> str:
     """A node, function or list of them as an s-expression, with resolutions, without places."""
     if isinstance(item, list):
         return "[" + " ".join(dump(one) for one in item) + "]"
-    if isinstance(item, Node):
+    if isinstance(item, Node) and type(item) not in _DUMPS:
         parts = [type(item).__name__]
         for one in fields(item):
             value = getattr(item, one.name)
@@ -377,6 +384,12 @@ def _class(item: ClassInfo) -> str:
 
 
 _DUMPS: dict[type, Callable[[Any], str]] = {
+    Nil: lambda item: "nil",
+    Boolean: lambda item: str(item.value).lower(),
+    Number: lambda item: f"{item.value:g}",
+    String: lambda item: repr(item.value)[1:],
+    Variable: lambda item: dump(item.meaning),
+    This: lambda item: dump(item.meaning),
     FunctionInfo: _function,
     ClassInfo: _class,
     LocalInfo: _local,

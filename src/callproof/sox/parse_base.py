@@ -67,7 +67,6 @@ class ParserBase:
         self.failed = False
         self.depth = 0
         self.height = 0
-        self.array_variable = False  # the next `{` is the value of a `var x[]`
         self.previous = self.current = self.tokens[0]
         whole = Span(source, 0, len(source.text))
         top = FunctionInfo("", kind, whole, module, line=1)

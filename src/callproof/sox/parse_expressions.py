@@ -138,10 +138,7 @@ class ExpressionParser(ParserBase):
         key = self.current.kind in (NAME, STRING) and self.peek().kind == ":"
         if key or self.current.kind == "}":
             return self.table()
-        direct, self.array_variable = self.array_variable, False
-        return self.array(
-            "Expect '}' after array values" if direct else "Expect '}' after literal."
-        )
+        return self.array()
 
     def table(self) -> ast.Expression:
         start = self.previous
@@ -162,17 +159,20 @@ class ExpressionParser(ParserBase):
         self.consume("}", "Expect '}' after table literal.")
         return ast.TableLiteral(self.since(start), self.previous.line, keys, values)
 
-    def array(self, unclosed: str) -> ast.Expression:
+    def array(self) -> ast.Expression:
         """The elements of an array whose `{` was taken; at least one."""
         start = self.previous
         elements = [self.expression()]
         while self.match(","):
             elements.append(self.expression())
-        self.consume("}", unclosed)
+        self.consume("}", "Expect '}' after array values")
         return ast.ArrayLiteral(self.since(start), self.previous.line, elements)
 
     def function_expression(self, can_assign: bool) -> ast.Expression:
         token = self.previous
+        if self.current.kind != "(":  # to the reference a `fn` is never an expression
+            self.error("Expect expression.")
+            return ast.Nil(self.span(token), token.line)
         function = self.function("anonymous", FUNCTION, self.span(token))
         return ast.FunctionExpression(self.since(token), self.previous.line, function)
 

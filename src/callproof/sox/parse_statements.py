@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callproof.sox import nodes as ast
-from callproof.sox.lexer import NAME, Token
+from callproof.sox.lexer import END, NAME, Token
 from callproof.sox.parse_expressions import PREFIX, ExpressionParser
 from callproof.sox.resolve import SET
 from callproof.sox.symbols import INITIALIZER, SCRIPT, LocalInfo
@@ -52,7 +52,7 @@ class StatementParser(ExpressionParser):
 
     def block_body(self) -> list[ast.Statement]:
         found: list[ast.Statement] = []
-        while self.current.kind not in ("}", "end"):
+        while self.current.kind not in ("}", END):
             found += self.declaration()
         self.consume("}", "Expect '}' after block.")
         return found

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from callproof.source import Diagnostics
 from callproof.sox import nodes as ast
-from callproof.sox.lexer import NAME, STRING, SoxSource, Token
+from callproof.sox.lexer import END, NAME, STRING, SoxSource, Token
 from callproof.sox.parse_base import TooDeep
 from callproof.sox.parse_statements import StatementParser
 from callproof.sox.resolve import READABLE, SET
@@ -52,7 +52,7 @@ class Parser(StatementParser):
     def file(self) -> None:
         top = self.module.function
         try:
-            while self.current.kind != "end":
+            while self.current.kind != END:
                 self.height = 0
                 top.body += self.declaration()
         except TooDeep:
@@ -113,15 +113,11 @@ class Parser(StatementParser):
                 return items
 
     def initializer(self, is_array: bool) -> ast.Expression:
-        if is_array and self.current.kind == "{":
-            if self.peek().kind == "}":  # elsewhere an empty table
-                start = self.advance()
-                self.advance()
-                return ast.ArrayLiteral(self.since(start), self.previous.line, [])
-            self.array_variable = True
-        value = self.expression()
-        self.array_variable = False
-        return value
+        if is_array and self.current.kind == "{" and self.peek().kind == "}":
+            start = self.advance()  # elsewhere an empty table
+            self.advance()
+            return ast.ArrayLiteral(self.since(start), self.previous.line, [])
+        return self.expression()
 
     def fn_declaration(self) -> list[ast.Statement]:
         return [self.named_function()]
@@ -182,7 +178,7 @@ class Parser(StatementParser):
             info.parent = resolver.hidden("super", self.span(self.previous))
         resolver.classes = info
         self.consume("{", "Expect '{' before class body.")
-        while self.current.kind not in ("}", "end"):
+        while self.current.kind not in ("}", END):
             info.methods.append(self.method(info))
         self.consume("}", "Expect '}' after class body.")
         resolver.classes = info.enclosing
@@ -203,7 +199,7 @@ class Parser(StatementParser):
             while self.current.kind in (NAME, STRING):
                 found.append(self.import_specification())
                 self.match(";")
-            if self.current.kind not in (")", "end"):
+            if self.current.kind not in (")", END):
                 self.error_at_current("Expect module path string.")
             self.consume(")", "Expect ')' after import list.")
         else:

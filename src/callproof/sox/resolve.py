@@ -13,7 +13,6 @@ from collections.abc import Callable
 from callproof.source import Span
 from callproof.sox.symbols import (
     ARGUMENTS,
-    METHOD,
     MODULE,
     NATIVES,
     SCRIPT,
@@ -199,9 +198,3 @@ class Resolver:
     @property
     def kind(self) -> str:
         return self.scope.info.kind
-
-    def in_method(self) -> bool:
-        return self.classes is not None
-
-    def method_kind(self, name: str) -> str:
-        return "initializer" if name == "init" else METHOD

@@ -193,7 +193,7 @@ class ImportFailure:
     `frontend.reference_errors` renders them).
     """
 
-    message: str
+    message: bytes
     errors: tuple[Diagnostic, ...] = ()
 
 
