@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callproof.source import Diagnostics
-from callproof.sox.frontend import reference_errors
+from callproof.sox.frontend import is_unfinished, reference_errors
 from callproof.sox.lexer import KEYWORDS, SoxSource
 from callproof.sox.nodes import dump
 from callproof.sox.parse_base import MAXIMUM_DEPTH
@@ -95,6 +95,13 @@ def test_diagnostics_have_places_and_hints() -> None:
     assert lines[3] == "note: arrays are written {a, b}"
     (found,) = parsed(b"print 'a'")[1].found
     assert [note.message for note in found.notes] == ["strings stand in double quotes"]
+
+
+def test_texts_that_may_go_on() -> None:
+    for text in ("print", "{ print 1", "f(1,", "class A {", 'print "a', "/* a", "if a", "1 +"):
+        assert is_unfinished(parsed(text)[1].found), text
+    for text in ("print )", ") {", "break", "print 1", '$ "a'):
+        assert not is_unfinished(parsed(text)[1].found), text
 
 
 DEEP = {
