@@ -70,9 +70,7 @@ class Report:
 
 def specs_of(unit: Unit) -> list[CaseSpec]:
     platform = PLATFORMS[unit.platform]
-    generator = Generator(
-        unit.seed, platform.without, platform.extra, strict_anonymous=platform.strict_anonymous
-    )
+    generator = Generator(unit.seed, platform.without, platform.extra)
     return [generator.case() for _ in range(unit.count)]
 
 
@@ -88,7 +86,9 @@ def run_unit(unit: Unit) -> list[tuple[CaseSpec, list[Difference]]]:
     specs = specs_of(unit)
     found = []
     for number in sorted({one.number for one in differences(specs)}):
-        smallest = shrink(specs[number], lambda some: {one.number for one in differences(some)})
+        smallest = shrink(
+            specs[number], lambda some: {one.number for one in differences(some)}, platform.without
+        )
         found.append((smallest, differences([smallest]) or differences(specs)))
     return found
 

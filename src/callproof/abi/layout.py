@@ -187,10 +187,13 @@ class _Builder:
         if self.pack:
             wanted = min(wanted, self.pack * 8)
         start = self.end
-        if member.alignment and not self.pack:
-            start = round_up(start, member.alignment * 8)
+        own = member.alignment * 8 if not self.pack else 0
+        if own and not self.model.late_bit_alignment:
+            start = round_up(start, own)
         if not packed and start % wanted + width > container:
             start = round_up(start, wanted)
+        elif own:
+            start = round_up(start, own)
         self._add(member, start, width)
         if member.name or self.model.unnamed_align:
             self.alignment = max(self.alignment, -(-wanted // 8))

@@ -102,6 +102,7 @@ class Instruction:
     offset     loads and stores: bytes added to the address
     targets    terminators
     callee, signature   calls (callee '' for indirect ones)
+    tail       calls right before a return of their results: may be made a jump
     cases      switch: signed integers, one per target after the first
     size, alignment, slot_name   slot
     line       source line, 0 for none
@@ -119,6 +120,7 @@ class Instruction:
         "signature",
         "size",
         "slot_name",
+        "tail",
         "targets",
         "type",
     )
@@ -144,6 +146,7 @@ class Instruction:
         self.size = 0
         self.alignment = 0
         self.slot_name = ""
+        self.tail = False
         for value in results:
             value.definition = self
 
