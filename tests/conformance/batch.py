@@ -27,6 +27,7 @@ from tests.conformance.c_side import (
 from tests.conformance.cases import (
     ALIGNED_BITS,
     MIXED_HALVES,
+    SPLIT,
     STRICT_ANONYMOUS,
     VECTORS,
     CaseSpec,
@@ -85,6 +86,7 @@ PLATFORMS = {
             # itself about the alignment of 128-bit integers.
             without=(
                 ALIGNED_BITS,
+                SPLIT,  # Microsoft's rule, but Clang's callers leave X7 empty
                 *("_Float16", "__bf16", "long double", "__int128", "unsigned __int128"),
                 *VECTORS,
             ),

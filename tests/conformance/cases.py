@@ -165,6 +165,7 @@ def source_of(case: CaseSpec, prefix: str) -> Source:
 # Corners in which Clang and GCC, or Clang and itself, do not agree; see `batch.PLATFORMS`.
 STRICT_ANONYMOUS = "anonymous HFAs with an alignment of more than 8"
 MIXED_HALVES = "composites of both _Float16 and __bf16 alone"
+SPLIT = "arguments that begin in X7 and go on in the stack"
 ALIGNED_BITS = "bit-fields with an alignment of their own"
 
 

@@ -78,7 +78,8 @@ def test_each_rule_that_platforms_differ_in_is_told_apart(
     right = getattr(module, table)
     wrong = dataclasses.replace(right, **{flag: not getattr(right, flag)})
     monkeypatch.setattr(module, table, wrong)
-    assert run_batch(stored(platform), PLATFORMS[platform], SEED)
+    cases = stored(platform)
+    assert any(run_batch(cases, PLATFORMS[platform], seed) for seed in range(8))
 
 
 class Immediate(Executor):
