@@ -11,6 +11,7 @@ import pytest
 from callproof import driver
 from callproof.abi.clauses import CLAUSES
 from tests.abi.rules import EXAMPLES
+from tests.test_programs import output_of
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -56,6 +57,16 @@ def test_the_table_of_rules_is_that_of_the_tests() -> None:
         assert (source, what) == (CLAUSES[rule].source, CLAUSES[rule].text)
         assert example == f"`{first.declaration}`{called}"
         assert place == f"{first.name}: {first.where}"
+
+
+def test_the_program_that_calls_c(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "c-functions.md").read_text()
+    program, printed = text.split("    EXTERNAL", 1)[1].split("prints\n")
+    source = tmp_path / "program.bcl"
+    source.write_text(textwrap.dedent(f"    EXTERNAL{program}"))
+    driver.build([source], tmp_path / "program", "exe", driver.Options())
+    expected = printed.split("The string")[0].strip() + "\n"
+    assert output_of(tmp_path / "program", poison=True).decode() == expected
 
 
 def test_the_python_example_of_the_conventions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -260,6 +260,8 @@ def build(
         raise CallproofError(f"the output {output} would overwrite an input")
     if emit != "exe" and others:
         raise CallproofError(f"--emit {emit} makes no use of {others[0]}")
+    if emit == "obj" and not options.target.endswith("-linux"):
+        raise CallproofError(f"objects for {options.target} cannot be written yet, only assembly")
     if emit == "ir":
         from callproof.ir.text import print_module
 
