@@ -166,6 +166,7 @@ def source_of(case: CaseSpec, prefix: str) -> Source:
 STRICT_ANONYMOUS = "anonymous HFAs with an alignment of more than 8"
 MIXED_HALVES = "composites of both _Float16 and __bf16 alone"
 SPLIT = "arguments that begin in X7 and go on in the stack"
+NO_WIDTH = "bit-fields of no width among floating-point members"
 ALIGNED_BITS = "bit-fields with an alignment of their own"
 
 
@@ -181,6 +182,20 @@ def has_mixed_halves(spec: TypeSpec) -> bool:
         return False
     return set(scalars_in(spec)) == {"_Float16", "__bf16"} or any(
         has_mixed_halves(member.type) for member in spec.members
+    )
+
+
+def has_no_width_in_floats(spec: TypeSpec) -> bool:
+    """Whether a part of it would be an HFA without its bit-fields of no width."""
+    if isinstance(spec, Scalar):
+        return False
+    if any(has_no_width_in_floats(member.type) for member in spec.members):
+        return True
+    return any(member.bits == 0 for member in spec.members) and all(
+        text in FLOATS or text in VECTORS
+        for member in spec.members
+        if member.bits != 0
+        for text in scalars_in(member.type)
     )
 
 
@@ -244,8 +259,11 @@ class Generator:
     def aggregate(self, depth: int) -> Aggregate:
         while True:
             found = self.any_aggregate(depth)
-            if MIXED_HALVES not in self.without or not has_mixed_halves(found):
-                return found
+            if MIXED_HALVES in self.without and has_mixed_halves(found):
+                continue
+            if NO_WIDTH in self.without and has_no_width_in_floats(found):
+                continue
+            return found
 
     def any_aggregate(self, depth: int) -> Aggregate:
         chosen = self.random.random()

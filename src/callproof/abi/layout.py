@@ -135,7 +135,7 @@ class _Builder:
                     array=member.array or member.count != 1,
                 )
             )
-        elif member.bits and member.name:
+        else:
             self.fields.append(
                 Field(member.name, member.type, start // 8, 1, member.bits, start % 8)
             )

@@ -154,6 +154,8 @@ def layout_of(type_: Composite, model: DataModel) -> Layout:
     for field in sorted(type_.fields, key=lambda one: (one.offset, one.bit)):
         if field.offset > end and not type_.union:
             rows.append(LayoutRow(end, field.offset - end, "", "padding"))
+        if field.is_padding:
+            continue
         if field.bits is not None:
             first = field.bit
             bits = f"bits {first}..{first + field.bits - 1}"

@@ -121,6 +121,8 @@ def classify(type_: Type) -> list[str]:
 def _classify_fields(type_: Composite, base: int, classes: list[str]) -> bool:
     """Merge each field's classes into its eightbytes; False if one is not aligned (step 1)."""
     for field in type_.fields:
+        if field.is_padding:
+            continue
         if field.bits is not None:
             first = (base + field.offset) * 8 + field.bit
             for eightbyte in range(first // 64, (first + field.bits - 1) // 64 + 1):

@@ -97,7 +97,8 @@ class Field:
     """A member of a composite at its byte offset; `count` elements if it is an `array`.
 
     For a bit-field `bits` is its width and `bit` its first bit's number in the byte at
-    `offset`; `type` is the declared type.
+    `offset`; `type` is the declared type.  Unnamed bit-fields are kept (`name` '', `bits`
+    0 for those of no width): they hold no value, but can make a union no HFA.
     """
 
     name: str
@@ -107,6 +108,11 @@ class Field:
     bits: int | None = None
     bit: int = 0
     array: bool = False
+
+    @property
+    def is_padding(self) -> bool:
+        """An unnamed bit-field."""
+        return self.bits is not None and not self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,7 @@ class Composite:
             f"{field.offset}{f'.{field.bit}' if field.bits is not None else ''}: {field.type}"
             + (f" * {field.count}" if field.count != 1 else "")
             + (f" : {field.bits}" if field.bits is not None else "")
+            + (" unnamed" if field.is_padding else "")
             for field in self.fields
         ]
         word = "union" if self.union else "struct"
@@ -210,6 +217,8 @@ def walk(type_: Type, base: int = 0) -> Iterator[tuple[int, Field | None, Scalar
         return
     for field in type_.fields:
         inner = field.type
+        if field.is_padding:
+            continue
         if not isinstance(inner, Composite):
             for index in range(field.count):
                 yield base + field.offset + index * inner.size, field, inner

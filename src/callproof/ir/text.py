@@ -385,7 +385,7 @@ class _Parser:
                     self.expect(",")
                 type_ = self.abi_type()
                 members.append((type_, self.integer() if self.accept("*") else 1))
-            if [str(m) for m, _ in members] == ["u64", "u64"]:
+            if members == [(abi.U64, 1)] * 2:
                 return abi.VALUE
             return abi.structure_of(members)
         start = self.tokens[self.at][2]
@@ -416,7 +416,7 @@ class _Parser:
             type_ = self.abi_type()
             count = self.integer() if self.accept("*") else 1
             bits = self.integer() if self.accept(":") else None
-            name = f"f{len(fields)}"
+            name = "" if bits is not None and self.accept("unnamed") else f"f{len(fields)}"
             fields.append(
                 abi.Field(name, type_, int(offset), count, bits, int(bit or 0), array=count != 1)
             )
