@@ -23,7 +23,7 @@ enum {
     GC_LARGE = 2,  /* set by the collector only */
     GC_KINDS = 64,
     GC_LARGEST_CELL = 8192,
-    GC_CLASSES = 36,
+    GC_CLASSES = 43,
     GC_SMALL_LIMIT = 512, /* up to here class = (bytes + 15) / 16 - 1 */
 };
 
