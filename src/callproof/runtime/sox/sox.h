@@ -39,6 +39,11 @@ enum { VALUES = 16, ENTRIES, BUFFER, SHAPE };
 
 static inline int is_falsey(value v) { return v.tag < NUMBER && v.payload == 0; }
 
+struct closure;
+struct buffer;
+struct table;
+struct shape;
+
 /* --- objects -------------------------------------------------------------------------- */
 
 /* Bytes are at `bytes`, not ended by 0.  Strings with `buffer` end inside it, and the one
@@ -161,6 +166,13 @@ struct table {
     uint32_t spare;
     uint64_t count, capacity; /* capacity: 0 or a power of two */
     struct entry *entries;    /* in an `entries` */
+};
+
+struct entries {
+    struct gc_header header;
+    uint32_t spare;
+    uint64_t capacity;
+    struct entry items[]; /* filled in or zero */
 };
 
 struct range {
