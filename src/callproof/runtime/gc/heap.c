@@ -42,6 +42,8 @@ static int is_on(const char *name) {
     return text != NULL && strcmp(text, "0") != 0 && *text != 0;
 }
 
+/* The limit is half of the machine's memory where nobody says otherwise: a program that needs
+ * more is to hear of it while the machine still answers. */
 void gc_start(const struct gc_language *language, void *stack_base) {
     gc_language = language;
     gc_stack_base = stack_base;
@@ -49,7 +51,7 @@ void gc_start(const struct gc_language *language, void *stack_base) {
     statistics = is_on("CALLPROOF_GC_STATS");
     struct sysinfo machine = {0};
     if (sysinfo(&machine) == 0 && machine.totalram != 0)
-        limit = (size_t)machine.totalram * (machine.mem_unit ? machine.mem_unit : 1);
+        limit = (size_t)machine.totalram / 2 * (machine.mem_unit ? machine.mem_unit : 1);
     const char *wanted = getenv("CALLPROOF_GC_LIMIT");
     if (wanted != NULL && *wanted >= '1' && *wanted <= '9') limit = strtoull(wanted, NULL, 10);
 }

@@ -113,16 +113,17 @@ static void drain(void) {
     }
 }
 
-/* A function of its own, so that its frame lies below what setjmp has put into the caller's. */
-static __attribute__((noinline)) void mark_stack(const void *from) {
-    gc_mark_range(from, gc_stack_base);
+/* A function of its own: all of the caller's frame, wherever the compiler saves registers in
+ * it, lies above this one's. */
+static __attribute__((noinline)) void mark_stack(void) {
+    gc_mark_range(__builtin_frame_address(0), gc_stack_base);
 }
 
 void gc_mark_everything(void) {
     jmp_buf registers; /* callee-saved ones, in which callers may keep objects */
     if (setjmp(registers) != 0) return;
     sort_larges();
-    mark_stack(&registers);
+    mark_stack();
     gc_language->mark_roots();
     drain();
 }

@@ -98,8 +98,10 @@ static void print_folded(const struct line *lines, size_t count) {
             continue;
         }
         print_lines(lines + at, period);
-        const char *what = period == 1 ? "line" : "lines";
-        dprintf(STDERR_FILENO, "... the last %zu %s %zu more times\n", period, what, times);
+        if (period == 1)
+            dprintf(STDERR_FILENO, "... this line %zu more times\n", times);
+        else
+            dprintf(STDERR_FILENO, "... these %zu lines %zu more times\n", period, times);
         at += period * (times + 1);
     }
 }
