@@ -7,12 +7,10 @@ each instruction, and for each basic block only if calls are watched or counted.
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import struct
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +55,6 @@ from callproof.source import CallproofError
 unicorn: Any = import_module("unicorn")  # its published types are for Python 2
 
 NOWHERE = (1 << 64) - 8  # an address that is never reached: the program ends by itself
-SLICE = 0.25  # seconds between looks at Ctrl-C and the time limit
 FP_ENABLED = 3 << 20  # CPACR_EL1.FPEN: no traps of SIMD and floating point
 GUARD = 1 << 20  # an access this close below the stack is called an overflow of it
 ARGUMENT_LIMIT = 128 * 1024
@@ -306,44 +303,58 @@ class Emulator:
         """Let Ctrl-C stop the emulation, to be raised behind it.
 
         Python would raise `KeyboardInterrupt` inside a block's hook, where the C code that
-        called it drops it.
+        called it drops it; and while no hook runs, it would not look at signals at all.  So
+        a thread waits for the byte that Python's own handler writes when a signal arrives.
         """
         usual = signal.getsignal(signal.SIGINT)
         in_main = threading.current_thread() is threading.main_thread()
         if not in_main or usual is not signal.default_int_handler:
             yield
             return
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+
+        def watch() -> None:
+            while arrived := os.read(reader, 64):
+                if signal.SIGINT in arrived:
+                    self._failed(KeyboardInterrupt())
+
+        watcher = threading.Thread(target=watch, daemon=True)
         signal.signal(signal.SIGINT, lambda _number, _frame: self._failed(KeyboardInterrupt()))
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        watcher.start()
         try:
             yield
         finally:
+            signal.set_wakeup_fd(before)
             signal.signal(signal.SIGINT, usual)
+            os.close(writer)
+            watcher.join()
+            os.close(reader)
 
     def _emulate(self) -> Outcome:
+        """Run to the end: in one piece, because Unicorn does not keep the program counter
+        exact when it is stopped from outside.  Such a stop is the last."""
         uc = self.uc
         seconds = self.limits.seconds
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        pc = self.image.entry
-        while True:
-            # A stop from outside may come between a block's hook and the block, and the hook
-            # would then run again; so where blocks are hooked there is one stop, the last.
-            wait = min(SLICE, deadline - time.monotonic()) if not self._hooks else seconds or 0
+        if self.error is None:
             try:
-                uc.emu_start(pc, NOWHERE, timeout=max(1, int(wait * 1e6)) if wait else 0)
+                limit = 0 if seconds is None else max(1, int(seconds * 1e6))
+                uc.emu_start(self.image.entry, NOWHERE, timeout=limit)
             except unicorn.UcError as error:
                 if self.error is None:
                     self._set_fault(SIGSEGV, self._invalid or str(error))
-            if self.error is not None:
-                raise self.error
-            if self.fault is not None:
-                return self._faulted(self.fault)
-            if self.ended is not None:
-                return Outcome(self.ended.status, self.ended.signal)
-            if self._hooks or time.monotonic() >= deadline:
-                late = self._set_fault(SIGXCPU, f"it ran for more than {seconds:g} seconds")
-                self._faulted(late)
-                return Outcome(TIMEOUT_STATUS, SIGXCPU)
-            pc = uc.reg_read(UC_ARM64_REG_PC)
+        if self.error is not None:
+            raise self.error
+        if self.fault is not None:
+            return self._faulted(self.fault)
+        if self.ended is not None:
+            return Outcome(self.ended.status, self.ended.signal)
+        if seconds is None:
+            raise CallproofError("the emulator stopped by itself; this is a bug in it")
+        late = self._set_fault(SIGXCPU, f"it ran for more than {seconds:g} seconds")
+        self._faulted(late)
+        return Outcome(TIMEOUT_STATUS, SIGXCPU)
 
     def _faulted(self, fault: Fault) -> Outcome:
         self.process.warn(report(self.process.name, fault, self.memory, self.places))
