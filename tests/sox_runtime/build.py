@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.run.programs import execute
-
 from callproof.link import link_bytes
 from callproof.runtime import runtime_files
 from callproof.runtime.build import LIBRARIES
+from tests.run.programs import execute
 
 HERE = Path(__file__).parent
 RUNTIME = Path(next(iter(LIBRARIES["sox"].sources()))).parents[1]

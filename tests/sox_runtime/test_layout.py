@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.sox_runtime.build import RUNTIME
-
 from callproof.abi.types import VALUE
 from callproof.runtime import sox_entries, sox_layout
+from tests.sox_runtime.build import RUNTIME
 
 HEADER = (RUNTIME / "sox" / "sox.h").read_text()
 LAYOUT = (RUNTIME / "sox" / "layout.c").read_text()
