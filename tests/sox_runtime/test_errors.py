@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.sox_runtime.build import Output, emulated, natively
+from tests.sox_runtime.build import EVERYWHERE, Output, emulated, natively
 
 PLACES = [
     "Undefined property 'y'.",
@@ -102,8 +104,9 @@ def test_long_recursion_is_folded() -> None:
     assert natively("recursion", "500") == Output(70, "", folded)
 
 
-def test_stack_overflow() -> None:
-    done = natively("recursion", str(10**9), CALLPROOF_STACK=str(2 << 20))
+@pytest.mark.parametrize("run", EVERYWHERE)
+def test_stack_overflow(run: Callable[..., Output]) -> None:
+    done = run("recursion", str(10**9), CALLPROOF_STACK=str(2 << 20))
     first, second, *rest = done.err.splitlines()
     assert (done.status, done.out, first, second) == (
         70,

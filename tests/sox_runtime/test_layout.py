@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from callproof.abi.types import VALUE
+from callproof.abi.types import I64, POINTER, VALUE
 from callproof.runtime import sox_entries, sox_layout
 from tests.sox_runtime.build import RUNTIME
 
@@ -51,7 +51,7 @@ def declarations() -> dict[str, tuple[str, list[str], bool]]:
 
 
 def test_the_entries_are_what_the_header_declares() -> None:
-    names = {VALUE: "value", sox_entries.I64: "word", sox_entries.POINTER: "ptr", None: "none"}
+    names = {VALUE: "value", I64: "word", POINTER: "ptr", None: "none"}
     declared = declarations()
     del declared["sox_script"]  # emitted by the compiler
     stated = {

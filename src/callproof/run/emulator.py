@@ -49,6 +49,7 @@ from callproof.run.memory import STACK_TOP, BadAddress, Memory, OutOfMemory, pag
 from callproof.run.poison import Poison
 from callproof.run.process import Ended, OpenFile, Process
 from callproof.run.registers import StackPointer, add_block_hook
+from callproof.run.signals import Registers, deliver
 from callproof.run.trace import VIOLATION_STATUS, Trace
 from callproof.source import CallproofError
 
@@ -61,6 +62,16 @@ ARGUMENT_LIMIT = 128 * 1024
 HWCAP_FP_ASIMD = 3
 
 CALL_REGISTERS = (UC_ARM64_REG_X8, *range(UC_ARM64_REG_X0, UC_ARM64_REG_X0 + 6))
+
+# X29 and X30 are not numbered behind X28.
+STATE = (
+    UC_ARM64_REG_SP,
+    UC_ARM64_REG_PC,
+    *range(UC_ARM64_REG_X0, UC_ARM64_REG_X0 + 29),
+    UC_ARM64_REG_X29,
+    UC_ARM64_REG_X30,
+)
+RT_SIGRETURN = 139
 
 SIGILL, SIGTRAP, SIGSEGV, SIGXCPU = 4, 5, 11, 24
 
@@ -114,6 +125,8 @@ class Emulator:
         self.ended: Ended | None = None
         self.error: BaseException | None = None
         self._invalid = ""
+        self._address = 0
+        self._handled: Fault | None = None  # the fault whose handler is running
         self._counted = 0
         self._last_block = (0, 0)
         self._hooks: list[object] = []
@@ -204,6 +217,11 @@ class Emulator:
     def _interrupt(self, uc: Any, number: int, _data: object) -> None:
         if number == EXCP_SWI:
             values = uc.reg_read_batch(CALL_REGISTERS)
+            if values[0] == RT_SIGRETURN and self._handled is not None:
+                # A handler of a fault has nothing to put right, and it would happen again.
+                self.fault = self._handled
+                uc.emu_stop()
+                return
             try:
                 result = linux.call(self.process, values[0], values[1:])
             except Ended as ended:
@@ -232,6 +250,7 @@ class Emulator:
     def _invalid_access(
         self, _uc: Any, access: int, address: int, size: int, _value: int, _data: object
     ) -> bool:
+        self._address = address
         low = self.process.stack[0]
         if low - GUARD <= address < low:
             megabytes = (self.process.stack[1] - low) / (1 << 20)
@@ -333,17 +352,25 @@ class Emulator:
             os.close(reader)
 
     def _emulate(self) -> Outcome:
-        """Run to the end: in one piece, because Unicorn does not keep the program counter
-        exact when it is stopped from outside.  Such a stop is the last."""
+        """Run to the end, but for faults that the program handles itself.
+
+        There is no stop from outside but a last one: Unicorn does not keep the program
+        counter exact then, and a program that is started again from there goes wrong.
+        """
         uc = self.uc
         seconds = self.limits.seconds
-        if self.error is None:
+        limit = 0 if seconds is None else max(1, int(seconds * 1e6))
+        pc = self.image.entry
+        while self.error is None:
             try:
-                limit = 0 if seconds is None else max(1, int(seconds * 1e6))
-                uc.emu_start(self.image.entry, NOWHERE, timeout=limit)
+                uc.emu_start(pc, NOWHERE, timeout=limit)
             except unicorn.UcError as error:
                 if self.error is None:
-                    self._set_fault(SIGSEGV, self._invalid or str(error))
+                    handler = self._handler_of_fault(self._invalid or str(error))
+                    if handler is not None:
+                        pc = handler
+                        continue
+            break
         if self.error is not None:
             raise self.error
         if self.fault is not None:
@@ -355,6 +382,26 @@ class Emulator:
         late = self._set_fault(SIGXCPU, f"it ran for more than {seconds:g} seconds")
         self._faulted(late)
         return Outcome(TIMEOUT_STATUS, SIGXCPU)
+
+    def _handler_of_fault(self, what: str) -> int | None:
+        """Where to go on after a bad access; None, and the fault is set, if nowhere."""
+        fault = self._set_fault(SIGSEGV, what)
+        if not self._invalid:
+            return None
+        values = self.uc.reg_read_batch(STATE)
+        registers = Registers(tuple(values[2:]), values[0], values[1])
+        try:
+            delivery = deliver(self.process, SIGSEGV, self._address, registers)
+        except BadAddress:
+            return None
+        if delivery is None:
+            return None
+        self.fault, self._handled, self._invalid = None, fault, ""
+        self.uc.reg_write(UC_ARM64_REG_SP, delivery.sp)
+        self.uc.reg_write(UC_ARM64_REG_X30, delivery.restorer)
+        for number, value in enumerate(delivery.arguments):
+            self.uc.reg_write(UC_ARM64_REG_X0 + number, value)
+        return delivery.handler
 
     def _faulted(self, fault: Fault) -> Outcome:
         self.process.warn(report(self.process.name, fault, self.memory, self.places))
