@@ -45,14 +45,19 @@ def test_stress_does_collect() -> None:
     assert statistics(quiet.err)["collections"] == 0
 
 
-def test_soak() -> None:
-    """300 MB of garbage with 6 MB live stay in a heap of a few times that."""
-    done = natively("soak", "300", CALLPROOF_GC_STATS="1")
-    assert done.out == "true\ntrue\n"
+@pytest.mark.parametrize(("megabytes", "slots"), [(300, 20_000), (1000, 150_000)])
+def test_soak(megabytes: int, slots: int) -> None:
+    """Garbage of many sizes: the heap stays within a few times of what is live."""
+    done = natively("soak", str(megabytes), str(slots), CALLPROOF_GC_STATS="1")
+    assert done.out == "true\n"
     found = statistics(done.err)
-    assert found["allocated"] > 300 << 20
-    assert found["live"] < 10 << 20
-    assert found["heap"] < 32 << 20
+    assert found["allocated"] > megabytes << 20
+    assert found["live"] < 400 * slots
+    assert found["heap"] < 3 * found["live"] + (12 << 20)
+
+
+def test_soak_emulated() -> None:
+    assert emulated("soak", "20", "5000").out == "true\n"
 
 
 def test_marking_a_long_list_needs_no_stack() -> None:
