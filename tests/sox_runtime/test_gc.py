@@ -57,7 +57,7 @@ def test_soak(megabytes: int, slots: int) -> None:
 
 
 def test_soak_emulated() -> None:
-    assert emulated("soak", "20", "5000").out == "true\n"
+    assert emulated("soak", "40", "5000").out == "true\n"
 
 
 def test_marking_a_long_list_needs_no_stack() -> None:
