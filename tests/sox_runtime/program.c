@@ -509,8 +509,11 @@ static void long_list(void) {
     sox_print(number(length));
 }
 
+/* exhaust large, exhaust small: memory is used up by few objects or by many. */
 static void exhaust(void) {
     value s = text("0123456789abcdef");
+    if (strcmp(argument_values[2], "small") == 0)
+        for (;;) s = sox_array(1, &s);
     for (;;) s = sox_add(s, s);
 }
 

@@ -65,6 +65,15 @@ def test_marking_a_long_list_needs_no_stack() -> None:
     assert done == Output(0, "300000\n", "")
 
 
-def test_out_of_memory() -> None:
-    done = natively("exhaust", CALLPROOF_GC_LIMIT=str(64 << 20))
-    assert done == Output(70, "", "Out of memory.\n")
+@pytest.mark.parametrize("objects", ["large", "small"])
+def test_out_of_memory(objects: str) -> None:
+    done = natively("exhaust", objects, CALLPROOF_GC_LIMIT=str(64 << 20), CALLPROOF_GC_STATS="1")
+    assert (done.status, done.out) == (70, "")
+    assert done.err.startswith("Out of memory.\n")
+    assert statistics(done.err)["heap"] <= 64 << 20
+    assert statistics(done.err)["collections"] < 100
+
+
+def test_no_memory_at_all() -> None:
+    """What cannot even hold the first object."""
+    assert natively("calls", CALLPROOF_GC_LIMIT="1000").err == "Out of memory.\n"

@@ -10,7 +10,7 @@
 
 #include "heap.h"
 
-enum { LEAST_THRESHOLD = 8 << 20, LEVEL_BITS = 14, ADDRESS_BITS = 48, CHUNK_BITS = 20 };
+enum { LEAST_THRESHOLD = 8 << 20, LEVEL_BITS = 14, ADDRESS_BITS = 48, CHUNK_BITS = 20, SLACK = 16 };
 
 /* Up to 512 bytes each multiple of 16; then steps of at most a third. */
 const uint16_t gc_cell_sizes[GC_CLASSES] = {
@@ -127,7 +127,11 @@ static struct gc_cell *find_cells(unsigned size_class) {
     size_t freed = 0;
     struct gc_cell *cells = cells_there(size_class, &freed);
     if (cells == NULL) {
-        if (!add_chunk()) gc_collect();
+        if (!add_chunk()) {
+            gc_collect();
+            /* Better an end than a collection for every few cells that are left. */
+            if (gc_counts.live_bytes > limit - limit / SLACK) gc_no_memory();
+        }
         cells = cells_there(size_class, &freed);
         if (cells == NULL) gc_no_memory();
     }

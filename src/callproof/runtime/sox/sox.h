@@ -121,7 +121,8 @@ struct instance {
     value inside[];
 };
 
-/* What an access site found last time; the compiler's are in zeroed data.  Good while the
+/* What an access site found last time; each site has one (never NULL) in zeroed data, and uses
+ * it for one of the three kinds of access only.  Good while the
  * instance's shape is `shape`:
  *   reading:  the field is `slot`, if `method` is NULL (else the slow path binds it);
  *   writing:  store into `slot`, then make `next` the instance's shape;
