@@ -16,10 +16,17 @@ from callproof.runtime import runtime_files
 from callproof.runtime.build import LIBRARIES
 from tests.run.programs import execute
 
-HERE = Path(__file__).parent
+SOURCES = sorted((Path(__file__).parent / "program").glob("*.c"))
 RUNTIME = Path(next(iter(LIBRARIES["sox"].sources()))).parents[1]
 ZIG_CC = [sys.executable, "-m", "ziglang", "cc"]
-COMMON = ["-std=gnu11", "-Wall", "-Wextra", "-fno-omit-frame-pointer", f"-I{RUNTIME / 'sox'}"]
+COMMON = [
+    "-std=gnu11",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-fno-omit-frame-pointer",
+    f"-I{RUNTIME / 'sox'}",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +45,13 @@ def _run(command: list[str]) -> None:
 def emulated_program() -> bytes:
     """For AArch64 Linux, linked by our linker with the archive that users get."""
     with tempfile.TemporaryDirectory() as folder:
-        item = Path(folder) / "program.o"
+        items = [Path(folder) / f"{source.stem}.o" for source in SOURCES]
         flags = ["-target", "aarch64-linux-musl", "-O1", "-g0", "-fno-sanitize=all"]
-        _run([*ZIG_CC, *flags, *COMMON, "-c", str(HERE / "program.c"), "-o", str(item)])
+        for source, item in zip(SOURCES, items, strict=True):
+            _run([*ZIG_CC, *flags, *COMMON, "-c", str(source), "-o", str(item)])
         files = runtime_files("aarch64-linux")
         libraries = [files.libraries["sox"], files.libc, files.compiler_rt]
-        return link_bytes([files.crt1, item, *libraries])
+        return link_bytes([files.crt1, *items, *libraries])
 
 
 _NATIVE = tempfile.TemporaryDirectory(prefix="sox-runtime-")
@@ -55,7 +63,7 @@ def native_program() -> Path:
     output = Path(_NATIVE.name) / "program"
     target = f"{platform.machine()}-linux-musl"
     flags = ["-target", target, "-static", "-O1", "-g", "-fsanitize=undefined"]
-    sources = [*LIBRARIES["sox"].sources(), HERE / "program.c"]
+    sources = [*LIBRARIES["sox"].sources(), *SOURCES]
     _run([*ZIG_CC, *flags, *COMMON, *map(str, sources), "-o", str(output)])
     return output
 
