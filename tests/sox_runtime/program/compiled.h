@@ -40,7 +40,8 @@ static value add_spread(struct closure *self, uint64_t count, const value *a) {
     return add_entry(self, a[0], count > 1 ? a[1] : number(10));
 }
 static const struct function_info ADD = {"add", 1, 2, 0, 0, (void *)add_entry, add_spread};
-static const struct function_info ANONYMOUS = {"anonymous", 2, 2, 0, 0, (void *)add_entry, add_spread};
+static const struct function_info ANONYMOUS = {
+    "anonymous", 2, 2, 0, 0, (void *)add_entry, add_spread};
 
 /* fn () { counter = counter + 1; return counter }, with `counter` captured */
 static value count_spread(struct closure *self, uint64_t count, const value *a) {
@@ -67,7 +68,8 @@ static value earlier_spread(struct closure *self, uint64_t count, const value *a
     return nil_value();
 }
 static const struct function_info BYE = {"bye", 0, 0, 0, 0, (void *)bye_spread, bye_spread};
-static const struct function_info EARLIER = {"e", 0, 0, 0, 0, (void *)earlier_spread, earlier_spread};
+static const struct function_info EARLIER = {
+    "e", 0, 0, 0, 0, (void *)earlier_spread, earlier_spread};
 
 /* class Shape { init(x) { this.x = x } area() { return this.x } } */
 static struct property_cache init_cache, area_cache;
@@ -80,8 +82,10 @@ static value area_spread(struct closure *self, uint64_t count, const value *a) {
     (void)self; (void)count;
     return sox_get_property(a[0], &NAME_X, &area_cache);
 }
-static const struct function_info INIT = {"init", 1, 1, FUNCTION_METHOD, 0, (void *)init_spread, init_spread};
-static const struct function_info AREA = {"area", 0, 0, FUNCTION_METHOD, 0, (void *)area_spread, area_spread};
+static const struct function_info INIT = {
+    "init", 1, 1, FUNCTION_METHOD, 0, (void *)init_spread, init_spread};
+static const struct function_info AREA = {
+    "area", 0, 0, FUNCTION_METHOD, 0, (void *)area_spread, area_spread};
 
 static value closure_of(const struct function_info *info) { return sox_closure(info, 0, NULL); }
 

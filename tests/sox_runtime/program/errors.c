@@ -31,7 +31,8 @@ void property_error(void) {
 }
 
 void operator_error(void) {
-    value a = parse(argument_values[3]), b = parse(argument_values[4]), c = parse(argument_values[5]);
+    value a = parse(argument_values[3]), b = parse(argument_values[4]);
+    value c = parse(argument_values[5]);
     struct iteration state;
     switch (argument_values[2][0]) {
     case '+': sox_add(a, b); break;

@@ -22,7 +22,8 @@ enum { NATIVE_COUNT = sizeof NATIVE_ROWS / sizeof *NATIVE_ROWS };
 
 value native_called(const char *name) {
     for (int i = 0; i < NATIVE_COUNT; i++)
-        if (strcmp(NATIVE_ROWS[i].name, name) == 0) return object_value(NATIVE, NATIVE_ROWS[i].native);
+        if (strcmp(NATIVE_ROWS[i].name, name) == 0)
+            return object_value(NATIVE, NATIVE_ROWS[i].native);
     fprintf(stderr, "no native %s\n", name);
     exit(1);
 }

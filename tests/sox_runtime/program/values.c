@@ -101,7 +101,8 @@ void operators(void) {
     value nan = sox_divide(number(0), number(0));
     sox_print(bool_value((int)(sox_equal(nan, nan) | sox_less(nan, nan) | sox_less_equal(nan, nan) |
                                sox_greater(nan, nan) | sox_greater_equal(nan, nan))));
-    sox_print(bool_value((int)(sox_less(number(1), number(2)) & sox_less_equal(number(2), number(2)) &
+    sox_print(bool_value((int)(sox_less(number(1), number(2)) &
+                               sox_less_equal(number(2), number(2)) &
                                sox_greater(number(2), number(1)) &
                                sox_greater_equal(number(2), number(2)))));
 }
@@ -143,7 +144,8 @@ void classes(void) {
     sox_print(call0(sox_get_super(shape, s, &NAME_AREA)));
     sox_set_property(s, &NAME_Z, text("new"), &set);
     struct shape *before = set.shape;
-    sox_print(bool_value(before != instance->shape && set.next == instance->shape && set.slot == 1));
+    sox_print(bool_value(before != instance->shape && set.next == instance->shape &&
+                         set.slot == 1));
     sox_set_property(s, &NAME_AREA, closure_of(&ADD), &set); /* fields shadow methods */
     frame[1] = number(32);
     sox_print(sox_invoke(&NAME_AREA, &invoke, 1, frame));

@@ -52,7 +52,8 @@ void gc_mark(void *object) {
 }
 
 static int by_address(const void *a, const void *b) {
-    uintptr_t x = (uintptr_t) * (struct large *const *)a, y = (uintptr_t) * (struct large *const *)b;
+    struct large *const *first = a, *const *second = b;
+    uintptr_t x = (uintptr_t)*first, y = (uintptr_t)*second;
     return (x > y) - (x < y);
 }
 

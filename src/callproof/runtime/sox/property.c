@@ -44,7 +44,8 @@ value sox_get_property(value object, const struct string *name, struct property_
     if (object.tag != INSTANCE) sox_fail("Only instances and tables have properties.");
     struct instance *instance = to_object(object);
     uint64_t slot;
-    if (cache->shape == instance->shape && cache->method != NULL) return bind(object, cache->method);
+    if (cache->shape == instance->shape && cache->method != NULL)
+        return bind(object, cache->method);
     if (find_slot(instance->shape, name, &slot)) {
         fill_cache(cache, instance->shape, slot, NULL, NULL);
         return instance->fields[slot];

@@ -134,7 +134,7 @@ extern const struct string *current_benchmark;
 
 #define DEFINE_NATIVE(name)                                                                     \
     static value native_##name(uint64_t count, const value *a);                                 \
-    const struct native sox_native_##name = {{NATIVE, GC_STATIC, 0}, 0, native_##name};               \
+    const struct native sox_native_##name = {{NATIVE, GC_STATIC, 0}, 0, native_##name};         \
     static value native_##name(uint64_t count __attribute__((unused)),                          \
                                const value *a __attribute__((unused)))
 

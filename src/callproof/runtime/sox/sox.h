@@ -107,7 +107,7 @@ struct shape {
     uint32_t spare;
     struct class *class;
     struct shape *parent;
-    const struct string *name; /* of the field that it adds to the parent's; its slot is count - 1 */
+    const struct string *name; /* of the field that it adds to its parent's, in slot count - 1 */
     struct shape *children, *sibling;
     uint64_t count, capacity;
 };

@@ -54,10 +54,11 @@ static void watch_stack(void) {
 }
 
 #define UNUSED __attribute__((unused))
+#define NAKED __attribute__((naked, noinline))
 
 /* Calls a function on another stack. */
 #if defined(__aarch64__)
-__attribute__((naked, noinline)) static void on_stack(void *top UNUSED, void (*function)(void) UNUSED) {
+NAKED static void on_stack(void *top UNUSED, void (*function)(void) UNUSED) {
     __asm__("stp x29, x30, [sp, #-32]!\n\t"
             "str x19, [sp, #16]\n\t"
             "mov x29, sp\n\t"
@@ -70,7 +71,7 @@ __attribute__((naked, noinline)) static void on_stack(void *top UNUSED, void (*f
             "ret");
 }
 #else
-__attribute__((naked, noinline)) static void on_stack(void *top UNUSED, void (*function)(void) UNUSED) {
+NAKED static void on_stack(void *top UNUSED, void (*function)(void) UNUSED) {
     __asm__("push %rbp\n\t"
             "mov %rsp, %rbp\n\t"
             "mov %rdi, %rsp\n\t"

@@ -92,6 +92,7 @@ void table_copy(struct table *to, const struct table *from) {
 
 value sox_table_literal(uint64_t count, const value *pairs) {
     struct table *table = new_table();
-    for (uint64_t i = 0; i < count; i++) table_set(table, to_string(pairs[2 * i]), pairs[2 * i + 1]);
+    for (uint64_t i = 0; i < count; i++)
+        table_set(table, to_string(pairs[2 * i]), pairs[2 * i + 1]);
     return object_value(TABLE, table);
 }

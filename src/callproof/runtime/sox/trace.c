@@ -108,8 +108,8 @@ static void print_folded(const struct line *lines, size_t count) {
 
 void print_trace(struct place innermost) {
     size_t size = MOST * sizeof(struct line);
-    struct line few[ALL + 1], *lines =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    struct line few[ALL + 1], *lines = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     size_t room = MOST;
     if (lines == MAP_FAILED) {
         lines = few;
