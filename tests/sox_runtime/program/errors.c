@@ -2,7 +2,7 @@
 #include "compiled.h"
 
 void property_error(void) {
-    struct property_cache cache = {0};
+    static struct property_cache cache;
     value shape = call1(shape_class(), number(1)), frame[] = {shape, number(2)};
     value table_frame[] = {sox_table(), number(2)}, number_frame[] = {number(1)};
     switch (atoi(argument_values[2])) {

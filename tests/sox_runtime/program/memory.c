@@ -20,7 +20,7 @@ void appends(void) {
 void survival(void) {
     enum { LENGTH = 60 };
     value class = shape_class(), list = nil_value();
-    static struct property_cache next, read_next, read_x;
+    static struct property_cache next, read_next, read_x, read_area;
     for (int i = 0; i < LENGTH; i++) {
         value node = call1(class, sox_add(text("node "), number(i)));
         sox_set_property(node, &NAME_F, list, &next);
@@ -39,7 +39,7 @@ void survival(void) {
     }
     sox_print(number((double)to_table(table)->count));
     sox_print(sox_globals[3]);
-    value bound = sox_get_property(sox_index(table, text("node 7")), &NAME_AREA, &read_next);
+    value bound = sox_get_property(sox_index(table, text("node 7")), &NAME_AREA, &read_area);
     table = nil_value();
     for (int i = 0; i < 20; i++) sox_table();
     sox_print(call0(bound));

@@ -5,7 +5,7 @@ static value test_spread(struct closure *self, uint64_t count, const value *a) {
     (void)self; (void)count;
     STATIC_STRING(NAME_ERROR, "Error");
     STATIC_STRING(NAME_FATAL, "Fatal");
-    struct property_cache cache = {0};
+    static struct property_cache cache;
     value frame[] = {a[0], text("it broke"), number(2)};
     switch (argument_values[2][0]) {
     case 'p': break;
@@ -28,7 +28,7 @@ static value bench_spread(struct closure *self, uint64_t count, const value *a) 
     (void)self; (void)count;
     if (argument_count > 2) sox_fail("broken");
     STATIC_STRING(NAME_N, "n");
-    struct property_cache cache = {0};
+    static struct property_cache cache;
     double n = to_number(sox_get_property(a[0], &NAME_N, &cache));
     for (double i = 0; i < n; i++) sox_table();
     return nil_value();

@@ -19,7 +19,7 @@ void printing(void) {
     sox_print(native_called("len"));
     value class = shape_class();
     value shape = call1(class, number(3));
-    struct property_cache cache = {0};
+    static struct property_cache cache;
     sox_print(class);
     sox_print(shape);
     sox_print(sox_get_property(shape, &NAME_AREA, &cache));
@@ -128,7 +128,7 @@ void classes(void) {
     value shape = shape_class(), square = sox_subclass(&NAME_SQUARE, shape);
     sox_method(shape, &NAME_Y, closure_of(&BYE)); /* too late for the subclass */
     value s = call1(square, number(7));
-    struct property_cache cache = {0}, get = {0}, set = {0}, invoke = {0};
+    static struct property_cache cache, get, set, invoke;
     sox_print(s);
     sox_print(sox_get_property(s, &NAME_X, &get));
     struct instance *instance = to_object(s);
@@ -153,7 +153,7 @@ void classes(void) {
     value t = call1(square, number(8));
     sox_set_property(t, &NAME_Z, nil_value(), &set);
     sox_print(bool_value(((struct instance *)to_object(t))->shape == set.next));
-    struct property_cache missing = {0};
+    static struct property_cache missing;
     sox_print(sox_get_property(sox_table(), &NAME_X, &missing));
 }
 
@@ -182,7 +182,7 @@ void many_fields(void) {
             }
         }
         for (int i = 0; i < FIELDS; i++) {
-            struct property_cache cache = {0};
+            static struct property_cache cache;
             wrong += to_number(sox_get_property(object, to_string(names[i]), &cache)) != i;
         }
         inside += instance->fields == instance->inside;
