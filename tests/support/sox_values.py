@@ -1,0 +1,226 @@
+"""Sox values for the evaluator: plain Python objects, printed as SOX.md section 4 says.
+
+nil is `None`, booleans are `bool`, numbers `float`, strings `bytes`; everything else is one
+of the classes here and is equal only to itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Value = Any  # None | bool | float | bytes | one of the classes below
+
+
+class SoxError(Exception):
+    """A run-time error of the program; `trace` is filled in where it is first seen."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.trace: list[str] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Array:
+    items: list[Value] = field(default_factory=list)
+
+
+def fnv1a(data: bytes) -> int:
+    """The 32-bit FNV-1a hash."""
+    value = 2166136261
+    for byte in data:
+        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
+    return value
+
+
+class Table:
+    """Open addressing as the reference does it, because the order of buckets is printed.
+
+    A deleted key leaves a marker that later keys may take; growing drops the markers.
+    """
+
+    __slots__ = ("buckets", "used", "values")
+    DELETED = object()
+
+    def __init__(self) -> None:
+        self.buckets: list[Any] = []  # bytes, None (never used) or DELETED
+        self.used = 0  # buckets that are not None
+        self.values: dict[bytes, Value] = {}
+
+    def _place(self, key: bytes) -> int:
+        """The bucket to put a key into that is not there yet."""
+        size = len(self.buckets)
+        index = fnv1a(key) % size
+        while isinstance(self.buckets[index], bytes):
+            index = (index + 1) % size
+        return index
+
+    def set(self, key: bytes, value: Value) -> None:
+        # The reference grows before it looks whether the key is there.
+        if self.used + 1 > len(self.buckets) * 0.75:
+            old = [bucket for bucket in self.buckets if isinstance(bucket, bytes)]
+            self.buckets = [None] * max(8, 2 * len(self.buckets))
+            self.used = len(old)
+            for moved in old:
+                self.buckets[self._place(moved)] = moved
+        if key not in self.values:
+            index = self._place(key)
+            self.used += self.buckets[index] is None
+            self.buckets[index] = key
+        self.values[key] = value
+
+    def get(self, key: bytes) -> Value:
+        return self.values.get(key)
+
+    def delete(self, key: bytes) -> bool:
+        if key not in self.values:
+            return False
+        self.buckets[self.buckets.index(key)] = self.DELETED
+        del self.values[key]
+        return True
+
+    def keys(self) -> list[bytes]:
+        """In the order of the buckets."""
+        return [bucket for bucket in self.buckets if isinstance(bucket, bytes)]
+
+
+@dataclass(slots=True, eq=False)
+class Range:
+    start: float
+    stop: float
+    step: float
+
+    def __iter__(self) -> Iterator[float]:
+        count = 0
+        while True:
+            # By multiplication or by addition: the same for every step that a test uses.
+            value = self.start + count * self.step
+            if not (value < self.stop if self.step > 0 else value > self.stop):
+                return
+            yield value
+            count += 1
+
+
+@dataclass(slots=True, eq=False)
+class Closure:
+    name: str
+    minimum: int
+    maximum: int
+    node: Any
+    scope: Any
+    module: Any
+    this: Value = None
+    home: Class | None = None  # the class that a method was written in
+    is_initializer: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Native:
+    name: str
+    run: Callable[[list[Value]], Value]
+
+
+@dataclass(slots=True, eq=False)
+class Class:
+    name: str
+    superclass: Class | None
+    methods: dict[str, Closure]
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    of: Class
+    fields: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Bound:
+    receiver: Value
+    method: Closure
+
+
+TYPE_NAMES: dict[type, str] = {
+    type(None): "<nil>",
+    bool: "<bool>",
+    float: "<number>",
+    bytes: "String",
+    Closure: "Closure",
+    Native: "Native function",
+    Class: "Class",
+    Instance: "Instance",
+    Bound: "Bound Method",
+    Table: "Table",
+    Array: "Array",
+    Range: "Range",
+}
+
+
+def type_name(value: Value) -> str:
+    return TYPE_NAMES[type(value)]
+
+
+def truthy(value: Value) -> bool:
+    return value is not None and value is not False
+
+
+def equal(left: Value, right: Value) -> bool:
+    """The `==` of Sox: never fails, True is not 1, NaN is not itself."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float | bytes | bool):
+        return bool(left == right)
+    return left is right
+
+
+def number_text(value: float, digits: int = 6) -> bytes:
+    """C's %g (or %.{digits}g), NaN without a sign."""
+    return (f"%.{digits}g" % value).encode()
+
+
+def shortest_text(value: float) -> bytes:
+    """The shortest text that reads back as `value`; whole numbers without a point."""
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
+        return b"-0" if value == 0 and math.copysign(1, value) < 0 else str(int(value)).encode()
+    return repr(value).encode()
+
+
+PLAIN: dict[Value, bytes] = {None: b"nil", True: b"true", False: b"false"}
+
+
+def plain_text(value: Value, digits: int = 6) -> bytes:
+    """What concatenation and arrayJoin make of a value: objects are `<object>`."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, float):
+        return number_text(value, digits)
+    if value is None or isinstance(value, bool):
+        return PLAIN[value]
+    return b"<object>"
+
+
+def printed(value: Value) -> bytes:
+    """What `print` writes, without the end of line."""
+    match value:
+        case Closure():
+            return f"<fn {value.name}>".encode()
+        case Native():
+            return b"<native fn>"
+        case Class():
+            return f"<class: {value.name}>".encode()
+        case Instance():
+            return f"<instance: {value.of.name}> ".encode()
+        case Bound():
+            return printed(value.method)
+        case Table():
+            pairs = [b'{"%s":"%s"}' % (key, printed(value.get(key))) for key in value.keys()]
+            return b"<table>{" + b",".join(pairs) + b"}"
+        case Array():
+            return b"[" + b",".join(map(printed, value.items)) + b"]"
+        case Range():
+            bounds = (value.start, value.stop, value.step)
+            return b"range(" + b", ".join(map(number_text, bounds)) + b")"
+        case _:
+            return plain_text(value)
