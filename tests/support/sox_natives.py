@@ -364,7 +364,7 @@ def _range(world: World, *bounds: float) -> Value:
 
 @native("tableKeys", exactly(1), "requires 1 parameter", (Table, "parameter must be a table"))
 def _keys(world: World, table: Table) -> Value:
-    return Array(list(table.keys()))
+    return Array(list(table.order()))
 
 
 FIRST_TABLE: Check = (Table, "first parameter must be a table")

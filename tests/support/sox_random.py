@@ -9,10 +9,10 @@ estimate of the work keeps nested loops and calls from growing without limit.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Generator as Yields
+from functools import partial
 
 BUDGET = 4000  # estimated statements that a program executes
 KEYS = ["a", "b", "key", "name", "left", "right", "x1", "sum", "last", "zz"]
@@ -101,7 +101,7 @@ class Maker:
         return self.random.random() < share
 
     @contextmanager
-    def braces(self, head: str, tail: str = "") -> Yields[None, None, None]:
+    def braces(self, head: str, tail: str = "") -> Generator[None, None, None]:
         self.emit(f"{head} {{".lstrip())
         self.indent += 1
         self.scopes.append([])
@@ -111,7 +111,7 @@ class Maker:
         self.emit("}" + tail)
 
     @contextmanager
-    def repeated(self, times: float, kind: str) -> Yields[None, None, None]:
+    def repeated(self, times: float, kind: str) -> Generator[None, None, None]:
         self.weight *= times
         self.loops.append(kind)
         yield
@@ -330,9 +330,9 @@ class Maker:
 
     def variable(self) -> None:
         makers: dict[str, Callable[[], str]] = {
-            "number": self.number,
+            "number": lambda: self.number(),
             "string": lambda: f"stringSubstring({self.string()}, 0, 30)",
-            "bool": self.truth,
+            "bool": lambda: self.truth(),
             "array": self.array,
             "table": self.table,
             "function": lambda: self.closure(2),
@@ -356,10 +356,10 @@ class Maker:
         if name is None:
             return self.show()
         # Texts and numbers must not grow with every turn of a loop.
-        texts = {
+        texts: dict[str, Callable[[], str]] = {
             "number": lambda: f"{self.number()} % 1000",
             "string": lambda: f"stringSubstring({self.string()}, 0, 30)",
-            "bool": self.truth,
+            "bool": lambda: self.truth(),
             "function": lambda: self.closure(2),
         }
         other = self.name_of(kind, assigned=True)
@@ -389,9 +389,8 @@ class Maker:
                 f"print tableKeys({table})",
             ]
         if target:
-            choices.append(
-                f"{target}.{self.random.choice(['size', 'level'])} = {self.number(2)} % 50"
-            )
+            name = self.random.choice(["size", "level"])
+            choices.append(f"{target}.{name} = {self.number(2)} % 50")
         if self.in_class:
             choices.append(f"this.size = {self.number(2)} % 100")
         self.emit(self.random.choice(choices) if choices else f"print {self.string()}")
@@ -466,7 +465,10 @@ class Maker:
 
     def switch(self, depth: int) -> None:
         number = self.chance(0.5)
-        make = (lambda: self.number(1)) if number else (lambda: self.string(0))
+
+        def make() -> str:
+            return self.number(1) if number else self.string(0)
+
         subject = f"{self.number(1)} % 3" if number else self.string(1)
         default = self.random.choice([None, 0, 1, 2])
         self.loops.append("switch")
@@ -490,7 +492,7 @@ class Maker:
             self.statements(depth)
 
     @contextmanager
-    def body(self, parameters: list[str], head: str) -> Yields[None, None, None]:
+    def body(self, parameters: list[str], head: str) -> Generator[None, None, None]:
         """The inside of a function whose parameters are numbers."""
         loops, self.loops = self.loops, []
         self.function_depth += 1
@@ -571,9 +573,8 @@ class Maker:
                 self.end(f"this.level = {self.random.randint(0, 9)}")
             for index, (names, text, _) in enumerate(shapes):
                 if parent is None or self.chance(0.6):
-                    costs[index] += self.measured(
-                        lambda i=index, n=names, t=text, p=parent: self.method(i, n, t, p)
-                    )
+                    write = partial(self.method, index, names, text, parent)
+                    costs[index] += self.measured(write)
             self.indent -= 1
             self.emit("}")
         for index, (names, _, required) in enumerate(shapes):
@@ -598,22 +599,21 @@ class Maker:
         self.emit("var table = {key: 1, name: 2}")
         self.emit('var text = "start"')
         self.emit("var global = 5")
-        for name, kind in (("array", "array"), ("table", "table"), ("text", "string")):
-            self.declare(name, kind)
+        for known, kind in (("array", "array"), ("table", "table"), ("text", "string")):
+            self.declare(known, kind)
         self.declare("global", "number")
         self.classes()
         for _ in range(self.random.randint(1, 4)):
             self.recursive_function() if self.chance(0.25) else self.function()
-        self.emit(
-            f"var object = {self.random.choice(['Base', 'Middle', 'Last'])}({self.number(1)})"
-        )
+        name = self.random.choice(["Base", "Middle", "Last"])
+        self.emit(f"var object = {name}({self.number(1)})")
         self.declare("object", "object", fixed=True)
         if self.chance(0.3):
             self.emit("defer () { print text + global }")
         for _ in range(self.random.randint(6, 16)):
             self.statement(3)
-        for name in ("global", "text", "array", "table", "object.size"):
-            self.emit(f"print {name}")
+        for shown in ("global", "text", "array", "table", "object.size"):
+            self.emit(f"print {shown}")
         if self.chance(0.3):
             error = self.random.choice(FINAL_ERRORS).format(n=self.number(1))
             with self.body([], "fn fail()"):

@@ -82,8 +82,8 @@ class Table:
         del self.values[key]
         return True
 
-    def keys(self) -> list[bytes]:
-        """In the order of the buckets."""
+    def order(self) -> list[bytes]:
+        """The keys in the order of the buckets."""
         return [bucket for bucket in self.buckets if isinstance(bucket, bytes)]
 
 
@@ -215,7 +215,7 @@ def printed(value: Value) -> bytes:
         case Bound():
             return printed(value.method)
         case Table():
-            pairs = [b'{"%s":"%s"}' % (key, printed(value.get(key))) for key in value.keys()]
+            pairs = [b'{"%s":"%s"}' % (key, printed(value.get(key))) for key in value.order()]
             return b"<table>{" + b",".join(pairs) + b"}"
         case Array():
             return b"[" + b",".join(map(printed, value.items)) + b"]"
