@@ -1,0 +1,723 @@
+"""An evaluator of Sox that walks the tree: slow, obvious, and the oracle for compiled programs.
+
+It finds names by its own chain of bindings, made as declarations execute, and so checks the
+resolver instead of trusting it (only whether a declaration is global is taken from there).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from callproof.sox import nodes as ast
+from callproof.sox.frontend import load, reference_errors
+from callproof.sox.symbols import FunctionInfo, GlobalInfo, ImportFailure, Module, Program
+from callproof.source import CallproofError
+from tests.support.sox_natives import NATIVES, Exit, World, slice_array
+from tests.support.sox_values import (
+    Array,
+    Bound,
+    Class,
+    Closure,
+    Instance,
+    Native,
+    Range,
+    SoxError,
+    Table,
+    Value,
+    equal,
+    plain_text,
+    printed,
+    truthy,
+    type_name,
+)
+
+DEEPEST = 20_000  # calls; a compiled program may go deeper
+
+
+@dataclass(slots=True)
+class Result:
+    """What a program wrote (bytes) and its exit status."""
+
+    output: bytes
+    errors: bytes
+    status: int
+
+
+class Scope:
+    """One variable, and the variables outside of it."""
+
+    __slots__ = ("name", "outer", "value")
+
+    def __init__(self, name: str, value: Value, outer: Scope | None) -> None:
+        self.name = name
+        self.value = value
+        self.outer = outer
+
+
+def find(scope: Scope | None, name: str) -> Scope | None:
+    while scope is not None and scope.name != name:
+        scope = scope.outer
+    return scope
+
+
+@dataclass(slots=True)
+class Frame:
+    label: str  # as a trace shows it: `name()` or `script`
+    module: Module
+    line: int = 0
+    defers: list[Closure] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Returned:
+    value: Value
+
+
+# How a statement ends: None as usual, or one of these.
+BREAK, CONTINUE = object(), object()
+Signal = Any
+
+NO_PROPERTY = "Only instances and tables have {}."
+NUMBERS = "Operands must be numbers."
+
+
+def divide(left: float, right: float) -> float:
+    if right != 0:
+        return left / right
+    if left == 0 or left != left:
+        return math.nan
+    return math.copysign(math.inf, left) * math.copysign(1, right)
+
+
+def remainder(left: float, right: float) -> float:
+    if right == 0 or math.isinf(left):
+        return math.nan
+    return math.fmod(left, right)
+
+
+ARITHMETIC: dict[str, Callable[[float, float], Value]] = {
+    "-": lambda left, right: left - right,
+    "*": lambda left, right: left * right,
+    "/": divide,
+    "%": remainder,
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+}
+
+
+class Evaluator:
+    def __init__(self, program: Program, arguments: list[bytes]) -> None:
+        self.program = program
+        self.output = bytearray()
+        self.errors = bytearray()
+        self.frames: list[Frame] = []
+        self.world = World(arguments, random=random.Random(1))
+        self.globals: dict[Module, dict[str, Value]] = {}
+        self.modules: dict[Module, Value] = {}  # finished ones
+        self.running: list[Module] = []
+
+    # The program as a whole
+
+    def run(self) -> Result:
+        status = 0
+        try:
+            try:
+                self.script()
+            except Exit as exit:
+                status = exit.status
+            self.exit_handlers()
+        except SoxError as error:
+            status = 70
+            self.report(error)
+        except Exit as exit:
+            status = exit.status
+        return Result(bytes(self.output), bytes(self.errors), status)
+
+    def script(self) -> None:
+        module = self.program.script
+
+        def main() -> None:
+            function = self.globals[module].get("main")
+            if self.program.main is not None and isinstance(function, Closure):
+                arguments = [float(len(self.world.arguments)), Array(list(self.world.arguments))]
+                self.call(function, arguments if function.maximum else [])
+
+        self.top_level(module, "script", main)
+
+    def top_level(
+        self, module: Module, label: str, after: Callable[[], None] | None = None
+    ) -> Value:
+        """Run a module's statements, then `after`, then what was deferred."""
+        world = self.world
+        names = {name: make(world) for name, make in NATIVES.items()}
+        arguments = {
+            "argc": float(len(world.arguments)),
+            "argv": Array(list(world.arguments)),
+        }
+        self.globals[module] = {**names, **arguments}
+        self.frames.append(Frame(label, module))
+        value = self.body(module.function, None, after)
+        if module is not self.program.script:  # exit handlers run from the script
+            self.frames.pop()
+        return value
+
+    def exit_handlers(self) -> None:
+        while self.world.handlers:
+            self.call(self.world.handlers.pop(), [])
+
+    def report(self, error: SoxError) -> None:
+        lines = [error.message, f"[line {self.frames[-1].line}] in script"]
+        lines += [f"[line {frame.line}] in {frame.label}" for frame in reversed(self.frames)]
+        self.errors += "\n".join(lines).encode() + b"\n"
+
+    # Functions
+
+    def body(
+        self, function: FunctionInfo, scope: Scope | None, after: Callable[[], None] | None = None
+    ) -> Value:
+        """Execute a function's statements in the frame that was made for it."""
+        frame = self.frames[-1]
+        signal = self.block(function.body, scope)
+        if signal is None:
+            frame.line = function.end_line
+        if after is not None:
+            after()
+        while frame.defers:
+            self.call(frame.defers.pop(), [])
+        return signal.value if isinstance(signal, Returned) else None
+
+    def run_closure(self, closure: Closure, arguments: list[Value], this: Value) -> Value:
+        if not closure.minimum <= len(arguments) <= closure.maximum:
+            wanted = str(closure.minimum)
+            if closure.maximum != closure.minimum:
+                wanted += f" to {closure.maximum}"
+            raise SoxError(f"Expected {wanted} arguments but got {len(arguments)}.")
+        if len(self.frames) > DEEPEST:
+            raise SoxError("Stack overflow.")
+        function: FunctionInfo = closure.node
+        scope: Scope | None = closure.scope
+        if function.owner is not None and function.receiver is not None:
+            scope = Scope("this", this, scope)
+        frame = Frame(f"{closure.name}()", closure.module, function.line)
+        self.frames.append(frame)
+        for index, parameter in enumerate(function.parameters):
+            if index < len(arguments):
+                value = arguments[index]
+            else:
+                assert parameter.default is not None
+                value = self.evaluate(parameter.default, scope)
+            scope = Scope(parameter.local.name, value, scope)
+        result = self.body(function, scope)
+        self.frames.pop()
+        return this if closure.is_initializer else result
+
+    def call(self, callee: Value, arguments: list[Value]) -> Value:
+        match callee:
+            case Closure():
+                return self.run_closure(callee, arguments, callee.this)
+            case Native():
+                return callee.run(arguments)
+            case Bound():
+                return self.run_closure(callee.method, arguments, callee.receiver)
+            case Class():
+                instance = Instance(callee)
+                initializer = callee.methods.get("init")
+                if initializer is not None:
+                    self.run_closure(initializer, arguments, instance)
+                elif arguments:
+                    raise SoxError(f"Expected 0 arguments but got {len(arguments)}.")
+                return instance
+        raise SoxError("Can only call functions and classes.")
+
+    def closure(self, function: FunctionInfo, scope: Scope | None, name: str = "") -> Closure:
+        return Closure(
+            name or function.name or "anonymous",
+            function.required,
+            len(function.parameters),
+            function,
+            scope,
+            self.frames[-1].module,
+            is_initializer=function.kind == "initializer",
+        )
+
+    # Statements
+
+    def block(self, statements: list[ast.Statement], scope: Scope | None) -> Signal:
+        for statement in statements:
+            if isinstance(statement, ast.Definition):
+                scope = self.define(statement, scope)
+            else:
+                signal = EXECUTE[type(statement)](self, statement, scope)
+                if signal is not None:
+                    return signal
+        return None
+
+    def execute(self, statement: ast.Statement, scope: Scope | None) -> Signal:
+        return self.block([statement], scope)
+
+    def define(self, node: ast.Definition, scope: Scope | None) -> Scope | None:
+        """Execute a declaration; the scope of what follows it."""
+        if isinstance(node.symbol, GlobalInfo):
+            names = self.globals[self.frames[-1].module]
+            names[node.name] = DEFINE[type(node)](self, node, scope)
+            return scope
+        if isinstance(node, ast.VarDeclaration | ast.Import):
+            return Scope(node.name, DEFINE[type(node)](self, node, scope), scope)
+        # A function or class may mention itself.
+        scope = Scope(node.name, None, scope)
+        scope.value = DEFINE[type(node)](self, node, scope)
+        return scope
+
+    def variable(self, node: ast.VarDeclaration, scope: Scope | None) -> Value:
+        if node.initializer is None:
+            return Array() if node.is_array else None
+        value = self.evaluate(node.initializer, scope)
+        if node.is_array and isinstance(value, Table) and not value.values:
+            # `var a[] = {}`: the braces are an empty array here.
+            assert isinstance(node.initializer, ast.TableLiteral)
+            return Array()
+        if node.is_array and not isinstance(value, Array):
+            self.at(node)
+            raise SoxError("Array variable expects an array.")
+        return value
+
+    def function(self, node: ast.FunctionDeclaration, scope: Scope | None) -> Value:
+        return self.closure(node.function, scope)
+
+    def class_(self, node: ast.ClassDeclaration, scope: Scope | None) -> Value:
+        info = node.info
+        parent = None
+        if info.superclass is not None:
+            parent = self.evaluate(info.superclass, scope)
+            if not isinstance(parent, Class):
+                self.at(node)
+                raise SoxError("Superclass must be a class.")
+            scope = Scope("super", parent, scope)
+        result = Class(info.name, parent, dict(parent.methods) if parent else {})
+        if isinstance(node.symbol, GlobalInfo):  # a method may run only after this anyway
+            self.globals[self.frames[-1].module][node.name] = result
+        for method in info.methods:
+            result.methods[method.name] = self.closure(method, scope)
+        return result
+
+    def import_(self, node: ast.Import, scope: Scope | None) -> Value:
+        self.at(node)
+        target = node.target
+        if isinstance(target, ImportFailure):
+            self.errors += reference_errors(target.errors).encode()
+            raise SoxError(target.message)
+        assert target is not None
+        if target in self.running:
+            raise SoxError(f"Circular import detected: '{node.path.decode()}'")
+        if target not in self.modules:
+            self.running.append(target)
+            self.modules[target] = self.top_level(target, "()")
+            self.running.pop()
+        return self.modules[target]
+
+    def expression(self, node: ast.ExpressionStatement, scope: Scope | None) -> Signal:
+        self.evaluate(node.expression, scope)
+
+    def if_(self, node: ast.If, scope: Scope | None) -> Signal:
+        if truthy(self.evaluate(node.condition, scope)):
+            return self.execute(node.then, scope)
+        return self.execute(node.otherwise, scope) if node.otherwise is not None else None
+
+    def while_(self, node: ast.While, scope: Scope | None) -> Signal:
+        while truthy(self.evaluate(node.condition, scope)):
+            signal = self.execute(node.body, scope)
+            if signal is BREAK:
+                break
+            if isinstance(signal, Returned):
+                return signal
+        return None
+
+    def for_(self, node: ast.For, scope: Scope | None) -> Signal:
+        for initial in node.initial:
+            if isinstance(initial, ast.Definition):
+                scope = self.define(initial, scope)
+            else:
+                self.execute(initial, scope)
+        while node.condition is None or truthy(self.evaluate(node.condition, scope)):
+            signal = self.execute(node.body, scope)
+            if signal is BREAK:
+                break
+            if isinstance(signal, Returned):
+                return signal
+            if node.step is not None:
+                self.evaluate(node.step, scope)
+        return None
+
+    def for_each(self, node: ast.ForEach, scope: Scope | None) -> Signal:
+        container = self.evaluate(node.container, scope)
+        self.at(node)
+        pairs = self.pairs(container, single=node.element is not None)
+        for index, value in pairs:
+            inner = scope
+            if node.element is not None:
+                # One variable: a table gives its keys, everything else its values.
+                one = index if isinstance(container, Table) else value
+                inner = Scope(node.element.name, one, inner)
+            if node.index is not None:
+                inner = Scope(node.index.name, index, inner)
+            if node.value is not None:
+                inner = Scope(node.value.name, value, inner)
+            signal = self.execute(node.body, inner)
+            if signal is BREAK:
+                break
+            if isinstance(signal, Returned):
+                return signal
+        return None
+
+    def pairs(self, container: Value, *, single: bool) -> Any:
+        """Indices and values, the container examined again at every step."""
+        match container:
+            case Array():
+                return self.elements(container)
+            case Table():
+                return self.entries(container)
+            case Range() if single:
+                return ((None, value) for value in container)
+            case bytes() if single:
+                return ((None, bytes([byte])) for byte in container)
+        raise SoxError("Get Iterator expects a container.")
+
+    @staticmethod
+    def elements(array: Array) -> Any:
+        index = 0
+        while index < len(array.items):
+            yield float(index), array.items[index]
+            index += 1
+
+    @staticmethod
+    def entries(table: Table) -> Any:
+        index = 0
+        while index < len(table.buckets):
+            key = table.buckets[index]
+            if isinstance(key, bytes):
+                yield key, table.get(key)
+            index += 1
+
+    def switch(self, node: ast.Switch, scope: Scope | None) -> Signal:
+        subject = self.evaluate(node.subject, scope)
+        chosen = next((arm for arm in node.arms if arm.is_default), None)
+        for arm in node.arms:
+            if self.matches(arm, subject, scope):
+                chosen = arm
+                break
+        if chosen is None or chosen.body is None:
+            return None
+        signal = self.execute(chosen.body, scope)
+        return None if signal is BREAK else signal
+
+    def matches(self, arm: ast.SwitchArm, subject: Value, scope: Scope | None) -> bool:
+        for value in arm.values:
+            if equal(subject, self.evaluate(value, scope)):
+                return True
+        return False
+
+    def return_(self, node: ast.Return, scope: Scope | None) -> Signal:
+        value = None if node.value is None else self.evaluate(node.value, scope)
+        self.at(node)
+        return Returned(value)
+
+    def print_(self, node: ast.Print, scope: Scope | None) -> Signal:
+        self.output += printed(self.evaluate(node.expression, scope)) + b"\n"
+
+    def assert_(self, node: ast.Assert, scope: Scope | None) -> Signal:
+        condition = self.evaluate(node.condition, scope)
+        message = None if node.message is None else self.evaluate(node.message, scope)
+        if truthy(condition):
+            return None
+        self.at(node)
+        if node.message is None:
+            raise SoxError("Assertion failed.")
+        if not isinstance(message, bytes):
+            raise SoxError("Assertion failed: message must be a string.")
+        raise SoxError(f"Assertion failed: {message.decode()}")
+
+    def defer(self, node: ast.Defer, scope: Scope | None) -> Signal:
+        self.frames[-1].defers.append(self.closure(node.function, scope, "defer"))
+
+    # Expressions
+
+    def evaluate(self, node: ast.Expression, scope: Scope | None) -> Value:
+        return EVALUATE[type(node)](self, node, scope)
+
+    def at(self, node: ast.Node) -> None:
+        """What may fail next is at this node's line."""
+        self.frames[-1].line = node.line
+
+    def name(self, node: ast.Variable, scope: Scope | None) -> Value:
+        found = find(scope, node.name)
+        if found is not None:
+            return found.value
+        names = self.globals[self.frames[-1].module]
+        if node.name not in names:
+            self.at(node)
+            raise SoxError(f"Undefined variable '{node.name}'.")
+        return names[node.name]
+
+    def assign(self, node: ast.Assign, scope: Scope | None) -> Value:
+        value = self.evaluate(node.value, scope)
+        found = find(scope, node.name)
+        if found is not None:
+            found.value = value
+            return value
+        names = self.globals[self.frames[-1].module]
+        if node.name not in names:
+            self.at(node)
+            raise SoxError(f"Undefined variable '{node.name}'.")
+        names[node.name] = value
+        return value
+
+    def hidden(self, name: str, scope: Scope | None) -> Value:
+        found = find(scope, name)
+        assert found is not None
+        return found.value
+
+    def unary(self, node: ast.Unary, scope: Scope | None) -> Value:
+        operand = self.evaluate(node.operand, scope)
+        if node.operator == "!":
+            return not truthy(operand)
+        if not isinstance(operand, float):
+            self.at(node)
+            raise SoxError("Operand must be a number.")
+        return -operand
+
+    def binary(self, node: ast.Binary, scope: Scope | None) -> Value:
+        left = self.evaluate(node.left, scope)
+        right = self.evaluate(node.right, scope)
+        operator = node.operator
+        if operator in ("==", "!="):
+            return equal(left, right) == (operator == "==")
+        numbers = isinstance(left, float) and isinstance(right, float)
+        if operator != "+":
+            if not numbers:
+                self.at(node)
+                raise SoxError(NUMBERS)
+            return ARITHMETIC[operator](left, right)
+        if numbers:
+            return left + right
+        if isinstance(left, bytes) or isinstance(right, bytes):
+            return plain_text(left) + plain_text(right)
+        self.at(node)
+        raise SoxError("Operands must be two numbers or involve a string.")
+
+    def logical(self, node: ast.Logical, scope: Scope | None) -> Value:
+        left = self.evaluate(node.left, scope)
+        if truthy(left) == (node.operator == "or"):
+            return left
+        return self.evaluate(node.right, scope)
+
+    def arguments(self, nodes: list[ast.Expression], scope: Scope | None) -> list[Value]:
+        return [self.evaluate(node, scope) for node in nodes]
+
+    def call_(self, node: ast.Call, scope: Scope | None) -> Value:
+        callee = self.evaluate(node.callee, scope)
+        arguments = self.arguments(node.arguments, scope)
+        self.at(node)
+        return self.call(callee, arguments)
+
+    def invoke(self, node: ast.Invoke, scope: Scope | None) -> Value:
+        receiver = self.evaluate(node.receiver, scope)
+        arguments = self.arguments(node.arguments, scope)
+        self.at(node)
+        match receiver:
+            case Instance():
+                if node.name in receiver.fields:
+                    return self.call(receiver.fields[node.name], arguments)
+                method = receiver.of.methods.get(node.name)
+                if method is not None:
+                    return self.run_closure(method, arguments, receiver)
+            case Table():
+                key = node.name.encode()
+                if key in receiver.values:
+                    return self.call(receiver.get(key), arguments)
+            case _:
+                raise SoxError(NO_PROPERTY.format("methods"))
+        raise SoxError(f"Undefined property '{node.name}'.")
+
+    def super_method(self, name: str, scope: Scope | None) -> Bound:
+        method = self.hidden("super", scope).methods.get(name)
+        if method is None:
+            raise SoxError(f"Undefined property '{name}'.")
+        return Bound(self.hidden("this", scope), method)
+
+    def super_get(self, node: ast.SuperGet, scope: Scope | None) -> Value:
+        self.at(node)
+        return self.super_method(node.name, scope)
+
+    def super_invoke(self, node: ast.SuperInvoke, scope: Scope | None) -> Value:
+        arguments = self.arguments(node.arguments, scope)
+        self.at(node)
+        return self.call(self.super_method(node.name, scope), arguments)
+
+    def get(self, node: ast.Get, scope: Scope | None) -> Value:
+        receiver = self.evaluate(node.receiver, scope)
+        self.at(node)
+        match receiver:
+            case Instance():
+                if node.name in receiver.fields:
+                    return receiver.fields[node.name]
+                method = receiver.of.methods.get(node.name)
+                if method is None:
+                    raise SoxError(f"Undefined property '{node.name}'.")
+                return Bound(receiver, method)
+            case Table():
+                return receiver.get(node.name.encode())
+        raise SoxError(NO_PROPERTY.format("properties"))
+
+    def set(self, node: ast.Set, scope: Scope | None) -> Value:
+        receiver = self.evaluate(node.receiver, scope)
+        value = self.evaluate(node.value, scope)
+        self.at(node)
+        match receiver:
+            case Instance():
+                receiver.fields[node.name] = value
+            case Table():
+                receiver.set(node.name.encode(), value)
+            case _:
+                raise SoxError(NO_PROPERTY.format("fields"))
+        return value
+
+    def element(self, array: Array, index: float) -> int:
+        """The place in the list of an index; fails when it is outside."""
+        if not (math.isfinite(index) and 0 <= int(index) < len(array.items)):
+            shown = int(index) if math.isfinite(index) else -1
+            raise SoxError(f"Index out of bounds. index=({shown}) count=({len(array.items)})")
+        return int(index)
+
+    def index(self, node: ast.Index, scope: Scope | None) -> Value:
+        receiver = self.evaluate(node.receiver, scope)
+        index = self.evaluate(node.index, scope)
+        self.at(node)
+        match receiver, index:
+            case Array(), float():
+                return receiver.items[self.element(receiver, index)]
+            case Table(), bytes():
+                return receiver.get(index)
+        self.bad_index(receiver, index, " for arrays", " for tables")
+
+    def bad_index(self, receiver: Value, index: Value, array: str, table: str) -> None:
+        if isinstance(receiver, Array):
+            raise SoxError(f"Index value must be a number{array}. type=({type_name(index)})")
+        if isinstance(receiver, Table):
+            raise SoxError(f"Index value must be a string{table}. type=({type_name(index)})")
+        raise SoxError("cannot index non-table or array types.")
+
+    def set_index(self, node: ast.SetIndex, scope: Scope | None) -> Value:
+        receiver = self.evaluate(node.receiver, scope)
+        index = self.evaluate(node.index, scope)
+        value = self.evaluate(node.value, scope)
+        self.at(node)
+        match receiver, index:
+            case Array(), float():
+                receiver.items[self.element(receiver, index)] = value
+            case Table(), bytes():
+                receiver.set(index, value)
+            case _:
+                self.bad_index(receiver, index, "", "")
+        return value
+
+    def slice(self, node: ast.Slice, scope: Scope | None) -> Value:
+        receiver = self.evaluate(node.receiver, scope)
+        bounds = [
+            None if bound is None else self.evaluate(bound, scope)
+            for bound in (node.first, node.last)
+        ]
+        self.at(node)
+        if not isinstance(receiver, Array):
+            raise SoxError("Array range expects array.")
+        for given, bound in zip((node.first, node.last), bounds, strict=True):
+            if given is not None and not isinstance(bound, float):
+                raise SoxError("Invalid array range definition.")
+        return slice_array(receiver, *bounds)
+
+    def table(self, node: ast.TableLiteral, scope: Scope | None) -> Value:
+        table = Table()
+        for key, value in zip(node.keys, node.values, strict=True):
+            table.set(key, self.evaluate(value, scope))
+        return table
+
+
+Execute = Callable[[Evaluator, Any, Scope | None], Signal]
+EXECUTE: dict[type[ast.Statement], Execute] = {
+    ast.ExpressionStatement: Evaluator.expression,
+    ast.Print: Evaluator.print_,
+    ast.Assert: Evaluator.assert_,
+    ast.Block: lambda e, node, scope: e.block(node.statements, scope),
+    ast.If: Evaluator.if_,
+    ast.While: Evaluator.while_,
+    ast.For: Evaluator.for_,
+    ast.ForEach: Evaluator.for_each,
+    ast.Switch: Evaluator.switch,
+    ast.Break: lambda e, node, scope: BREAK,
+    ast.Continue: lambda e, node, scope: CONTINUE,
+    ast.Return: Evaluator.return_,
+    ast.Defer: Evaluator.defer,
+}
+DEFINE: dict[type[ast.Definition], Callable[[Evaluator, Any, Scope | None], Value]] = {
+    ast.VarDeclaration: Evaluator.variable,
+    ast.FunctionDeclaration: Evaluator.function,
+    ast.ClassDeclaration: Evaluator.class_,
+    ast.Import: Evaluator.import_,
+}
+EVALUATE: dict[type[ast.Expression], Callable[[Evaluator, Any, Scope | None], Value]] = {
+    ast.Nil: lambda e, node, scope: None,
+    ast.Boolean: lambda e, node, scope: node.value,
+    ast.Number: lambda e, node, scope: float(node.value),
+    ast.String: lambda e, node, scope: node.value,
+    ast.Variable: Evaluator.name,
+    ast.Assign: Evaluator.assign,
+    ast.This: lambda e, node, scope: e.hidden("this", scope),
+    ast.Unary: Evaluator.unary,
+    ast.Binary: Evaluator.binary,
+    ast.Logical: Evaluator.logical,
+    ast.Call: Evaluator.call_,
+    ast.Invoke: Evaluator.invoke,
+    ast.SuperGet: Evaluator.super_get,
+    ast.SuperInvoke: Evaluator.super_invoke,
+    ast.Get: Evaluator.get,
+    ast.Set: Evaluator.set,
+    ast.Index: Evaluator.index,
+    ast.SetIndex: Evaluator.set_index,
+    ast.Slice: Evaluator.slice,
+    ast.TableLiteral: Evaluator.table,
+    ast.ArrayLiteral: lambda e, node, scope: Array(e.arguments(node.elements, scope)),
+    ast.FunctionExpression: lambda e, node, scope: e.closure(node.function, scope),
+}
+
+
+STACK = 1 << 29  # bytes for the evaluator's own recursion
+
+
+def run_file(path: Path) -> Result:
+    """Load and evaluate a script; `argv` is `callproof` and the path as it is given here."""
+    try:
+        program = load(path)
+    except CallproofError as error:
+        return Result(b"", reference_errors(error.diagnostics).encode(), 65)
+    results: list[Result] = []
+    evaluator = Evaluator(program, [b"callproof", str(path).encode()])
+    limit = sys.getrecursionlimit()
+    size = threading.stack_size(STACK)
+    try:
+        sys.setrecursionlimit(10 * DEEPEST * 10)
+        thread = threading.Thread(target=lambda: results.append(evaluator.run()))
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(size)
+        sys.setrecursionlimit(limit)
+    (result,) = results  # none if the evaluator itself failed: its traceback is shown
+    return result
