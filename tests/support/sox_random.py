@@ -1,9 +1,8 @@
 """Random Sox programs that end, print something and depend on nothing outside.
 
-`generate(seed)` gives a program's text.  Expressions are made by kind (number, text, truth
-value), so that a program has no run-time error but the one that some programs end with.
-Loops have constant bounds, functions call only what was declared before them, and an
-estimate of the work keeps nested loops and calls from growing without limit.
+`generate(seed)` gives a program's text.  No program has a run-time error but the one that some
+end with.  Loops have constant bounds, functions call only what was declared before them, and
+an estimate of the work keeps nested loops and calls from growing without limit.
 """
 
 from __future__ import annotations
@@ -11,12 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
-BUDGET = 4000  # estimated statements that a program executes
-KEYS = ["a", "b", "key", "name", "left", "right", "x1", "sum", "last", "zz"]
-WORDS = ["", "sox", "two words", "a,b,c", "Mixed", "0", "é"]
+from tests.support.sox_random_expressions import BUDGET, KEYS, ExpressionMaker, Function
 
 # The texts of section 16 that a program may end with; {n} is a number's expression.
 FINAL_ERRORS = [
@@ -51,250 +48,7 @@ FINAL_ERRORS = [
 
 
 @dataclass(slots=True)
-class Variable:
-    name: str
-    kind: str  # number, string, bool, array, table, function, object
-    function_depth: int
-    fixed: bool = False  # not to be assigned
-    loop: bool = False  # not to be captured: whether each turn has its own is left open
-
-
-@dataclass(slots=True)
-class Function:
-    name: str
-    minimum: int
-    maximum: int
-    cost: float
-
-
-@dataclass(slots=True)
-class Maker:
-    random: random.Random
-    lines: list[str] = field(default_factory=list)
-    indent: int = 0
-    scopes: list[list[Variable]] = field(default_factory=lambda: [[]])
-    functions: list[Function] = field(default_factory=list)
-    methods: list[Function] = field(default_factory=list)  # method0, method1, ...
-    callable_methods: int = 0  # inside a method only those with a lower number
-    in_class: bool = False
-    function_depth: int = 0
-    loops: list[str] = field(default_factory=list)  # loops and switches of this function
-    weight: float = 1.0  # how often the place is reached
-    work: float = 0.0
-    used: int = 0
-    avoid: str = ""  # a name that must not be read (its own initializer)
-
-    # Text
-
-    def emit(self, text: str) -> None:
-        self.lines.append("    " * self.indent + text)
-
-    def end(self, text: str) -> None:
-        """A statement that may end with a semicolon."""
-        self.emit(text + self.random.choice([";", "", ""]))
-
-    def fresh(self, stem: str) -> str:
-        self.used += 1
-        return f"{stem}{self.used}"
-
-    def chance(self, share: float) -> bool:
-        return self.random.random() < share
-
-    @contextmanager
-    def braces(self, head: str, tail: str = "") -> Generator[None, None, None]:
-        self.emit(f"{head} {{".lstrip())
-        self.indent += 1
-        self.scopes.append([])
-        yield
-        self.scopes.pop()
-        self.indent -= 1
-        self.emit("}" + tail)
-
-    @contextmanager
-    def repeated(self, times: float, kind: str) -> Generator[None, None, None]:
-        self.weight *= times
-        self.loops.append(kind)
-        yield
-        self.loops.pop()
-        self.weight /= times
-
-    # Names
-
-    def visible(self, kind: str, assigned: bool = False) -> list[Variable]:
-        """The innermost variable of each name, if it has the kind and may be used here."""
-        found: dict[str, Variable] = {}
-        for scope in self.scopes:
-            for variable in scope:
-                found[variable.name] = variable
-        return [
-            variable
-            for variable in found.values()
-            if variable.kind == kind
-            and variable.name != self.avoid
-            and not (assigned and variable.fixed)
-            and not (variable.loop and variable.function_depth != self.function_depth)
-        ]
-
-    def name_of(self, kind: str, assigned: bool = False) -> str | None:
-        choices = self.visible(kind, assigned)
-        return self.random.choice(choices).name if choices else None
-
-    def declare(self, name: str, kind: str, *, fixed: bool = False, loop: bool = False) -> None:
-        self.scopes[-1].append(Variable(name, kind, self.function_depth, fixed, loop))
-
-    # Expressions
-
-    def number(self, depth: int = 3) -> str:
-        pick = self.random
-        if depth == 0 or self.chance(0.2):
-            name = self.name_of("number")
-            if name and self.chance(0.7):
-                return name
-            return pick.choice(["0", "1", "2", "3", "7", "0.5", "10", "1.25", "100", "0.1", "-1"])
-        choices: list[Callable[[int], str]] = [
-            self.binary,
-            self.binary,
-            self.binary,
-            self.call,
-            self.call,
-            self.element,
-            self.method_call,
-            self.applied,
-            lambda d: f"len({self.string(d)})",
-            lambda d: f"({self.truth(d)} and {self.number(d)} or {self.number(d)})",
-            lambda d: f"-{self.number(0)}" if self.chance(0.5) else self.number(d),
-            lambda d: f"mathFloor({self.number(d)})",
-            lambda d: f"stringIndexOf({self.string(d)}, {self.string(0)})",
-        ]
-        return pick.choice(choices)(depth - 1)
-
-    def binary(self, depth: int) -> str:
-        operator = self.random.choice(["+", "+", "-", "*", "/", "%"])
-        # Negative literals are bracketed: a statement may begin with no minus.
-        right = "7" if operator == "%" and self.chance(0.5) else f"({self.number(depth)})"
-        return f"({self.number(depth)} {operator} {right})"
-
-    def arguments(self, function: Function, depth: int) -> str:
-        count = self.random.randint(function.minimum, function.maximum)
-        return ", ".join(self.number(min(depth, 1)) for _ in range(count))
-
-    def affordable(self, function: Function) -> bool:
-        return self.work + self.weight * function.cost < BUDGET
-
-    def call(self, depth: int) -> str:
-        choices = [function for function in self.functions if self.affordable(function)]
-        if not choices:
-            return self.number(0)
-        function = self.random.choice(choices)
-        self.work += self.weight * function.cost
-        return f"{function.name}({self.arguments(function, depth)})"
-
-    def method_call(self, depth: int) -> str:
-        methods = self.methods[: self.callable_methods] if self.in_class else self.methods
-        methods = [method for method in methods if self.affordable(method)]
-        name = "this" if self.in_class else self.name_of("object")
-        if name is None or not methods:
-            return self.number(0)
-        method = self.random.choice(methods)
-        self.work += self.weight * method.cost
-        if self.chance(0.3):
-            return f"{name}.{self.random.choice(['size', 'level'])}"
-        return f"{name}.{method.name}({self.arguments(method, depth)})"
-
-    def element(self, depth: int) -> str:
-        array, table = self.name_of("array"), self.name_of("table")
-        if array and self.chance(0.5):
-            return f"at({array}, {self.number(depth)})"
-        if table:
-            key = self.random.choice(KEYS)
-            get = f"{table}.{key}" if self.chance(0.6) else f'{table}["{key}"]'
-            return f"({get} or {self.number(0)})"
-        return self.number(depth)
-
-    def applied(self, depth: int) -> str:
-        """A closure called: one in a variable, or one made on the spot."""
-        name = self.name_of("function")
-        if name and self.chance(0.7):
-            self.work += self.weight * 5
-            return f"{name}({self.number(depth)})"
-        return f"{self.closure(depth)}({self.number(depth)})"
-
-    def closure(self, depth: int) -> str:
-        parameter = self.fresh("p")
-        self.function_depth += 1
-        self.scopes.append([])
-        self.declare(parameter, "number")
-        # A closure in a variable calls nothing: its cost would not be known.
-        functions, self.functions = self.functions, []
-        methods, self.methods = self.methods, []
-        hidden = [
-            variable for scope in self.scopes for variable in scope if variable.kind == "function"
-        ]
-        for variable in hidden:
-            variable.kind = "hidden function"
-        captured = self.name_of("number", assigned=True)
-        body = f"return {self.number(min(depth, 2))}"
-        if captured and captured != parameter and self.chance(0.4):
-            body = f"{captured} = {captured} + {parameter} {body}"
-        for variable in hidden:
-            variable.kind = "function"
-        self.functions, self.methods = functions, methods
-        self.scopes.pop()
-        self.function_depth -= 1
-        return f"fn ({parameter}) {{ {body} }}"
-
-    def string(self, depth: int = 2) -> str:
-        name = self.name_of("string")
-        if depth == 0 or self.chance(0.25):
-            if name and self.chance(0.6):
-                return name
-            return f'"{self.random.choice(WORDS)}"'
-        choices: list[Callable[[int], str]] = [
-            lambda d: f"({self.string(d)} + {self.number(d)})",
-            lambda d: f"({self.number(d)} + {self.string(d)})",
-            lambda d: f"({self.string(d)} + {self.truth(d)} + {self.string(d)})",
-            lambda d: f"(nil + {self.string(d)})",
-            lambda d: f"stringUpper({self.string(d)})",
-            lambda d: f"stringSubstring({self.string(d)}, {self.random.randint(0, 3)}, 9)",
-            lambda d: f'stringReplace({self.string(d)}, "o", {self.string(0)})',
-            lambda d: f"type({self.anything(d)})",
-            lambda d: f'arrayJoin({self.name_of("array") or "{1, 2}"}, ",")',
-            lambda d: f'("" + {self.name_of("table") or "clock"})',
-        ]
-        return self.random.choice(choices)(depth - 1)
-
-    def truth(self, depth: int = 2) -> str:
-        if depth == 0 or self.chance(0.15):
-            return self.name_of("bool") or self.random.choice(["true", "false"])
-        table = self.name_of("table")
-        choices: list[Callable[[int], str]] = [
-            lambda d: (
-                f"({self.number(d)} {self.random.choice(['<', '<=', '>', '>='])} {self.number(d)})"
-            ),
-            lambda d: f"({self.anything(d)} {self.random.choice(['==', '!='])} {self.anything(d)})",
-            lambda d: f"(!{self.truth(d)})",
-            lambda d: f"({self.truth(d)} {self.random.choice(['and', 'or'])} {self.truth(d)})",
-            lambda d: f"stringStartsWith({self.string(d)}, {self.string(0)})",
-            lambda d: f'tableHas({table}, "{self.random.choice(KEYS)}")' if table else "true",
-        ]
-        return self.random.choice(choices)(depth - 1)
-
-    def anything(self, depth: int) -> str:
-        kind = self.random.choice(["number", "string", "bool", "name", "nil"])
-        if kind == "name":
-            names = [self.name_of(k) for k in ("array", "table", "object", "function")]
-            choices = [name for name in names if name]
-            return self.random.choice(choices) if choices else "nil"
-        makers = {"number": self.number, "string": self.string, "bool": self.truth}
-        return makers[kind](depth) if kind in makers else "nil"
-
-    def array(self) -> str:
-        return "{" + ", ".join(self.number(1) for _ in range(self.random.randint(1, 4))) + "}"
-
-    def table(self) -> str:
-        keys = self.random.sample(KEYS, self.random.randint(0, 4))
-        return "{" + ", ".join(f"{key}: {self.number(1)}" for key in keys) + "}"
-
+class Maker(ExpressionMaker):
     # Statements
 
     def statement(self, depth: int) -> None:
