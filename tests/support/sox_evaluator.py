@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from callproof.sox import nodes as ast
 from callproof.sox.frontend import load, reference_errors
 from callproof.sox.symbols import FunctionInfo, GlobalInfo, ImportFailure, Module, Program
 
-from callproof.source import CallproofError
+from callproof.source import CallproofError, Diagnostic
 from tests.support.sox_expressions import Expressions, Frame, Scope
 from tests.support.sox_natives import NATIVES, Exit, World
 from tests.support.sox_values import (
@@ -57,6 +57,15 @@ class Returned:
 # How a statement ends: None as usual, or one of these.
 BREAK, CONTINUE = object(), object()
 Signal = Any
+
+
+def text_of(data: bytes) -> str:
+    """For messages: any bytes, and back with the same error handler."""
+    return data.decode(errors="surrogateescape")
+
+
+def error_lines(found: Iterable[Diagnostic]) -> bytes:
+    return b"".join(line + b"\n" for line in reference_errors(found))
 
 
 class Evaluator(Expressions):
@@ -121,7 +130,7 @@ class Evaluator(Expressions):
     def report(self, error: SoxError) -> None:
         lines = [error.message, f"[line {self.frames[-1].line}] in script"]
         lines += [f"[line {frame.line}] in {frame.label}" for frame in reversed(self.frames)]
-        self.errors += "\n".join(lines).encode() + b"\n"
+        self.errors += "\n".join(lines).encode(errors="surrogateescape") + b"\n"
 
     # Functions
 
@@ -257,11 +266,11 @@ class Evaluator(Expressions):
         self.at(node)
         target = node.target
         if isinstance(target, ImportFailure):
-            self.errors += reference_errors(target.errors).encode()
-            raise SoxError(target.message)
+            self.errors += error_lines(target.errors)
+            raise SoxError(text_of(target.message))
         assert target is not None
         if target in self.running:
-            raise SoxError(f"Circular import detected: '{node.path.decode()}'")
+            raise SoxError(f"Circular import detected: '{text_of(node.path)}'")
         if target not in self.modules:
             self.running.append(target)
             self.modules[target] = self.top_level(target, "()")
@@ -384,7 +393,7 @@ class Evaluator(Expressions):
             raise SoxError("Assertion failed.")
         if not isinstance(message, bytes):
             raise SoxError("Assertion failed: message must be a string.")
-        raise SoxError(f"Assertion failed: {message.decode()}")
+        raise SoxError(f"Assertion failed: {text_of(message)}")
 
     def defer(self, node: ast.Defer, scope: Scope | None) -> Signal:
         self.frames[-1].defers.append(self.closure(node.function, scope, "defer"))
@@ -422,7 +431,7 @@ def run_file(path: Path) -> Result:
     try:
         program = load(path)
     except CallproofError as error:
-        return Result(b"", reference_errors(error.diagnostics).encode(), 65)
+        return Result(b"", error_lines(error.diagnostics), 65)
     results: list[Result] = []
     evaluator = Evaluator(program, [b"callproof", str(path).encode()])
     limit = sys.getrecursionlimit()

@@ -139,7 +139,7 @@ class Maker(ExpressionMaker):
         if table:
             choices += [
                 f"{table}.{key} = {self.number(2)} % 1000",
-                f'{table}["{key}"] = {table}["{key}"]',
+                f'{table}["{key}"] = {table}["{key}"] or {self.number(0)}',
                 f"print tableKeys({table})",
             ]
         if target:
