@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sox_evaluator import Result, run_file
+from tests.support.sox_evaluator import GAVE_UP, Result, run_file
 from tests.support.sox_random import generate
+from tests.support.sox_shrink import shrink
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "tests" / "programs" / "sox"
@@ -73,3 +74,35 @@ def test_benchmarks_have_the_same_sizes_in_lua() -> None:
         sizes = re.findall(r"= (\d+) // small: (\d+)", path.read_text())
         assert sizes == in_lua.findall(path.with_suffix(".lua").read_text())
         assert sizes
+
+
+def test_endless_recursion_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "endless.sox"
+    path.write_text("fn f(n) {\n    return f(n + 1) + 1\n}\nf(0)\n")
+    result = run_file(path)
+    lines = result.errors.decode().splitlines()
+    assert result.status == 70
+    assert lines[:3] == ["Stack overflow.", "[line 2] in script", "[line 2] in f()"]
+    assert re.fullmatch(r"\.\.\. the last 1 line [0-9]+ more times", lines[3])
+    assert lines[4:] == ["[line 4] in script"]
+
+
+def test_a_random_program_shrinks_to_what_matters(tmp_path: Path) -> None:
+    path = tmp_path / "shrinking.sox"
+
+    def runs_and_prints_a_class(text: str) -> bool:
+        path.write_text(text)
+        result = run_file(path, steps=10_000)  # without its counter a loop has no end
+        return result.status == 0 and b"<instance: " in result.output
+
+    texts = (generate(seed) for seed in range(100))
+    text = next(text for text in texts if runs_and_prints_a_class(text))
+    small = shrink(text, runs_and_prints_a_class)
+    assert runs_and_prints_a_class(small)
+    assert len(small.splitlines()) <= 12 < len(text.splitlines())
+
+
+def test_a_program_without_end_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "endless.sox"
+    path.write_text("print 1\nwhile true { var x = 1 }\n")
+    assert run_file(path, steps=1000) == Result(b"1\n", b"", GAVE_UP)

@@ -9,16 +9,15 @@ from __future__ import annotations
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from callproof.source import CallproofError, Diagnostic
 from callproof.sox import nodes as ast
 from callproof.sox.frontend import load, reference_errors
 from callproof.sox.symbols import FunctionInfo, GlobalInfo, ImportFailure, Module, Program
-
-from callproof.source import CallproofError, Diagnostic
 from tests.support.sox_expressions import Expressions, Frame, Scope
 from tests.support.sox_natives import NATIVES, Exit, World
 from tests.support.sox_values import (
@@ -37,6 +36,8 @@ from tests.support.sox_values import (
     truthy,
 )
 
+LONGEST_TRACE = 64  # lines; of a longer one, repetitions are folded
+LONGEST_GROUP = 8  # lines of a repetition
 DEEPEST = 20_000  # calls; a compiled program may go deeper
 
 
@@ -59,6 +60,35 @@ BREAK, CONTINUE = object(), object()
 Signal = Any
 
 
+class OutOfSteps(Exception):
+    """The program has executed as many statements as it may."""
+
+
+GAVE_UP = -1  # a status that no program has
+MANY = 100_000_000  # statements
+
+
+def folded(trace: list[str]) -> list[str]:
+    """A long trace, groups of lines that repeat at least twice more being counted."""
+    lines: list[str] = []
+    at = 0
+    while at < len(trace):
+        for period in range(1, LONGEST_GROUP + 1):
+            group = trace[at : at + period]
+            times = 0
+            while trace[at + (times + 1) * period : at + (times + 2) * period] == group:
+                times += 1
+            if times >= 2:
+                what = "line" if period == 1 else "lines"
+                lines += [*group, f"... the last {period} {what} {times} more times"]
+                at += period * (times + 1)
+                break
+        else:
+            lines.append(trace[at])
+            at += 1
+    return lines
+
+
 def text_of(data: bytes) -> str:
     """For messages: any bytes, and back with the same error handler."""
     return data.decode(errors="surrogateescape")
@@ -69,7 +99,8 @@ def error_lines(found: Iterable[Diagnostic]) -> bytes:
 
 
 class Evaluator(Expressions):
-    def __init__(self, program: Program, arguments: list[bytes]) -> None:
+    def __init__(self, program: Program, arguments: list[bytes], steps: int) -> None:
+        self.steps = steps
         self.program = program
         self.output = bytearray()
         self.errors = bytearray()
@@ -93,6 +124,8 @@ class Evaluator(Expressions):
             self.report(error)
         except Exit as exit:
             status = exit.status
+        except OutOfSteps:
+            status = GAVE_UP
         return Result(bytes(self.output), bytes(self.errors), status)
 
     def script(self) -> None:
@@ -129,7 +162,8 @@ class Evaluator(Expressions):
 
     def report(self, error: SoxError) -> None:
         lines = [error.message, f"[line {self.frames[-1].line}] in script"]
-        lines += [f"[line {frame.line}] in {frame.label}" for frame in reversed(self.frames)]
+        trace = [f"[line {frame.line}] in {frame.label}" for frame in reversed(self.frames)]
+        lines += trace if len(trace) <= LONGEST_TRACE else folded(trace)
         self.errors += "\n".join(lines).encode(errors="surrogateescape") + b"\n"
 
     # Functions
@@ -206,6 +240,9 @@ class Evaluator(Expressions):
 
     def block(self, statements: list[ast.Statement], scope: Scope | None) -> Signal:
         for statement in statements:
+            self.steps -= 1
+            if self.steps == 0:
+                raise OutOfSteps
             if isinstance(statement, ast.Definition):
                 scope = self.define(statement, scope)
             else:
@@ -234,10 +271,6 @@ class Evaluator(Expressions):
         if node.initializer is None:
             return Array() if node.is_array else None
         value = self.evaluate(node.initializer, scope)
-        if node.is_array and isinstance(value, Table) and not value.values:
-            # `var a[] = {}`: the braces are an empty array here.
-            assert isinstance(node.initializer, ast.TableLiteral)
-            return Array()
         if node.is_array and not isinstance(value, Array):
             self.at(node)
             raise SoxError("Array variable expects an array.")
@@ -313,7 +346,7 @@ class Evaluator(Expressions):
     def for_each(self, node: ast.ForEach, scope: Scope | None) -> Signal:
         container = self.evaluate(node.container, scope)
         self.at(node)
-        pairs = self.pairs(container, single=node.element is not None)
+        pairs = self.pairs(container)
         for index, value in pairs:
             inner = scope
             if node.element is not None:
@@ -331,34 +364,33 @@ class Evaluator(Expressions):
                 return signal
         return None
 
-    def pairs(self, container: Value, *, single: bool) -> Any:
-        """Indices and values, the container examined again at every step."""
+    def pairs(self, container: Value) -> Iterator[tuple[Value, Value]]:
+        """Indices or keys, and values."""
         match container:
             case Array():
                 return self.elements(container)
             case Table():
                 return self.entries(container)
-            case Range() if single:
-                return ((None, value) for value in container)
-            case bytes() if single:
-                return ((None, bytes([byte])) for byte in container)
+            case Range():
+                return ((float(index), value) for index, value in enumerate(container))
+            case bytes():
+                return ((float(i), container[i : i + 1]) for i in range(len(container)))
         raise SoxError("Get Iterator expects a container.")
 
     @staticmethod
-    def elements(array: Array) -> Any:
+    def elements(array: Array) -> Iterator[tuple[Value, Value]]:
+        """The array is examined again at every step."""
         index = 0
         while index < len(array.items):
             yield float(index), array.items[index]
             index += 1
 
     @staticmethod
-    def entries(table: Table) -> Any:
-        index = 0
-        while index < len(table.buckets):
-            key = table.buckets[index]
-            if isinstance(key, bytes):
+    def entries(table: Table) -> Iterator[tuple[Value, Value]]:
+        """The keys that were there at the beginning and still are."""
+        for key in table.order():
+            if key in table.values:
                 yield key, table.get(key)
-            index += 1
 
     def switch(self, node: ast.Switch, scope: Scope | None) -> Signal:
         subject = self.evaluate(node.subject, scope)
@@ -426,14 +458,17 @@ DEFINE: dict[type[ast.Definition], Callable[[Evaluator, Any, Scope | None], Valu
 STACK = 1 << 29  # bytes for the evaluator's own recursion
 
 
-def run_file(path: Path) -> Result:
-    """Load and evaluate a script; `argv` is `callproof` and the path as it is given here."""
+def run_file(path: Path, steps: int = MANY) -> Result:
+    """Load and evaluate a script; `argv` is `callproof` and the path as it is given here.
+
+    After `steps` statements it gives up: the status is `GAVE_UP`.
+    """
     try:
         program = load(path)
     except CallproofError as error:
         return Result(b"", error_lines(error.diagnostics), 65)
     results: list[Result] = []
-    evaluator = Evaluator(program, [b"callproof", str(path).encode()])
+    evaluator = Evaluator(program, [b"callproof", str(path).encode()], steps)
     limit = sys.getrecursionlimit()
     size = threading.stack_size(STACK)
     try:

@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 
 from callproof.sox import nodes as ast
 from callproof.sox.symbols import FunctionInfo, Module
-
-from tests.support.sox_natives import slice_array
+from tests.support.sox_natives import clamp
 from tests.support.sox_values import (
     Array,
     Bound,
@@ -238,7 +237,7 @@ class Expressions:
     def element(self, array: Array, index: float) -> int:
         """The place in the list of an index; fails when it is outside."""
         if not (math.isfinite(index) and 0 <= int(index) < len(array.items)):
-            shown = int(index) if math.isfinite(index) else -1
+            shown = math.trunc(index) if math.isfinite(index) else index
             raise SoxError(f"Index out of bounds. index=({shown}) count=({len(array.items)})")
         return int(index)
 
@@ -286,7 +285,13 @@ class Expressions:
         for given, bound in zip((node.first, node.last), bounds, strict=True):
             if given is not None and not isinstance(bound, float):
                 raise SoxError("Invalid array range definition.")
-        return slice_array(receiver, *bounds)
+        first, last = bounds
+        length = len(receiver.items)
+        start = clamp(first or 0, length)
+        behind = length
+        if last is not None:
+            behind = clamp(math.trunc(last) + 1 if math.isfinite(last) else last, length)
+        return Array(receiver.items[start:behind])
 
     def table(self, node: ast.TableLiteral, scope: Scope | None) -> Value:
         table = Table()

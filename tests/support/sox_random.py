@@ -8,6 +8,7 @@ an estimate of the work keeps nested loops and calls from growing without limit.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,7 +92,8 @@ class Maker(ExpressionMaker):
             "table": self.table,
             "function": lambda: self.closure(2),
         }
-        kind = self.random.choice(["number", "number", *makers])
+        makers["any"] = lambda: self.anything(2)
+        kind = self.random.choice(["number", "number", "any", *makers])
         name = self.name_of(kind)
         local = len(self.scopes) > 1
         taken = {variable.name for variable in self.scopes[-1]}
@@ -105,7 +107,7 @@ class Maker(ExpressionMaker):
         self.declare(name, kind)
 
     def assign(self) -> None:
-        kind = self.random.choice(["number", "number", "string", "bool", "function"])
+        kind = self.random.choice(["number", "number", "any", "any", "string", "bool", "function"])
         name = self.name_of(kind, assigned=True)
         if name is None:
             return self.show()
@@ -115,6 +117,7 @@ class Maker(ExpressionMaker):
             "string": lambda: f"stringSubstring({self.string()}, 0, 30)",
             "bool": lambda: self.truth(),
             "function": lambda: self.closure(2),
+            "any": lambda: self.anything(2),
         }
         other = self.name_of(kind, assigned=True)
         chain = f"{other} = " if other != name and self.chance(0.2) else ""
@@ -150,7 +153,8 @@ class Maker(ExpressionMaker):
         self.emit(self.random.choice(choices) if choices else f"print {self.string()}")
 
     def condition(self, depth: int) -> None:
-        with self.braces(f"if {self.truth()}"):
+        name = self.name_of("any") if self.chance(0.2) else None
+        with self.braces(f"if {name or self.truth()}"):
             self.statements(depth, 3)
             self.jump()
         if self.chance(0.5):
@@ -246,13 +250,15 @@ class Maker(ExpressionMaker):
             self.statements(depth)
 
     @contextmanager
-    def body(self, parameters: list[str], head: str) -> Generator[None, None, None]:
-        """The inside of a function whose parameters are numbers."""
+    def body(
+        self, parameters: list[str], head: str, kinds: tuple[str, ...] = ()
+    ) -> Generator[None, None, None]:
+        """The inside of a function; without `kinds` its parameters are numbers."""
         loops, self.loops = self.loops, []
         self.function_depth += 1
         with self.braces(head):
-            for parameter in parameters:
-                self.declare(parameter, "number")
+            for index, parameter in enumerate(parameters):
+                self.declare(parameter, kinds[index] if kinds else "number")
             yield
         self.function_depth -= 1
         self.loops = loops
@@ -261,11 +267,9 @@ class Maker(ExpressionMaker):
         """A named function in a function or block, called at once."""
         name = self.fresh("local")
         parameter = self.fresh("p")
-        in_class, self.in_class = self.in_class, False
         with self.body([parameter], f"fn {name}({parameter})"):
             self.statements(min(depth, 1), 3)
             self.end(f"return {self.number(2)}")
-        self.in_class = in_class
         self.end(f"print {name}({self.number(1)})")
 
     # Declarations
@@ -292,9 +296,12 @@ class Maker(ExpressionMaker):
     def function(self) -> None:
         name = self.fresh("f")
         names, text, required = self.parameters(self.random.choice([2, 3, 5, 9, 12]))
+        kinds = tuple(self.random.choice(["number", "number", "any"]) for _ in names)
+        if required < len(names):  # defaults are numbers, and may be other parameters
+            kinds = ()
 
         def write() -> None:
-            with self.body(names, f"fn {name}({text})"):
+            with self.body(names, f"fn {name}({text})", kinds):
                 if self.chance(0.25):
                     with self.body([], "defer ()"):
                         self.statement(0)
@@ -302,7 +309,7 @@ class Maker(ExpressionMaker):
                 self.end(f"return {self.number()}")
 
         cost = self.measured(write)
-        self.functions.append(Function(name, required, len(names), cost))
+        self.functions.append(Function(name, required, len(names), cost, kinds))
 
     def recursive_function(self) -> None:
         name = self.fresh("r")
@@ -348,6 +355,7 @@ class Maker(ExpressionMaker):
 
     def program(self) -> str:
         self.emit("fn at(a, i) { if i >= 0 and i < len(a) { return a[i] } return a[0] }")
+        self.emit('fn numeric(x) { if type(x) == "<number>" { return x } return 0 }')
         self.emit("fn helper0(x) { return x + 1 }")
         self.emit("var array[] = {3, 1, 2}")
         self.emit("var table = {key: 1, name: 2}")
@@ -356,6 +364,8 @@ class Maker(ExpressionMaker):
         for known, kind in (("array", "array"), ("table", "table"), ("text", "string")):
             self.declare(known, kind)
         self.declare("global", "number")
+        self.emit("var changing = nil")
+        self.declare("changing", "any")
         self.classes()
         for _ in range(self.random.randint(1, 4)):
             self.recursive_function() if self.chance(0.25) else self.function()
@@ -366,7 +376,7 @@ class Maker(ExpressionMaker):
             self.emit("defer () { print text + global }")
         for _ in range(self.random.randint(6, 16)):
             self.statement(3)
-        for shown in ("global", "text", "array", "table", "object.size"):
+        for shown in ("global", "text", "array", "table", "changing", "object.size"):
             self.emit(f"print {shown}")
         if self.chance(0.3):
             error = self.random.choice(FINAL_ERRORS).format(n=self.number(1))
@@ -379,3 +389,7 @@ class Maker(ExpressionMaker):
 def generate(seed: int) -> str:
     """The program of a seed: always the same text."""
     return Maker(random.Random(seed)).program()
+
+
+if __name__ == "__main__":
+    print(generate(int(sys.argv[1])), end="")

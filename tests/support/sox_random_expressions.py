@@ -18,7 +18,7 @@ WORDS = ["", "sox", "two words", "a,b,c", "Mixed", "0", "é"]
 @dataclass(slots=True)
 class Variable:
     name: str
-    kind: str  # number, string, bool, array, table, function, object
+    kind: str  # number, string, bool, array, table, function, object, any
     function_depth: int
     fixed: bool = False  # not to be assigned
     loop: bool = False  # not to be captured: whether each turn has its own is left open
@@ -30,6 +30,7 @@ class Function:
     minimum: int
     maximum: int
     cost: float
+    kinds: tuple[str, ...] = ()  # of the parameters; none means numbers
 
 
 @dataclass(slots=True)
@@ -113,6 +114,8 @@ class ExpressionMaker:
         pick = self.random
         if depth == 0 or self.chance(0.2):
             name = self.name_of("number")
+            if self.in_class and self.chance(0.2):
+                return pick.choice(["this.size", "this.level"])
             if name and self.chance(0.7):
                 return name
             return pick.choice(["0", "1", "2", "3", "7", "0.5", "10", "1.25", "100", "0.1", "-1"])
@@ -125,6 +128,7 @@ class ExpressionMaker:
             self.element,
             self.method_call,
             self.applied,
+            self.narrowed,
             lambda d: f"len({self.string(d)})",
             lambda d: f"({self.truth(d)} and {self.number(d)} or {self.number(d)})",
             lambda d: f"-{self.number(0)}" if self.chance(0.5) else self.number(d),
@@ -141,7 +145,9 @@ class ExpressionMaker:
 
     def arguments(self, function: Function, depth: int) -> str:
         count = self.random.randint(function.minimum, function.maximum)
-        return ", ".join(self.number(min(depth, 1)) for _ in range(count))
+        kinds = function.kinds or ("number",) * count
+        makers = {"number": self.number, "any": self.anything}
+        return ", ".join(makers[kind](min(depth, 1)) for kind in kinds[:count])
 
     def affordable(self, function: Function) -> bool:
         return self.work + self.weight * function.cost < BUDGET
@@ -184,6 +190,15 @@ class ExpressionMaker:
             return f"{name}({self.number(depth)})"
         return f"{self.closure(depth)}({self.number(depth)})"
 
+    def narrowed(self, depth: int) -> str:
+        """A number out of a variable that may hold anything."""
+        name = self.name_of("any")
+        if name is None:
+            return self.number(depth)
+        if self.chance(0.5):
+            return f"numeric({name})"
+        return f'(type({name}) == "<number>" and {name} or {self.number(depth)})'
+
     def closure(self, depth: int) -> str:
         parameter = self.fresh("p")
         self.function_depth += 1
@@ -225,6 +240,8 @@ class ExpressionMaker:
             lambda d: f"type({self.anything(d)})",
             lambda d: f'arrayJoin({self.name_of("array") or "{1, 2}"}, ",")',
             lambda d: f'("" + {self.name_of("table") or "clock"})',
+            lambda d: f'("" + {self.name_of("any") or "nil"})',
+            lambda d: f'({self.name_of("any") or "1"} + ":")',
         ]
         return self.random.choice(choices)(depth - 1)
 
@@ -240,17 +257,28 @@ class ExpressionMaker:
             lambda d: f"(!{self.truth(d)})",
             lambda d: f"({self.truth(d)} {self.random.choice(['and', 'or'])} {self.truth(d)})",
             lambda d: f"stringStartsWith({self.string(d)}, {self.string(0)})",
+            lambda d: f"({self.anything(d)} and {self.truth(d)} or {self.truth(d)})",
             lambda d: f'tableHas({table}, "{self.random.choice(KEYS)}")' if table else "true",
         ]
         return self.random.choice(choices)(depth - 1)
 
     def anything(self, depth: int) -> str:
-        kind = self.random.choice(["number", "string", "bool", "name", "nil"])
+        kind = self.random.choice(["number", "string", "bool", "name", "name", "nil", "logic"])
+        if kind == "logic" and depth > 0:
+            operator = self.random.choice(["and", "or"])
+            return f"({self.anything(depth - 1)} {operator} {self.anything(depth - 1)})"
         if kind == "name":
-            names = [self.name_of(k) for k in ("array", "table", "object", "function")]
+            names = [
+                self.name_of(k) for k in ("any", "any", "array", "table", "object", "function")
+            ]
             choices = [name for name in names if name]
             return self.random.choice(choices) if choices else "nil"
-        makers = {"number": self.number, "string": self.string, "bool": self.truth}
+        # Texts are kept short, as the value may come back in the next turn of a loop.
+        makers: dict[str, Callable[[int], str]] = {
+            "number": self.number,
+            "string": lambda d: f"stringSubstring({self.string(d)}, 0, 20)",
+            "bool": self.truth,
+        }
         return makers[kind](depth) if kind in makers else "nil"
 
     def array(self) -> str:

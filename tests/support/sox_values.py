@@ -6,7 +6,6 @@ of the classes here and is equal only to itself.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,54 +36,54 @@ def fnv1a(data: bytes) -> int:
 
 
 class Table:
-    """Open addressing as the reference does it, because the order of buckets is printed.
+    """Open addressing as the reference does it, because the order of buckets is printed."""
 
-    A deleted key leaves a marker that later keys may take; growing drops the markers.
-    """
-
-    __slots__ = ("buckets", "used", "values")
-    DELETED = object()
+    __slots__ = ("buckets", "values")
 
     def __init__(self) -> None:
-        self.buckets: list[Any] = []  # bytes, None (never used) or DELETED
-        self.used = 0  # buckets that are not None
+        self.buckets: list[bytes | None] = []
         self.values: dict[bytes, Value] = {}
 
     def _place(self, key: bytes) -> int:
-        """The bucket to put a key into that is not there yet."""
+        """The first free bucket for a key that is not there."""
         size = len(self.buckets)
         index = fnv1a(key) % size
-        while isinstance(self.buckets[index], bytes):
+        while self.buckets[index] is not None:
             index = (index + 1) % size
         return index
 
     def set(self, key: bytes, value: Value) -> None:
         # The reference grows before it looks whether the key is there.
-        if self.used + 1 > len(self.buckets) * 0.75:
-            old = [bucket for bucket in self.buckets if isinstance(bucket, bytes)]
+        if len(self.values) + 1 > len(self.buckets) * 0.75:
+            old = self.order()
             self.buckets = [None] * max(8, 2 * len(self.buckets))
-            self.used = len(old)
             for moved in old:
                 self.buckets[self._place(moved)] = moved
         if key not in self.values:
-            index = self._place(key)
-            self.used += self.buckets[index] is None
-            self.buckets[index] = key
+            self.buckets[self._place(key)] = key
         self.values[key] = value
 
     def get(self, key: bytes) -> Value:
         return self.values.get(key)
 
     def delete(self, key: bytes) -> bool:
+        """What stands behind the hole is put again, so that no trace of the key is left."""
         if key not in self.values:
             return False
-        self.buckets[self.buckets.index(key)] = self.DELETED
         del self.values[key]
+        size = len(self.buckets)
+        index = self.buckets.index(key)
+        self.buckets[index] = None
+        index = (index + 1) % size
+        while (moved := self.buckets[index]) is not None:
+            self.buckets[index] = None
+            self.buckets[self._place(moved)] = moved
+            index = (index + 1) % size
         return True
 
     def order(self) -> list[bytes]:
         """The keys in the order of the buckets."""
-        return [bucket for bucket in self.buckets if isinstance(bucket, bytes)]
+        return [bucket for bucket in self.buckets if bucket is not None]
 
 
 @dataclass(slots=True, eq=False)
@@ -181,10 +180,13 @@ def number_text(value: float, digits: int = 6) -> bytes:
 
 
 def shortest_text(value: float) -> bytes:
-    """The shortest text that reads back as `value`; whole numbers without a point."""
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
-        return b"-0" if value == 0 and math.copysign(1, value) < 0 else str(int(value)).encode()
-    return repr(value).encode()
+    """The fewest digits that read back as `value`; whole numbers without an exponent."""
+    if value == 0 or value != value:
+        return number_text(value)
+    digits = 15 if abs(value) < 1e15 and value == int(value) else 1
+    while float(number_text(value, digits)) != value:
+        digits += 1
+    return number_text(value, digits)
 
 
 PLAIN: dict[Value, bytes] = {None: b"nil", True: b"true", False: b"false"}
@@ -201,8 +203,14 @@ def plain_text(value: Value, digits: int = 6) -> bytes:
     return b"<object>"
 
 
-def printed(value: Value) -> bytes:
-    """What `print` writes, without the end of line."""
+def printed(value: Value, inside: tuple[Value, ...] = ()) -> bytes:
+    """What `print` writes, without the end of line; `inside` of which arrays and tables it is.
+
+    A container within itself is shown by dots.
+    """
+    if any(value is outer for outer in inside):
+        return b"[...]" if isinstance(value, Array) else b"<table>{...}"
+    within = (*inside, value)
     match value:
         case Closure():
             return f"<fn {value.name}>".encode()
@@ -215,10 +223,12 @@ def printed(value: Value) -> bytes:
         case Bound():
             return printed(value.method)
         case Table():
-            pairs = [b'{"%s":"%s"}' % (key, printed(value.get(key))) for key in value.order()]
+            pairs = [
+                b'{"%s":"%s"}' % (key, printed(value.get(key), within)) for key in value.order()
+            ]
             return b"<table>{" + b",".join(pairs) + b"}"
         case Array():
-            return b"[" + b",".join(map(printed, value.items)) + b"]"
+            return b"[" + b",".join(printed(item, within) for item in value.items) + b"]"
         case Range():
             bounds = (value.start, value.stop, value.step)
             return b"range(" + b", ".join(map(number_text, bounds)) + b")"
