@@ -12,6 +12,7 @@ from callproof.sox.parse_base import LEXICAL_CODES
 from callproof.sox.parser import parse
 from callproof.sox.symbols import Program
 
+OPEN_ENDS = ("unterminated-string", "unterminated-comment")
 CANNOT_OPEN = "cannot-open"  # the code of the diagnostic; the reference exits with 74
 
 
@@ -59,6 +60,18 @@ def reference_errors(diagnostics: Iterable[Diagnostic]) -> list[bytes]:
     ]
 
 
+def is_unfinished(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether more text could cure the first error: the text ended too early.
+
+    A prompt then asks for another line.
+    """
+    first = next((found for found in diagnostics if found.severity == "error"), None)
+    if first is None or first.span is None:
+        return False
+    at_end = first.span.start == first.span.end == len(first.span.file.text)
+    return at_end or first.code in OPEN_ENDS
+
+
 def _reference_line(found: Diagnostic) -> bytes:
     span = found.span
     assert span is not None
@@ -66,8 +79,7 @@ def _reference_line(found: Diagnostic) -> bytes:
     lexeme = text[span.start : span.end].encode("latin-1")
     # The reference has read the whole token when it reports it: a text that is never closed is
     # reported at the last line, other tokens where they end.
-    open_end = found.code in ("unterminated-string", "unterminated-comment")
-    last = span.end if open_end else max(span.start, span.end - 1)
+    last = span.end if found.code in OPEN_ENDS else max(span.start, span.end - 1)
     if found.code in LEXICAL_CODES.values():
         place = b""
     elif span.start == span.end:

@@ -58,7 +58,7 @@ OPEN_STRING = "Unterminated string."
 OPEN_COMMENT = "Unterminated comment."
 
 _TOKEN = re.compile(
-    r"""(?P<space>(?:[ \t\r\n]|//[^\n]*)+)
+    r"""(?P<space>(?:[ \t\r\n]++|//[^\n]*+)++)
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<number>[0-9]+(?:\.[0-9]+)?)
       | (?P<string>"[^"]*")

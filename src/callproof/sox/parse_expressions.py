@@ -8,10 +8,10 @@ from callproof.source import Span
 from callproof.sox import nodes as ast
 from callproof.sox.lexer import NAME, NUMBER, STRING
 from callproof.sox.parse_base import ParserBase
-from callproof.sox.resolve import SET
 from callproof.sox.symbols import (
     DEFER,
     FUNCTION,
+    SET,
     ClassInfo,
     FunctionInfo,
     GlobalInfo,

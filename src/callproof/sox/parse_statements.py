@@ -7,8 +7,7 @@ from collections.abc import Callable
 from callproof.sox import nodes as ast
 from callproof.sox.lexer import END, NAME, Token
 from callproof.sox.parse_expressions import PREFIX, ExpressionParser
-from callproof.sox.resolve import SET
-from callproof.sox.symbols import INITIALIZER, SCRIPT, LocalInfo
+from callproof.sox.symbols import INITIALIZER, SCRIPT, SET, LocalInfo
 
 
 class StatementParser(ExpressionParser):

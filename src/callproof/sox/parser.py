@@ -15,13 +15,14 @@ from callproof.sox import nodes as ast
 from callproof.sox.lexer import END, NAME, STRING, SoxSource, Token
 from callproof.sox.parse_base import TooDeep
 from callproof.sox.parse_statements import StatementParser
-from callproof.sox.resolve import READABLE, SET
 from callproof.sox.symbols import (
     DEFER,
     FUNCTION,
     INITIALIZER,
     METHOD,
+    READABLE,
     SCRIPT,
+    SET,
     ClassInfo,
     FunctionInfo,
     GlobalInfo,

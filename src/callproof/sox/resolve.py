@@ -13,9 +13,11 @@ from collections.abc import Callable
 from callproof.source import Span
 from callproof.sox.symbols import (
     ARGUMENTS,
+    DECLARED,
     MODULE,
     NATIVES,
     SCRIPT,
+    SET,
     CaptureInfo,
     ClassInfo,
     FunctionInfo,
@@ -27,8 +29,6 @@ from callproof.sox.symbols import (
 
 DUPLICATE = "Already a variable with this name in this scope."
 OWN_INITIALIZER = "Can't read local variable in its own initializer."
-
-DECLARED, READABLE, SET = 0, 1, 2  # states of a local
 
 
 class FunctionScope:
@@ -91,7 +91,7 @@ class Resolver:
     # --- declarations -------------------------------------------------------------------
 
     def declare(self, name: str, span: Span) -> GlobalInfo | LocalInfo:
-        """A new variable in the present scope; a local may not be read before `allow`."""
+        """A new variable in the present scope; a local may be read when its state is set on."""
         if self.scope.is_global:
             return self.global_named(name)
         names = self.scope.scopes[-1]
@@ -184,13 +184,11 @@ class Resolver:
         """`this` or `super`; every function on the way to it is marked."""
         found = self.find_in(self.scope, name)
         if found is not None:
-            flag = "uses_this" if name == "this" else "uses_super"
-            at: FunctionScope | None = self.scope
+            at: FunctionInfo | None = self.scope.info
             while at is not None:
-                setattr(at.info, flag, True)
-                if at.info.owner is not None:
-                    break
-                at = at.outer
+                at.uses_this |= name == "this"
+                at.uses_super |= name == "super"
+                at = at.enclosing if at.owner is None else None
         return found
 
     # --- questions ----------------------------------------------------------------------

@@ -24,6 +24,10 @@ SCRIPT, MODULE, FUNCTION, METHOD, INITIALIZER, DEFER = (
     "defer",
 )
 
+# States of a local while its scope is parsed: its initializer may not read it; a function may
+# call itself; it has its value.
+DECLARED, READABLE, SET = 0, 1, 2
+
 # Reference, section 10 and the additions of section 20.
 NATIVES = frozenset(
     """Table len push pop type clock usleep
@@ -83,8 +87,7 @@ class LocalInfo:
     is_reassigned: bool = False  # other than by its declaration or its loop
     is_captured_early: bool = False  # by a closure made before it has its value: `fn f() { f }`
     reads: int = 0
-    # 0: may not be read (its initializer is being parsed); 1: may be; 2: has its value.
-    state: int = 0
+    state: int = 0  # DECLARED, later READABLE, at last SET
 
     @property
     def needs_cell(self) -> bool:
