@@ -1,7 +1,7 @@
 """An evaluator of Sox that walks the tree: slow, obvious, and the oracle for compiled programs.
 
-It finds names by its own chain of bindings, made as declarations execute, and so checks the
-resolver instead of trusting it (only whether a declaration is global is taken from there).
+It finds names by its own chain of bindings, made as declarations execute, and compares what it
+finds with the resolver's word: which variable a name means, which ones need cells.
 """
 
 from __future__ import annotations
@@ -17,8 +17,15 @@ from typing import Any
 from callproof.source import CallproofError, Diagnostic
 from callproof.sox import nodes as ast
 from callproof.sox.frontend import load, reference_errors
-from callproof.sox.symbols import FunctionInfo, GlobalInfo, ImportFailure, Module, Program
-from tests.support.sox_expressions import Expressions, Frame, Scope
+from callproof.sox.symbols import (
+    FunctionInfo,
+    GlobalInfo,
+    ImportFailure,
+    LocalInfo,
+    Module,
+    Program,
+)
+from tests.support.sox_expressions import Expressions, Frame, Scope, find
 from tests.support.sox_natives import NATIVES, Exit, World
 from tests.support.sox_values import (
     Array,
@@ -150,7 +157,7 @@ class Evaluator(Expressions):
             "argv": Array(list(world.arguments)),
         }
         self.globals[module] = {**names, **arguments}
-        self.frames.append(Frame(label, module))
+        self.frames.append(Frame(label, module, module.function))
         value = self.body(module.function, None, after)
         if module is not self.program.script:  # exit handlers run from the script
             self.frames.pop()
@@ -192,9 +199,9 @@ class Evaluator(Expressions):
             raise SoxError("Stack overflow.")
         function: FunctionInfo = closure.node
         scope: Scope | None = closure.scope
-        if function.owner is not None and function.receiver is not None:
-            scope = Scope("this", this, scope)
-        frame = Frame(f"{closure.name}()", closure.module, function.line)
+        if function.receiver is not None:
+            scope = Scope(function.receiver, this, scope)
+        frame = Frame(f"{closure.name}()", closure.module, function, function.line, closure.copies)
         self.frames.append(frame)
         for index, parameter in enumerate(function.parameters):
             if index < len(arguments):
@@ -202,7 +209,7 @@ class Evaluator(Expressions):
             else:
                 assert parameter.default is not None
                 value = self.evaluate(parameter.default, scope)
-            scope = Scope(parameter.local.name, value, scope)
+            scope = Scope(parameter.local, value, scope)
         result = self.body(function, scope)
         self.frames.pop()
         return this if closure.is_initializer else result
@@ -210,7 +217,7 @@ class Evaluator(Expressions):
     def call(self, callee: Value, arguments: list[Value]) -> Value:
         match callee:
             case Closure():
-                return self.run_closure(callee, arguments, callee.this)
+                return self.run_closure(callee, arguments, None)
             case Native():
                 return callee.run(arguments)
             case Bound():
@@ -226,7 +233,7 @@ class Evaluator(Expressions):
         raise SoxError("Can only call functions and classes.")
 
     def closure(self, function: FunctionInfo, scope: Scope | None, name: str = "") -> Closure:
-        return Closure(
+        result = Closure(
             name or function.name or "anonymous",
             function.required,
             len(function.parameters),
@@ -235,6 +242,15 @@ class Evaluator(Expressions):
             self.frames[-1].module,
             is_initializer=function.kind == "initializer",
         )
+        for capture in function.captures:
+            assert capture.source.function is self.frames[-1].function
+            found = find(scope, capture.name)
+            while found is not None and found.symbol is not capture.local:
+                found = find(found.outer, capture.name)
+            assert found is not None
+            if not capture.local.needs_cell:
+                result.copies[capture.local] = found.value
+        return result
 
     # Statements
 
@@ -258,12 +274,14 @@ class Evaluator(Expressions):
         """Execute a declaration; the scope of what follows it."""
         if isinstance(node.symbol, GlobalInfo):
             names = self.globals[self.frames[-1].module]
+            assert node.symbol.module is self.frames[-1].module
+            assert node.name not in names or not node.symbol.is_constant
             names[node.name] = DEFINE[type(node)](self, node, scope)
             return scope
         if isinstance(node, ast.VarDeclaration | ast.Import):
-            return Scope(node.name, DEFINE[type(node)](self, node, scope), scope)
+            return Scope(node.symbol, DEFINE[type(node)](self, node, scope), scope)
         # A function or class may mention itself.
-        scope = Scope(node.name, None, scope)
+        scope = Scope(node.symbol, None, scope)
         scope.value = DEFINE[type(node)](self, node, scope)
         return scope
 
@@ -281,16 +299,19 @@ class Evaluator(Expressions):
 
     def class_(self, node: ast.ClassDeclaration, scope: Scope | None) -> Value:
         info = node.info
+        own = scope
         parent = None
         if info.superclass is not None:
             parent = self.evaluate(info.superclass, scope)
             if not isinstance(parent, Class):
                 self.at(node)
                 raise SoxError("Superclass must be a class.")
-            scope = Scope("super", parent, scope)
+            assert info.parent is not None
+            scope = Scope(info.parent, parent, scope)
         result = Class(info.name, parent, dict(parent.methods) if parent else {})
-        if isinstance(node.symbol, GlobalInfo):  # a method may run only after this anyway
-            self.globals[self.frames[-1].module][node.name] = result
+        if isinstance(node.symbol, LocalInfo):  # the class has its name before it has methods
+            assert own is not None
+            own.value = result
         for method in info.methods:
             result.methods[method.name] = self.closure(method, scope)
         return result
@@ -352,11 +373,11 @@ class Evaluator(Expressions):
             if node.element is not None:
                 # One variable: a table gives its keys, everything else its values.
                 one = index if isinstance(container, Table) else value
-                inner = Scope(node.element.name, one, inner)
+                inner = Scope(node.element, one, inner)
             if node.index is not None:
-                inner = Scope(node.index.name, index, inner)
+                inner = Scope(node.index, index, inner)
             if node.value is not None:
-                inner = Scope(node.value.name, value, inner)
+                inner = Scope(node.value, value, inner)
             signal = self.execute(node.body, inner)
             if signal is BREAK:
                 break

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from callproof.sox import nodes as ast
-from callproof.sox.symbols import FunctionInfo, Module
+from callproof.sox.symbols import (
+    CaptureInfo,
+    FunctionInfo,
+    GlobalInfo,
+    LocalInfo,
+    Module,
+    Resolution,
+)
 from tests.support.sox_natives import clamp
 from tests.support.sox_values import (
     Array,
@@ -28,10 +35,11 @@ from tests.support.sox_values import (
 class Scope:
     """One variable, and the variables outside of it."""
 
-    __slots__ = ("name", "outer", "value")
+    __slots__ = ("name", "outer", "symbol", "value")
 
-    def __init__(self, name: str, value: Value, outer: Scope | None) -> None:
-        self.name = name
+    def __init__(self, symbol: LocalInfo, value: Value, outer: Scope | None) -> None:
+        self.name = symbol.name
+        self.symbol = symbol
         self.value = value
         self.outer = outer
 
@@ -46,7 +54,9 @@ def find(scope: Scope | None, name: str) -> Scope | None:
 class Frame:
     label: str  # as a trace shows it: `name()` or `script`
     module: Module
+    function: FunctionInfo
     line: int = 0
+    copies: dict[LocalInfo, Value] = field(default_factory=dict)  # see `check`
     defers: list[Closure] = field(default_factory=list)
 
 
@@ -94,6 +104,27 @@ class Expressions:
     def closure(self, function: FunctionInfo, scope: Scope | None, name: str = "") -> Closure:
         raise NotImplementedError
 
+    def check(self, meaning: Resolution, found: Scope | None) -> None:
+        """Does the resolver say of a name what we found?
+
+        A captured variable without a cell is copied when the closure is made: the copy must
+        still be right.
+        """
+        frame = self.frames[-1]
+        if isinstance(meaning, GlobalInfo):
+            assert found is None
+            assert meaning.module is frame.module
+            return
+        assert found is not None
+        assert meaning.function is frame.function
+        if isinstance(meaning, LocalInfo):
+            assert found.symbol is meaning
+            return
+        assert found.symbol is meaning.local
+        assert frame.function.captures[meaning.index] is meaning
+        if not meaning.local.needs_cell:
+            assert frame.copies[meaning.local] is found.value
+
     def evaluate(self, node: ast.Expression, scope: Scope | None) -> Value:
         return EVALUATE[type(node)](self, node, scope)
 
@@ -103,6 +134,7 @@ class Expressions:
 
     def name(self, node: ast.Variable, scope: Scope | None) -> Value:
         found = find(scope, node.name)
+        self.check(node.meaning, found)
         if found is not None:
             return found.value
         names = self.globals[self.frames[-1].module]
@@ -114,18 +146,24 @@ class Expressions:
     def assign(self, node: ast.Assign, scope: Scope | None) -> Value:
         value = self.evaluate(node.value, scope)
         found = find(scope, node.name)
+        self.check(node.meaning, found)
         if found is not None:
+            assert found.symbol.is_reassigned
             found.value = value
             return value
         names = self.globals[self.frames[-1].module]
         if node.name not in names:
             self.at(node)
             raise SoxError(f"Undefined variable '{node.name}'.")
+        assert isinstance(node.meaning, GlobalInfo)
+        assert not node.meaning.is_constant
         names[node.name] = value
         return value
 
-    def hidden(self, name: str, scope: Scope | None) -> Value:
-        found = find(scope, name)
+    def hidden(self, meaning: LocalInfo | CaptureInfo, scope: Scope | None) -> Value:
+        """`this` or the superclass, which are bound as variables `this` and `super`."""
+        found = find(scope, meaning.name)
+        self.check(meaning, found)
         assert found is not None
         return found.value
 
@@ -191,20 +229,20 @@ class Expressions:
                 raise SoxError(NO_PROPERTY.format("methods"))
         raise SoxError(f"Undefined property '{node.name}'.")
 
-    def super_method(self, name: str, scope: Scope | None) -> Bound:
-        method = self.hidden("super", scope).methods.get(name)
+    def super_method(self, node: ast.SuperGet | ast.SuperInvoke, scope: Scope | None) -> Bound:
+        method = self.hidden(node.parent, scope).methods.get(node.name)
         if method is None:
-            raise SoxError(f"Undefined property '{name}'.")
-        return Bound(self.hidden("this", scope), method)
+            raise SoxError(f"Undefined property '{node.name}'.")
+        return Bound(self.hidden(node.this, scope), method)
 
     def super_get(self, node: ast.SuperGet, scope: Scope | None) -> Value:
         self.at(node)
-        return self.super_method(node.name, scope)
+        return self.super_method(node, scope)
 
     def super_invoke(self, node: ast.SuperInvoke, scope: Scope | None) -> Value:
         arguments = self.arguments(node.arguments, scope)
         self.at(node)
-        return self.call(self.super_method(node.name, scope), arguments)
+        return self.call(self.super_method(node, scope), arguments)
 
     def get(self, node: ast.Get, scope: Scope | None) -> Value:
         receiver = self.evaluate(node.receiver, scope)
@@ -307,7 +345,7 @@ EVALUATE: dict[type[ast.Expression], Callable[[Expressions, Any, Scope | None], 
     ast.String: lambda e, node, scope: node.value,
     ast.Variable: Expressions.name,
     ast.Assign: Expressions.assign,
-    ast.This: lambda e, node, scope: e.hidden("this", scope),
+    ast.This: lambda e, node, scope: e.hidden(node.meaning, scope),
     ast.Unary: Expressions.unary,
     ast.Binary: Expressions.binary,
     ast.Logical: Expressions.logical,

@@ -111,9 +111,8 @@ class Closure:
     node: Any
     scope: Any
     module: Any
-    this: Value = None
-    home: Class | None = None  # the class that a method was written in
     is_initializer: bool = False
+    copies: dict[Any, Value] = field(default_factory=dict)  # captured variables without cells
 
 
 @dataclass(slots=True, eq=False)
