@@ -27,6 +27,7 @@ from callproof.sox.symbols import (
 )
 from tests.support.sox_expressions import Expressions, Frame, Scope, find
 from tests.support.sox_natives import NATIVES, Exit, World
+from tests.support.sox_trace import folded
 from tests.support.sox_values import (
     Array,
     Bound,
@@ -43,8 +44,6 @@ from tests.support.sox_values import (
     truthy,
 )
 
-LONGEST_TRACE = 64  # lines; of a longer one, repetitions are folded
-LONGEST_GROUP = 8  # lines of a repetition
 DEEPEST = 20_000  # calls; a compiled program may go deeper
 
 
@@ -73,27 +72,6 @@ class OutOfSteps(Exception):
 
 GAVE_UP = -1  # a status that no program has
 MANY = 100_000_000  # statements
-
-
-def folded(trace: list[str]) -> list[str]:
-    """A long trace, groups of lines that repeat at least twice more being counted."""
-    lines: list[str] = []
-    at = 0
-    while at < len(trace):
-        for period in range(1, LONGEST_GROUP + 1):
-            group = trace[at : at + period]
-            times = 0
-            while trace[at + (times + 1) * period : at + (times + 2) * period] == group:
-                times += 1
-            if times >= 2:
-                what = "line" if period == 1 else "lines"
-                lines += [*group, f"... the last {period} {what} {times} more times"]
-                at += period * (times + 1)
-                break
-        else:
-            lines.append(trace[at])
-            at += 1
-    return lines
 
 
 def text_of(data: bytes) -> str:
@@ -170,7 +148,7 @@ class Evaluator(Expressions):
     def report(self, error: SoxError) -> None:
         lines = [error.message, f"[line {self.frames[-1].line}] in script"]
         trace = [f"[line {frame.line}] in {frame.label}" for frame in reversed(self.frames)]
-        lines += trace if len(trace) <= LONGEST_TRACE else folded(trace)
+        lines += folded(trace)
         self.errors += "\n".join(lines).encode(errors="surrogateescape") + b"\n"
 
     # Functions

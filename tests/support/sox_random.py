@@ -73,6 +73,7 @@ class Maker(ExpressionMaker):
             self.switch,
             self.block,
             self.local_function,
+            self.local_class,
         ]
         if depth > 0 and self.weight < 200 and self.work < BUDGET and self.chance(0.4):
             self.random.choice(nested)(depth - 1)
@@ -264,13 +265,34 @@ class Maker(ExpressionMaker):
         self.loops = loops
 
     def local_function(self, depth: int) -> None:
-        """A named function in a function or block, called at once."""
+        """A named function in a function or block, called at once; it may call itself."""
         name = self.fresh("local")
         parameter = self.fresh("p")
         with self.body([parameter], f"fn {name}({parameter})"):
+            if self.chance(0.3):
+                test = f"{parameter} == 2 or {parameter} == 3"
+                self.emit(f"if {test} {{ return {name}({parameter} - 1) }}")
             self.statements(min(depth, 1), 3)
             self.end(f"return {self.number(2)}")
         self.end(f"print {name}({self.number(1)})")
+
+    def local_class(self, depth: int) -> None:
+        """A class in a block, whose method uses what is around it."""
+        if self.in_class:  # what `this` is inside would have other fields
+            return self.block(depth)
+        name = self.fresh("Local")
+        parameter = self.fresh("p")
+        parent = " < Base" if len(self.scopes) > 1 and self.chance(0.4) else ""
+        self.emit(f"class {name}{parent} {{")
+        self.indent += 1
+        with self.body([parameter], f"method({parameter})"):
+            self.statements(0, 2)
+            self.emit(f'if type({name}) != "Class" {{ print {name} }}')
+            self.end(f"return {self.number(2)}")
+        self.indent -= 1
+        self.emit("}")
+        argument = "1" if parent else ""
+        self.end(f"print {name}({argument}).method({self.number(1)})")
 
     # Declarations
 
