@@ -17,6 +17,8 @@ SIMPLER = [
     (re.compile(r" (and|or|[-+*/%]) [^ ();]+"), ""),
 ]
 
+Accept = Callable[[list[str]], bool]  # does this program still show the fault?
+
 
 def block_end(lines: list[str], start: int) -> int:
     """The line behind the statement that starts there (behind its closing brace)."""
@@ -28,38 +30,67 @@ def block_end(lines: list[str], start: int) -> int:
     return len(lines)
 
 
-def smaller(lines: list[str]) -> Iterator[list[str]]:
-    """Programs with something left out, the largest pieces first."""
+def without_chunks(lines: list[str], accept: Accept) -> list[str]:
+    """Leave out runs of lines, the longest first."""
     size = len(lines) // 2
-    while size > 1:
-        for start in range(0, len(lines), size):
-            yield lines[:start] + lines[start + size :]
+    while size > 0:
+        start = 0
+        while start < len(lines):
+            candidate = lines[:start] + lines[start + size :]
+            if accept(candidate):
+                lines = candidate
+            else:
+                start += size
         size //= 2
-    for start in range(len(lines)):
-        end = block_end(lines, start)
-        yield lines[:start] + lines[end:]
-        if end - start > 2:  # the inside without its head and brace
-            yield lines[:start] + lines[start + 1 : end - 1] + lines[end:]
-    for at, line in enumerate(lines):
-        for pattern, simple in SIMPLER:
-            for found in pattern.finditer(line):
-                changed = line[: found.start()] + simple + line[found.end() :]
-                if changed != line:
-                    yield [*lines[:at], changed, *lines[at + 1 :]]
+    return lines
 
 
-def shrink(text: str, shows_fault: Callable[[str], bool], most: int = 2000) -> str:
-    """The smallest program found with at most `most` trials; `text` itself must show the fault."""
+def without_statements(lines: list[str], accept: Accept) -> list[str]:
+    """Leave out whole statements, or the head and the brace around a block."""
+    at = 0
+    while at < len(lines):
+        end = block_end(lines, at)
+        candidates = [lines[:at] + lines[end:]]
+        if end - at > 2:
+            candidates.append(lines[:at] + lines[at + 1 : end - 1] + lines[end:])
+        kept = next((candidate for candidate in candidates if accept(candidate)), None)
+        if kept is None:
+            at += 1
+        else:
+            lines = kept
+    return lines
+
+
+def with_simpler_lines(lines: list[str], accept: Accept) -> list[str]:
+    at = 0
+    while at < len(lines):
+        kept = next((one for one in simpler(lines, at) if accept(one)), None)
+        if kept is None:
+            at += 1
+        else:
+            lines = kept
+    return lines
+
+
+def simpler(lines: list[str], at: int) -> Iterator[list[str]]:
+    line = lines[at]
+    for pattern, simple in SIMPLER:
+        for found in pattern.finditer(line):
+            changed = line[: found.start()] + simple + line[found.end() :]
+            if len(changed) < len(line):
+                yield [*lines[:at], changed, *lines[at + 1 :]]
+
+
+def shrink(text: str, shows_fault: Callable[[str], bool]) -> str:
+    """A program from which nothing more can be left out; `text` itself must show the fault."""
+
+    def accept(lines: list[str]) -> bool:
+        return shows_fault("\n".join(lines) + "\n")
+
     lines = text.splitlines()
-    trials = 0
-    progress = True
-    while progress:
-        progress = False
-        for candidate in smaller(lines):
-            trials += 1
-            if trials > most:
-                break
-            if shows_fault("\n".join(candidate) + "\n"):
-                lines, progress = candidate, True
-                break
+    before = None
+    while lines != before:
+        before = lines
+        for reduce in (without_chunks, without_statements, with_simpler_lines):
+            lines = reduce(lines, accept)
     return "\n".join(lines) + "\n"
