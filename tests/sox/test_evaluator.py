@@ -7,10 +7,15 @@ error and `NAME.status` its exit status.  It runs in that folder and is named by
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from callproof.sox import nodes as ast
+from callproof.sox.frontend import load_source
+from callproof.sox.lexer import SoxSource
+from callproof.sox.symbols import ClassInfo, FunctionInfo, Parameter
 from tests.support.sox_evaluator import GAVE_UP, Result, run_file
 from tests.support.sox_random import generate
 from tests.support.sox_shrink import shrink
@@ -106,3 +111,25 @@ def test_a_program_without_end_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "endless.sox"
     path.write_text("print 1\nwhile true { var x = 1 }\n")
     assert run_file(path, steps=1000) == Result(b"1\n", b"", GAVE_UP)
+
+
+def test_random_programs_use_the_whole_language() -> None:
+    used: set[type[object]] = set()
+
+    def visit(item: object) -> None:
+        if isinstance(item, list):
+            for one in item:
+                visit(one)
+        elif isinstance(item, ast.Node | FunctionInfo | ClassInfo | Parameter):
+            used.add(type(item))
+            for part in fields(item):
+                if part.name not in ("enclosing", "owner"):  # those lead upwards
+                    visit(getattr(item, part.name))
+
+    for seed in range(60):
+        source = SoxSource("random.sox", generate(seed).encode())
+        visit(load_source(source).script.function)
+    kinds = {one for one in vars(ast).values() if isinstance(one, type)}
+    nodes = {one for one in kinds if issubclass(one, ast.Node)}
+    abstract = {ast.Node, ast.Expression, ast.Statement, ast.Definition}
+    assert nodes - abstract - used == {ast.Import}

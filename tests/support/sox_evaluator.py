@@ -210,9 +210,9 @@ class Evaluator(Expressions):
                 return instance
         raise SoxError("Can only call functions and classes.")
 
-    def closure(self, function: FunctionInfo, scope: Scope | None, name: str = "") -> Closure:
+    def closure(self, function: FunctionInfo, scope: Scope | None) -> Closure:
         result = Closure(
-            name or function.name or "anonymous",
+            function.name,
             function.required,
             len(function.parameters),
             function,
@@ -427,7 +427,7 @@ class Evaluator(Expressions):
         raise SoxError(f"Assertion failed: {text_of(message)}")
 
     def defer(self, node: ast.Defer, scope: Scope | None) -> Signal:
-        self.frames[-1].defers.append(self.closure(node.function, scope, "defer"))
+        self.frames[-1].defers.append(self.closure(node.function, scope))
 
 
 Execute = Callable[[Evaluator, Any, Scope | None], Signal]

@@ -101,7 +101,7 @@ class Expressions:
     def run_closure(self, closure: Closure, arguments: list[Value], this: Value) -> Value:
         raise NotImplementedError
 
-    def closure(self, function: FunctionInfo, scope: Scope | None, name: str = "") -> Closure:
+    def closure(self, function: FunctionInfo, scope: Scope | None) -> Closure:
         raise NotImplementedError
 
     def check(self, meaning: Resolution, found: Scope | None) -> None:

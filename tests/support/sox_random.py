@@ -63,6 +63,7 @@ class Maker(ExpressionMaker):
             self.show,
             self.change,
             self.change,
+            self.claim,
         ]
         nested: list[Callable[[int], None]] = [
             self.condition,
@@ -152,6 +153,10 @@ class Maker(ExpressionMaker):
         if self.in_class:
             choices.append(f"this.size = {self.number(2)} % 100")
         self.emit(self.random.choice(choices) if choices else f"print {self.string()}")
+
+    def claim(self) -> None:
+        value = self.anything(1)
+        self.end(f"assert({value} == nil or !({value} == nil), {self.string(1)})")
 
     def condition(self, depth: int) -> None:
         name = self.name_of("any") if self.chance(0.2) else None
@@ -369,8 +374,12 @@ class Maker(ExpressionMaker):
         with self.body(names, f"method{index}({text})"):
             self.statements(1, 3)
             if parent and self.chance(0.7):
+                method = f"super.method{index}"
+                if self.chance(0.3):
+                    self.end(f"var bound = {method}")
+                    method = "bound"
                 arguments = ", ".join(names)
-                self.end(f"return (super.method{index}({arguments}) + {self.number(1)}) % 1000")
+                self.end(f"return ({method}({arguments}) + {self.number(1)}) % 1000")
             else:
                 self.end(f"return (this.size + {self.number(1)}) % 1000")
         self.in_class = False
@@ -379,6 +388,7 @@ class Maker(ExpressionMaker):
         self.emit("fn at(a, i) { if i >= 0 and i < len(a) { return a[i] } return a[0] }")
         self.emit('fn numeric(x) { if type(x) == "<number>" { return x } return 0 }')
         self.emit("fn helper0(x) { return x + 1 }")
+        self.emit("var functions = {helper: helper0, double: fn (x) { return x * 2 }}")
         self.emit("var array[] = {3, 1, 2}")
         self.emit("var table = {key: 1, name: 2}")
         self.emit('var text = "start"')

@@ -170,7 +170,10 @@ class ExpressionMaker:
         self.work += self.weight * method.cost
         if self.chance(0.3):
             return f"{name}.{self.random.choice(['size', 'level'])}"
-        return f"{name}.{method.name}({self.arguments(method, depth)})"
+        arguments = self.arguments(method, depth)
+        if self.chance(0.2):  # the bound method as a value of its own
+            return f"({name}.{method.name})({arguments})"
+        return f"{name}.{method.name}({arguments})"
 
     def element(self, depth: int) -> str:
         array, table = self.name_of("array"), self.name_of("table")
@@ -184,6 +187,8 @@ class ExpressionMaker:
 
     def applied(self, depth: int) -> str:
         """A closure called: one in a variable, or one made on the spot."""
+        if self.chance(0.2):  # in a table, to which the call gives no receiver
+            return f"functions.{self.random.choice(['double', 'helper'])}({self.number(depth)})"
         name = self.name_of("function")
         if name and self.chance(0.7):
             self.work += self.weight * 5
