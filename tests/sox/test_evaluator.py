@@ -19,6 +19,7 @@ from callproof.sox.symbols import ClassInfo, FunctionInfo, Parameter
 from tests.support.sox_evaluator import GAVE_UP, Result, run_file
 from tests.support.sox_random import generate
 from tests.support.sox_shrink import shrink
+from tests.support.sox_test_runner import run_tests
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "tests" / "programs" / "sox"
@@ -133,3 +134,13 @@ def test_random_programs_use_the_whole_language() -> None:
     nodes = {one for one in kinds if issubclass(one, ast.Node)}
     abstract = {ast.Node, ast.Expression, ast.Statement, ast.Definition}
     assert nodes - abstract - used == {ast.Import}
+
+
+def test_tests_of_the_language() -> None:
+    """Section 14: `expected.err_lines` are those lines of standard error that it fixes."""
+    folder = ROOT / "tests" / "programs" / "sox_tests"
+    result = run_tests(folder)
+    assert result.output == (folder / "expected.out").read_bytes()
+    assert result.status == 1
+    reported = [line for line in result.errors.splitlines() if line.startswith(b"Error: ")]
+    assert reported == (folder / "expected.err_lines").read_bytes().splitlines()

@@ -466,13 +466,17 @@ def run_file(path: Path, steps: int = MANY) -> Result:
         program = load(path)
     except CallproofError as error:
         return Result(b"", error_lines(error.diagnostics), 65)
+    return in_deep_thread(Evaluator(program, [b"callproof", str(path).encode()], steps).run)
+
+
+def in_deep_thread(run: Callable[[], Result]) -> Result:
+    """Call a function where Python may recurse deeply."""
     results: list[Result] = []
-    evaluator = Evaluator(program, [b"callproof", str(path).encode()], steps)
     limit = sys.getrecursionlimit()
     size = threading.stack_size(STACK)
     try:
-        sys.setrecursionlimit(10 * DEEPEST * 10)
-        thread = threading.Thread(target=lambda: results.append(evaluator.run()))
+        sys.setrecursionlimit(100 * DEEPEST)
+        thread = threading.Thread(target=lambda: results.append(run()))
         thread.start()
         thread.join()
     finally:
