@@ -28,6 +28,7 @@ from tests.conformance.cases import (
     ALIGNED_BITS,
     MIXED_HALVES,
     NO_WIDTH,
+    PACKED_QUADS,
     SPLIT,
     STRICT_ANONYMOUS,
     VECTORS,
@@ -65,8 +66,9 @@ PLATFORMS = {
             # An HFA's members are of one type by AAPCS64 and for GCC; to Clang their size is
             # enough, but it takes no bit-field of no width, which GCC ignores.  GCC first goes
             # to a bit-field's own alignment, then looks whether it crosses a unit; Clang
-            # the other way round.
-            without=(MIXED_HALVES, NO_WIDTH, ALIGNED_BITS),
+            # the other way round.  Packed HFAs of quads are aligned to 16 bytes on the stack
+            # by Clang's -O0, to 8 by AAPCS64, GCC and Clang's other levels.
+            without=(MIXED_HALVES, NO_WIDTH, PACKED_QUADS, ALIGNED_BITS),
         ),
         Platform(
             "aarch64-macos",
@@ -74,7 +76,7 @@ PLATFORMS = {
             (*ZIG, "aarch64-macos", "-mcpu=generic", *COMMON, *CLANG),
             # Clang's callers put an anonymous HFA or HVA at a multiple of its member's alignment
             # or of 8 (that depends on -O), its va_arg looks at a multiple of the type's alignment.
-            without=(STRICT_ANONYMOUS,),
+            without=(STRICT_ANONYMOUS, PACKED_QUADS),
             target="aarch64-macos",
             model=DARWIN_ARM64,
         ),
@@ -89,6 +91,7 @@ PLATFORMS = {
             without=(
                 ALIGNED_BITS,
                 NO_WIDTH,
+                PACKED_QUADS,
                 SPLIT,  # Microsoft's rule, but Clang's callers leave X7 empty
                 *("_Float16", "__bf16", "long double", "__int128", "unsigned __int128"),
                 *VECTORS,

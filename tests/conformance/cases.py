@@ -166,6 +166,7 @@ def source_of(case: CaseSpec, prefix: str) -> Source:
 STRICT_ANONYMOUS = "anonymous HFAs with an alignment of more than 8"
 MIXED_HALVES = "composites of both _Float16 and __bf16 alone"
 SPLIT = "arguments that begin in X7 and go on in the stack"
+PACKED_QUADS = "packed HFAs and HVAs of 16-byte members"
 NO_WIDTH = "bit-fields of no width among floating-point members"
 ALIGNED_BITS = "bit-fields with an alignment of their own"
 
@@ -183,6 +184,23 @@ def has_mixed_halves(spec: TypeSpec) -> bool:
     return set(scalars_in(spec)) == {"_Float16", "__bf16"} or any(
         has_mixed_halves(member.type) for member in spec.members
     )
+
+
+def has_packed_quads(spec: TypeSpec) -> bool:
+    """Whether a part of it is packed and has only 16-byte numbers and vectors inside."""
+    if isinstance(spec, Scalar):
+        return False
+    if any(has_packed_quads(member.type) for member in spec.members):
+        return True
+
+    def is_packed(one: TypeSpec) -> bool:
+        return isinstance(one, Aggregate) and (
+            one.packed or any(m.packed or is_packed(m.type) for m in one.members)
+        )
+
+    scalars = scalars_in(spec)
+    quads = (*QUADWORD_VECTORS, "long double")
+    return bool(scalars) and is_packed(spec) and all(text in quads for text in scalars)
 
 
 def has_no_width_in_floats(spec: TypeSpec) -> bool:
@@ -260,6 +278,8 @@ class Generator:
         while True:
             found = self.any_aggregate(depth)
             if MIXED_HALVES in self.without and has_mixed_halves(found):
+                continue
+            if PACKED_QUADS in self.without and has_packed_quads(found):
                 continue
             if NO_WIDTH in self.without and has_no_width_in_floats(found):
                 continue

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from tests.conformance.cases import (
     MIXED_HALVES,
+    PACKED_QUADS,
     STRICT_ANONYMOUS,
     Aggregate,
     CaseSpec,
@@ -14,6 +15,7 @@ from tests.conformance.cases import (
     Scalar,
     TypeSpec,
     has_mixed_halves,
+    has_packed_quads,
     is_strict_homogeneous,
 )
 
@@ -102,6 +104,8 @@ def valid(case: CaseSpec, without: tuple[str, ...] = ()) -> bool:
     anonymous = case.anonymous or ()
     types = [one for one in (case.result, *case.parameters, *anonymous) if one is not None]
     if MIXED_HALVES in without and any(has_mixed_halves(one) for one in types):
+        return False
+    if PACKED_QUADS in without and any(has_packed_quads(one) for one in types):
         return False
     if STRICT_ANONYMOUS in without and any(
         isinstance(one, Aggregate) and is_strict_homogeneous(one) for one in anonymous
