@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 
-SOURCE_SUFFIXES = (".bcl", ".bcpl", ".b")
+BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
+SOX_SUFFIX = ".sox"
+SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
 LINK_SUFFIXES = (".o", ".a")
 
 
@@ -111,18 +113,28 @@ def _timed(options: Options, stage: str, start: float) -> None:
 
 
 def front_end(path: Path, options: Options) -> tuple[SourceFile, Module, list[Diagnostic]]:
-    """Source text (NewBCPL, or IR text in `.ir`) to an unoptimised module, and warnings.
+    """Source text (NewBCPL, Sox, or IR text in `.ir`) to an unoptimised module, and warnings.
 
     Raises `CallproofError` with all errors found.
     """
     start = time.perf_counter()
-    source = SourceFile.read(path)
     diagnostics = Diagnostics()
+    if path.suffix == SOX_SUFFIX:
+        from callproof.sox.frontend import load
+        from callproof.sox.lower import lower
+
+        program = load(path, diagnostics=diagnostics)
+        source, module = program.script.source, lower(program)
+        _timed(options, "front end", start)
+        if options.verify:
+            verify_module(module, options)
+        return source, module, diagnostics.found
+    source = SourceFile.read(path)
     if path.suffix == ".ir":
         from callproof.ir.text import parse_module
 
         module = parse_module(source.text, source.name)
-    elif path.suffix in SOURCE_SUFFIXES:
+    elif path.suffix in BCPL_SUFFIXES:
         from callproof.bcpl.frontend import compile_to_ir
 
         module = compile_to_ir(source, diagnostics)
@@ -192,7 +204,10 @@ def link_inputs(
     files: list[Path | ObjectFile] = list(inputs)
     if runtime:
         provided = runtime_files(options.target, progress=options.progress)
-        files = [provided.crt1, *files, *provided.libraries.values()]
+        # The first that has a `main` is the program's language's.
+        first = "sox" if any(map(_is_sox, files)) else "bcpl"
+        libraries = sorted(provided.libraries, key=lambda name: name != first)
+        files = [provided.crt1, *files, *(provided.libraries[name] for name in libraries)]
         files += [provided.libc, provided.compiler_rt]
     _timed(options, "find runtime", start)
     start = time.perf_counter()
@@ -203,6 +218,21 @@ def link_inputs(
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
     _timed(options, "link", start)
+
+
+def _is_sox(file: Path | ObjectFile) -> bool:
+    """Whether a file has a Sox program's top level."""
+    from callproof.link.resolve import load as load_object
+    from callproof.object.model import ObjectFile
+
+    if not isinstance(file, ObjectFile):
+        if file.suffix != ".o":
+            return False
+        found = load_object(file)
+        if not isinstance(found, ObjectFile):
+            return False
+        file = found
+    return any(one.name == "sox_script" and one.section is not None for one in file.symbols)
 
 
 SYSTEM_LINKERS = {

@@ -283,6 +283,8 @@ class Module:
     """Functions and data in order of definition, and what is outside: the signatures of
     functions, and the alignment in bytes of data.
 
+    `trace_names`: functions by the names under which the program's own stack walks show
+    them; if there are any, tables for such walks are made and no call becomes a jump.
     `origins`: of some names outside, what the linker shall add if nobody defines them.
     """
 
@@ -291,6 +293,7 @@ class Module:
     data: dict[str, Datum] = field(default_factory=dict)
     declarations: dict[str, Signature] = field(default_factory=dict)
     external_data: dict[str, int] = field(default_factory=dict)
+    trace_names: dict[str, bytes] = field(default_factory=dict)
     origins: dict[str, Note] = field(default_factory=dict)
 
     def signature_of(self, name: str) -> Signature | None:

@@ -50,7 +50,7 @@ def optimise(
     seconds = timings if timings is not None else {}
     for function in module.functions.values():
         rounds = [ONCE] * MAXIMUM_ROUNDS[level]
-        if level >= 2:
+        if level >= 2 and not module.trace_names:
             rounds.append(LAST)
         changed = True
         for passes in rounds:
