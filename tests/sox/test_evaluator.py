@@ -89,7 +89,7 @@ def test_endless_recursion_is_an_error(tmp_path: Path) -> None:
     lines = result.errors.decode().splitlines()
     assert result.status == 70
     assert lines[:3] == ["Stack overflow.", "[line 2] in script", "[line 2] in f()"]
-    assert re.fullmatch(r"\.\.\. the last 1 line [0-9]+ more times", lines[3])
+    assert re.fullmatch(r"\.\.\. this line [0-9]+ more times", lines[3])
     assert lines[4:] == ["[line 4] in script"]
 
 

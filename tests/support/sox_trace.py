@@ -19,8 +19,8 @@ def folded(trace: list[str]) -> list[str]:
             while trace[at + (times + 1) * period : at + (times + 2) * period] == group:
                 times += 1
             if times >= 2:
-                what = "line" if period == 1 else "lines"
-                lines += [*group, f"... the last {period} {what} {times} more times"]
+                what = "this line" if period == 1 else f"these {period} lines"
+                lines += [*group, f"... {what} {times} more times"]
                 at += period * (times + 1)
                 break
         else:

@@ -8,6 +8,7 @@ called, and how, is decided in `lower_calls.py`.
 
 from __future__ import annotations
 
+import os
 import struct
 
 from callproof.abi.signature import Signature
@@ -56,6 +57,7 @@ class ProgramLowering:
         while self.pending:
             self.function(self.pending.pop())
         self.globals()
+        self.script_path()
         return self.module
 
     # --- names and data ---------------------------------------------------------------------
@@ -184,6 +186,14 @@ class ProgramLowering:
         symbol = native_symbol(name)
         self.module.external_data.setdefault(symbol, 16)
         return symbol
+
+    def script_path(self) -> None:
+        """What programs find in `argv[1]`: the path as it was given."""
+        path = self.program.script.path
+        datum = Datum("sox_script_path", bytes(8), alignment=8, exported=True)
+        if path is not None:
+            datum.addresses.append(Address(0, self.c_string(os.fsencode(path))))
+        self.add(datum)
 
     # --- functions ----------------------------------------------------------------------------
 
