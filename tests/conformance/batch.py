@@ -27,7 +27,6 @@ from tests.conformance.c_side import (
 from tests.conformance.cases import (
     ALIGNED_BITS,
     MIXED_HALVES,
-    NO_WIDTH,
     PACKED_QUADS,
     SPLIT,
     STRICT_ANONYMOUS,
@@ -64,11 +63,11 @@ PLATFORMS = {
             "aapcs64",
             (*ZIG, "aarch64-linux-musl", *COMMON, *CLANG, *STATIC),
             # An HFA's members are of one type by AAPCS64 and for GCC; to Clang their size is
-            # enough, but it takes no bit-field of no width, which GCC ignores.  GCC first goes
+            # enough.  GCC first goes
             # to a bit-field's own alignment, then looks whether it crosses a unit; Clang
             # the other way round.  Packed HFAs of quads are aligned to 16 bytes on the stack
             # by Clang's -O0, to 8 by AAPCS64, GCC and Clang's other levels.
-            without=(MIXED_HALVES, NO_WIDTH, PACKED_QUADS, ALIGNED_BITS),
+            without=(MIXED_HALVES, PACKED_QUADS, ALIGNED_BITS),
         ),
         Platform(
             "aarch64-macos",
@@ -90,7 +89,6 @@ PLATFORMS = {
             # itself about the alignment of 128-bit integers.
             without=(
                 ALIGNED_BITS,
-                NO_WIDTH,
                 PACKED_QUADS,
                 SPLIT,  # Microsoft's rule, but Clang's callers leave X7 empty
                 *("_Float16", "__bf16", "long double", "__int128", "unsigned __int128"),

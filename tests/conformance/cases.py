@@ -167,7 +167,6 @@ STRICT_ANONYMOUS = "anonymous HFAs with an alignment of more than 8"
 MIXED_HALVES = "composites of both _Float16 and __bf16 alone"
 SPLIT = "arguments that begin in X7 and go on in the stack"
 PACKED_QUADS = "packed HFAs and HVAs of 16-byte members"
-NO_WIDTH = "bit-fields of no width among floating-point members"
 ALIGNED_BITS = "bit-fields with an alignment of their own"
 
 
@@ -201,20 +200,6 @@ def has_packed_quads(spec: TypeSpec) -> bool:
     scalars = scalars_in(spec)
     quads = (*QUADWORD_VECTORS, "long double")
     return bool(scalars) and is_packed(spec) and all(text in quads for text in scalars)
-
-
-def has_no_width_in_floats(spec: TypeSpec) -> bool:
-    """Whether a part of it would be an HFA without its bit-fields of no width."""
-    if isinstance(spec, Scalar):
-        return False
-    if any(has_no_width_in_floats(member.type) for member in spec.members):
-        return True
-    return any(member.bits == 0 for member in spec.members) and all(
-        text in FLOATS or text in VECTORS
-        for member in spec.members
-        if member.bits != 0
-        for text in scalars_in(member.type)
-    )
 
 
 def is_strict_homogeneous(spec: TypeSpec) -> bool:
@@ -280,8 +265,6 @@ class Generator:
             if MIXED_HALVES in self.without and has_mixed_halves(found):
                 continue
             if PACKED_QUADS in self.without and has_packed_quads(found):
-                continue
-            if NO_WIDTH in self.without and has_no_width_in_floats(found):
                 continue
             return found
 

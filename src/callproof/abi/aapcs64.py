@@ -68,8 +68,7 @@ class Variant:
     packed_stack         C.16 is left out: stack arguments take their own size and alignment
     copy_alignment_full  B.6 is left out: an over-aligned composite keeps its alignment
     variadic_on_stack    anonymous arguments are never in registers
-    clangs_homogeneous   in an HFA _Float16 and __bf16 are one type, and there is no
-                         bit-field in it, not even of no width (Clang's reading)
+    halves_alike         in an HFA _Float16 and __bf16 are one type (Clang's reading)
     variadic_as_integer  a variadic function's arguments, named ones too, never travel in V
                          registers, HFAs are nothing special, and X7 and the stack may
                          share a value
@@ -80,11 +79,11 @@ class Variant:
     packed_stack: bool = False
     copy_alignment_full: bool = False
     variadic_on_stack: bool = False
-    clangs_homogeneous: bool = False
+    halves_alike: bool = False
     variadic_as_integer: bool = False
 
 
-def _base(type_: Type, clang: bool) -> tuple[Scalar, int] | None:
+def _base(type_: Type, halves_alike: bool) -> tuple[Scalar, int] | None:
     """Base type and number of members if all scalars inside are alike (5.10.5), else None.
 
     (None, 0) cannot be told from None: a type without scalars has no base type.
@@ -96,15 +95,15 @@ def _base(type_: Type, clang: bool) -> tuple[Scalar, int] | None:
     for field in type_.fields:
         if isinstance(field.type, Composite) and not field.type.size:
             continue  # an empty structure (a GNU extension) is no member
-        if field.count == 0 or (field.bits == 0 and not clang):
+        if field.count == 0 or field.bits == 0:
             continue
-        inner = _base(field.type, clang)
+        inner = _base(field.type, halves_alike)
         if inner is None or field.bits is not None:
             return None
         scalar, count = inner
         if base is None:
             base = scalar
-        elif not _alike(base, scalar, clang):
+        elif not _alike(base, scalar, halves_alike):
             return None
         count *= field.count
         members = max(members, count) if type_.union else members + count
@@ -115,23 +114,23 @@ def _base(type_: Type, clang: bool) -> tuple[Scalar, int] | None:
     return base, members
 
 
-def _alike(first: Scalar, second: Scalar, clang: bool) -> bool:
+def _alike(first: Scalar, second: Scalar, halves_alike: bool) -> bool:
     if isinstance(first, ShortVector):
         # An HVA's members need only agree in size: any two vectors of a size are one base type.
         return isinstance(second, ShortVector) and first.size == second.size
     return first == second or (
-        clang
+        halves_alike
         and isinstance(first, Floating)
         and isinstance(second, Floating)
         and first.bits == second.bits == 16
     )
 
 
-def homogeneous_members(type_: Type, clang: bool = False) -> tuple[Scalar, ...] | None:
+def homogeneous_members(type_: Type, halves_alike: bool = False) -> tuple[Scalar, ...] | None:
     """The 1 to 4 equal members of an HFA or HVA (5.10.5), or None if it is not one."""
     if not isinstance(type_, Composite):
         return None
-    found = _base(type_, clang)
+    found = _base(type_, halves_alike)
     return None if found is None else (found[0],) * found[1]
 
 
@@ -162,9 +161,7 @@ class _Assigner:
             self.rules.append("windows-variadic")
         indirect = False
         # Stage B: pre-padding and extension.
-        members = (
-            None if self.as_integer else homogeneous_members(type_, self.variant.clangs_homogeneous)
-        )
+        members = None if self.as_integer else homogeneous_members(type_, self.variant.halves_alike)
         if isinstance(type_, Composite) and type_.size == 0:
             self.rules.append("empty")
             parts: tuple[Part, ...] = ()  # an empty structure (a GNU extension) takes no place

@@ -29,7 +29,7 @@ DARWIN = Variant(
     packed_stack=True,
     copy_alignment_full=True,
     variadic_on_stack=True,
-    clangs_homogeneous=True,
+    halves_alike=True,
 )
 
 
