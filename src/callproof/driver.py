@@ -41,6 +41,10 @@ class Options:
     timings       seconds by stage, filled in
     linker        'builtin', or 'system' for an installed cross linker
     include       folders where GET looks for headers
+    module_path   folders where Sox's imports look last
+    sox_test      the test of a Sox program that runs instead of its `main`
+    sox_bench     run a Sox program's benchmarks behind its `main`
+    log           is told, for each call site of a Sox program, how it is called
     """
 
     level: int = 1
@@ -52,6 +56,10 @@ class Options:
     timings: dict[str, float] | None = None
     linker: str = "builtin"
     include: tuple[Path, ...] = ()
+    module_path: tuple[str, ...] = ()
+    sox_test: str = ""
+    sox_bench: bool = False
+    log: Callable[[str], None] | None = None
     progress: Progress | None = None
 
 
@@ -122,9 +130,12 @@ def front_end(path: Path, options: Options) -> tuple[SourceFile, Module, list[Di
     if path.suffix == SOX_SUFFIX:
         from callproof.sox.frontend import load
         from callproof.sox.lower import lower
+        from callproof.sox.modules import SearchPlaces
 
-        program = load(path, diagnostics=diagnostics)
-        source, module = program.script.source, lower(program)
+        places = SearchPlaces(folders=options.module_path)
+        program = load(path, places, diagnostics)
+        source = program.script.source
+        module = lower(program, options.sox_test, options.sox_bench, options.log)
         _timed(options, "front end", start)
         if options.verify:
             verify_module(module, options)
@@ -314,6 +325,8 @@ def build(
 
 def is_executable_file(path: Path) -> bool:
     """Whether a file is an ELF image (to be run as it is) rather than a source."""
+    if path.suffix == SOX_SUFFIX:
+        return False  # its front end says in its own way that it is not there
     try:
         with path.open("rb") as stream:
             return stream.read(4) == b"\x7fELF"

@@ -1,9 +1,10 @@
 """The application: its subcommands, and what happens to errors.
 
 Exit statuses, for scripts: 0 done; 1 the input is wrong (diagnostics on standard
-error); 2 the command line is wrong; 70 a bug in Callproof; 141 the reader of our
-output went away.  `run` ends with the program's own status (128 + n if signal n
-ended it) and with 3 if `--trace-calls` saw a call break the convention.
+error; for Sox programs 65, and 74 where they cannot be read, as the reference does);
+2 the command line is wrong; 70 a bug in Callproof; 141 the reader of our output went
+away.  `run` ends with the program's own status (128 + n if signal n ended it) and
+with 3 if `--trace-calls` saw a call break the convention.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import sys
 
 import typer
 
-from callproof.cli import abi, asm, build, ir, link, run_command
+from callproof.cli import abi, asm, build, ir, link, run_command, sox, sox_errors, test
 from callproof.cli.output import print_error, print_internal_error
 from callproof.source import CallproofError, InternalError
 
 app = typer.Typer(
     name="callproof",
-    help="Compile NewBCPL to stand-alone ARM64 Linux executables whose calls are right.",
+    help="Compile NewBCPL and Sox to stand-alone ARM64 Linux executables whose calls are right.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,6 +33,8 @@ app.command("asm")(asm.asm)
 app.command("ir")(ir.ir)
 app.command("link")(link.link)
 app.command("abi")(abi.abi)
+app.command("test")(test.test)
+app.command("sox", context_settings=sox.CONTEXT)(sox.sox)
 
 
 def _version(wanted: bool) -> None:
@@ -47,8 +50,18 @@ def options(
     version: bool = typer.Option(
         False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."
     ),
+    diagnostics: str = typer.Option(
+        "",
+        "--diagnostics",
+        help="How errors in Sox programs are shown: 'reference' (as Sox itself does; the "
+        "default) or 'rich' (with the place in the text).",
+    ),
 ) -> None:
-    """Compile NewBCPL to stand-alone ARM64 Linux executables whose calls are right."""
+    """Compile NewBCPL and Sox to stand-alone ARM64 Linux executables whose calls are right."""
+    if diagnostics not in ("", "reference", "rich"):
+        raise typer.BadParameter(f"'{diagnostics}' is none of reference, rich")
+    if diagnostics:
+        os.environ[sox_errors.VARIABLE] = diagnostics
 
 
 def run() -> None:
@@ -56,6 +69,9 @@ def run() -> None:
     try:
         app()
     except CallproofError as error:
+        status = sox_errors.print_reference_errors(error)
+        if status is not None:
+            sys.exit(status)
         print_error(error)
         sys.exit(1)
     except InternalError as error:

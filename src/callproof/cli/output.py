@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -21,8 +22,13 @@ def _console() -> Console:
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """To standard error: plain text, or the same text coloured on a terminal."""
+    """To standard error: plain text, or the same text coloured on a terminal.
+
+    Warnings about a Sox program (imports that will fail) are for `--diagnostics rich`.
+    """
     for diagnostic in diagnostics:
+        if diagnostic.code == "import" and os.environ.get("CALLPROOF_DIAGNOSTICS") != "rich":
+            continue
         text = diagnostic.render()
         if not sys.stderr.isatty():
             print(text, file=sys.stderr)

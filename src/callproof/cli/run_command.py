@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -54,6 +55,20 @@ def run(
     verify: shared.Verify = False,
     linker: shared.Linker = "builtin",
     time_passes: shared.TimePasses = False,
+    gc_stress: Annotated[
+        bool, typer.Option("--gc-stress", help="Sox: collect garbage at every allocation.")
+    ] = False,
+    gc_stats: Annotated[
+        bool, typer.Option("--gc-stats", help="Sox: what the collector did, at the end.")
+    ] = False,
+    log_calls: Annotated[
+        bool,
+        typer.Option("--log-calls", help="Sox: tell of each call site whether it is direct."),
+    ] = False,
+    module_path: Annotated[
+        list[str] | None,
+        typer.Option("--module-path", help="Sox: where imports look last; may be repeated."),
+    ] = None,
 ) -> None:
     """Compile a program if need be, and run it; ends with the program's exit status.
 
@@ -63,6 +78,12 @@ def run(
     Example: `callproof run --poison examples/colorpoint.bcl`
     """
     options = shared.make((o0, o1, o2), target, verify, time_passes, linker=linker)
+    options.module_path = tuple(module_path or ())
+    if log_calls:
+        options.log = lambda text: print(text, file=sys.stderr)
+    for wanted, variable in ((gc_stress, "CALLPROOF_GC_STRESS"), (gc_stats, "CALLPROOF_GC_STATS")):
+        if wanted:
+            os.environ[variable] = "1"
     with tempfile.TemporaryDirectory(prefix="callproof-") as folder:
         others, passed = driver.split_run_arguments(file, arguments or [])
         executable, warnings = driver.build_for_run(file, options, Path(folder), others)

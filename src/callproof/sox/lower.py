@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 
 from callproof.abi.signature import Signature
 from callproof.abi.types import VALUE
@@ -32,9 +33,10 @@ CLOSURE_BYTES = layout.CLOSURE_CAPTURES
 class ProgramLowering:
     """What all functions of the program share."""
 
-    def __init__(self, program: Program, *, test: FunctionInfo | None = None) -> None:
+    def __init__(self, program: Program, test: str = "", benchmarks: bool = False) -> None:
         self.program = program
         self.test = test
+        self.benchmarks = benchmarks
         self.module = Module(program.script.source.name)
         self._strings: dict[bytes, str] = {}
         self._c_strings: dict[bytes, str] = {}
@@ -281,9 +283,23 @@ class ProgramLowering:
         builder.finish()
 
 
-def lower(program: Program) -> Module:
-    """The program's module of IR."""
-    return ProgramLowering(program).run()
+def lower(
+    program: Program,
+    test: str = "",
+    benchmarks: bool = False,
+    log: Callable[[str], None] | None = None,
+) -> Module:
+    """The program's module of IR.
+
+    `test` names the test function that runs instead of `main`; `benchmarks` asks for
+    those behind it; `log` is told of every call site.
+    """
+    lowering = ProgramLowering(program, test, benchmarks)
+    module = lowering.run()
+    if log is not None:
+        for span, text in sorted(lowering.calls, key=lambda one: (one[0].file.name, one[0].start)):
+            log(f"{span.file.name}:{span.line}: {text}")
+    return module
 
 
 __all__ = ["ProgramLowering", "lower"]

@@ -91,6 +91,22 @@ class FunctionLowering(CallLowering):
                     self.store_value(value, self.global_address(info))
 
     def call_main(self) -> None:
+        """What comes behind the top level: `main`, or a test, and benchmarks."""
+        script = self.program.program.script
+        if self.program.test:
+            value = self.read(script.globals[self.program.test])
+            self.fail("sox_run_test", *self.words(value))
+            self.builder.unreachable_block()
+            return
+        self.call_main_function()
+        if self.program.benchmarks:
+            for name, info in script.globals.items():
+                if name.startswith("Benchmark") and info.definitions:
+                    text = Symbol(self.program.name_string(name))
+                    self.runtime("sox_run_benchmark", text, *self.words(self.read(info)))
+            self.runtime("sox_end_benchmarks")
+
+    def call_main_function(self) -> None:
         main = self.program.program.main
         if main is None:
             return
