@@ -17,6 +17,7 @@ from callproof.files import write_output
 from callproof.source import CallproofError, Diagnostic, Diagnostics, Note, SourceFile
 
 if TYPE_CHECKING:
+    from callproof.bcpl.options import FrontEndOptions
     from callproof.codegen.backend import Compiled
     from callproof.codegen.target import Target
     from callproof.ir.model import Module
@@ -39,6 +40,7 @@ class Options:
     timings       seconds by stage, filled in
     linker        'builtin', or 'system' for an installed cross linker
     include       folders where GET looks for headers
+    bounds_check  have programs test their indices
     """
 
     level: int = 1
@@ -50,6 +52,7 @@ class Options:
     timings: dict[str, float] | None = None
     linker: str = "builtin"
     include: tuple[Path, ...] = ()
+    bounds_check: bool = False
     progress: Progress | None = None
 
 
@@ -125,7 +128,7 @@ def front_end(path: Path, options: Options) -> tuple[SourceFile, Module, list[Di
     elif path.suffix in SOURCE_SUFFIXES:
         from callproof.bcpl.frontend import compile_to_ir
 
-        module = compile_to_ir(source, diagnostics)
+        module = compile_to_ir(source, diagnostics, _front_end_options(options))
     else:
         raise CallproofError(
             f"{path}: what language is '{path.suffix or path.name}'? "
@@ -135,6 +138,12 @@ def front_end(path: Path, options: Options) -> tuple[SourceFile, Module, list[Di
     if options.verify or path.suffix == ".ir":
         verify_module(module, options)
     return source, module, diagnostics.found
+
+
+def _front_end_options(options: Options) -> FrontEndOptions:
+    from callproof.bcpl.options import FrontEndOptions
+
+    return FrontEndOptions(options.include, options.bounds_check)
 
 
 def verify_module(module: Module, options: Options) -> None:
