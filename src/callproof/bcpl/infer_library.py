@@ -11,6 +11,7 @@ from callproof.bcpl.value_types import (
     FLOAT,
     FVEC,
     INTEGER,
+    NULL,
     PACK_VECTORS,
     STRING,
     VEC,
@@ -88,6 +89,7 @@ def _append(types: Types) -> ValueType:
     return as_list(types[0])
 
 
+NULL_ASIDE = frozenset("MIN MAX SUM PAIRWISE_MIN PAIRWISE_MAX PAIRWISE_ADD".split())
 RESULTS: dict[str, Callable[[Types], ValueType]] = {
     "FLTOFX": lambda types: FLOAT,
     "MIN": _extreme,
@@ -119,6 +121,10 @@ def special_result(name: str, types: Types, arguments: Sequence[ast.Expression])
         return INTEGER
     if name == "MAP" and len(arguments) == 2:
         return list_of(function_result(arguments[1]))
+    if name in NULL_ASIDE:
+        types = [type_ for type_ in types if type_ is not NULL] or types
+        if len(types) < len(arguments):  # null beside something: that is what counts
+            types = [types[0]] * len(arguments)
     rule = RESULTS.get(name)
     return rule(types) if rule is not None else INTEGER
 

@@ -14,7 +14,7 @@ from callproof.bcpl.lower_operators import kind_of
 from callproof.bcpl.lower_packs import VECTOR_OPERATIONS
 from callproof.bcpl.lower_values import A_WORD, ONE, ZERO, nothing_of
 from callproof.bcpl.symbols import FunctionInfo, SpecialRoutine
-from callproof.bcpl.value_types import FLOAT, INTEGER, ValueType, list_of, tag_of
+from callproof.bcpl.value_types import FLOAT, INTEGER, NULL, ValueType, list_of, tag_of
 from callproof.ir import operations as op
 from callproof.ir.model import Block, Constant, Operand
 from callproof.ir.types import I64
@@ -177,28 +177,33 @@ class LibraryLowering(CallLowering):
 
     # --- MIN, MAX, SUM, PAIRWISE ------------------------------------------------------------------
 
-    def extreme(self, name: str, node: ast.Call) -> Operand:
-        first, *others = node.arguments
+    def common_class(self, name: str, node: ast.Call) -> ValueType | None:
+        """The class of all arguments, null aside; a message and None if they differ."""
         types: list[ValueType] = [argument.type for argument in node.arguments]
-        pack = types[0].pack
+        types = [type_ for type_ in types if type_ is not NULL]
+        if len(set(types)) == 1:
+            return types[0]
+        self.module.diagnostics.error(
+            f"{name} cannot combine a {types[0]!r} with a {types[1]!r}", node.span, code="type"
+        )
+        return None
+
+    def extreme(self, name: str, node: ast.Call) -> Operand:
+        types: list[ValueType] = [argument.type for argument in node.arguments]
         values = [self.value(argument) for argument in node.arguments]
         if any(type_.is_vector or type_.pack is not None for type_ in types):
-            if len(set(types)) != 1:
-                self.module.diagnostics.error(
-                    f"{name} cannot combine a {types[0]!r} with a {types[1]!r}",
-                    node.span,
-                    code="type",
-                )
+            common = self.common_class(name, node)
+            if common is None:
                 return nothing_of(node.type)
-            if pack is not None and others:
+            pack = common.pack
+            if pack is None:
+                return self._whole_vectors(name, common, values, node.type)
+            if len(values) == 2:
                 return self.combined_packs(name, pack, *values)
-            if pack is not None:
-                return self.reduced_pack(name, pack, values[0])
-            return self._whole_vectors(name, types[0], values, node.type)
-        if not others:
+            return self.reduced_pack(name, pack, values[0])
+        if len(values) == 1:
             return values[0]
         a, b = (self.convert(v, t, node.type) for v, t in zip(values, types, strict=True))
-        del first
         return self.combined(name, node.type is FLOAT, a, b)
 
     def _whole_vectors(
@@ -211,21 +216,18 @@ class LibraryLowering(CallLowering):
         return self.from_bits(self.runtime_call(entries.REDUCE, operation, kind, *values), result)
 
     def pairwise(self, name: str, node: ast.Call) -> Operand:
-        types: list[ValueType] = [argument.type for argument in node.arguments]
         values = [self.value(argument) for argument in node.arguments]
         short = name.removeprefix("PAIRWISE_")
-        pack = types[0].pack
-        if len(set(types)) != 1:
-            self.module.diagnostics.error(
-                f"{name} cannot combine a {types[0]!r} with a {types[1]!r}", node.span, code="type"
-            )
+        common = self.common_class(name, node)
+        if common is None:
             return nothing_of(node.type)
+        pack = common.pack
         if pack is not None:
             if len(values) == 1:
                 return self.reduced_pack(short, pack, values[0])
             return self.pairwise_packs(short, pack, *values)
         operation = Constant(I64, VECTOR_OPERATIONS["+" if short == "ADD" else short])
-        kind = Constant(I64, kind_of(types[0]))
+        kind = Constant(I64, kind_of(common))
         second = values[1] if len(values) == 2 else ZERO
         return self.runtime_call(entries.PAIRWISE, operation, kind, values[0], second)
 
