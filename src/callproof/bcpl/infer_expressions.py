@@ -86,6 +86,40 @@ class ExpressionInference:
         self.appended: dict[Variable, set[ValueType]] = {}
         self.appended_before: dict[Variable, set[ValueType]] = {}
 
+        # The functions that variables can hold; None where that is not known.
+        self.held: dict[Variable, set[FunctionInfo] | None] = {}
+        self.held_before: dict[Variable, set[FunctionInfo] | None] = {}
+
+    # --- function values ---------------------------------------------------------------------
+
+    def hold(self, variable: Variable, value: ast.Expression) -> None:
+        """A variable gets a value: which functions can that be?"""
+        if isinstance(value, ast.NullLiteral):
+            return
+        found: set[FunctionInfo] | None = None
+        if isinstance(value, ast.Name):
+            meaning = value.meaning
+            if isinstance(meaning, FunctionInfo) and meaning.class_info is None:
+                found = {meaning}
+            elif isinstance(meaning, Variable):
+                found = self.held_before.get(meaning)
+        known = self.held.setdefault(variable, set())
+        self.held[variable] = None if known is None or found is None else known | found
+
+    def held_function(self, node: ast.Expression) -> FunctionInfo | None:
+        """A function that has the signature of whatever a variable holds, if there is one."""
+        if not isinstance(node, ast.Name):
+            return None
+        variable = node.meaning
+        if not isinstance(variable, Variable) or variable.in_memory:
+            return None
+        held = self.held_before.get(variable)
+        if not held:
+            return None
+        first = next(iter(held))
+        same = all(other.signature() == first.signature() for other in held)
+        return min(held, key=lambda function: function.name) if same else None
+
     # --- variables -------------------------------------------------------------------------
 
     def give(self, variable: Variable, type_: ValueType) -> None:
@@ -221,12 +255,17 @@ class ExpressionInference:
         types = [self.type_of(argument) for argument in node.arguments]
         if isinstance(meaning, SpecialRoutine):
             self.special(meaning.name, node, types)
+            if meaning.name == "MAP" and len(node.arguments) == 2:
+                held = self.held_function(node.arguments[1])
+                if held is not None:
+                    return list_of(held.result)
             return special_result(meaning.name, types, node.arguments)
         if isinstance(meaning, Library):
             return ENTRY_RESULTS.get(meaning.entry.result, INTEGER)
         if isinstance(meaning, ExternalInfo):
             return meaning.value
-        return INTEGER
+        held = self.held_function(callee)
+        return held.result if held is not None else INTEGER
 
     def special(self, name: str, node: ast.Call, types: list[ValueType]) -> None:
         """What a call of a special routine says of its arguments."""
@@ -267,8 +306,11 @@ class ExpressionInference:
         types = [self.type_of(argument) for argument in arguments]
         if function is None:
             return INTEGER
-        for parameter, type_ in zip(function.parameters, types, strict=False):
+        for parameter, type_, argument in zip(function.parameters, types, arguments, strict=False):
             self.passed.setdefault(parameter, set()).add(type_)
+            # Who else calls a method, or a function by its value, is not seen here.
+            if function.class_info is None and not function.used_as_value:
+                self.hold(parameter, argument)
         return function.result
 
     def method_call(self, node: ast.MethodCall) -> ValueType:

@@ -65,6 +65,11 @@ class CallLowering(ObjectLowering):
             if isinstance(meaning, SpecialRoutine):
                 return self.special(meaning, node)
         target = self.value(callee)
+        held = self.module.inference.held_function(callee)
+        if held is not None:
+            check_count(self.module.diagnostics, held, len(node.arguments), node.span, strict=False)
+            arguments = self.arguments(held, node.arguments)
+            return self.builder.call(target, held.signature(), arguments)[0]
         return self.call_value(target, node.arguments)
 
     def call_function(self, function: FunctionInfo, arguments: list[Operand]) -> Operand:

@@ -116,21 +116,27 @@ class LibraryLowering(CallLowering):
         self, function: ast.Expression, element: ValueType
     ) -> tuple[Callable[[Operand], Operand], ValueType]:
         """How to call a function of one argument with a node, and the class that it gives."""
+
+        def first_of(known: FunctionInfo, node: Operand) -> list[Operand]:
+            types = [parameter.type for parameter in known.parameters]
+            found = [self.node_value(node, element, type_) for type_ in types[:1]]
+            return found + [nothing_of(type_) for type_ in types[1:]]
+
         if (
             isinstance(function, ast.Name)
             and isinstance(function.meaning, FunctionInfo)
             and function.meaning.class_info is None
         ):
             known = function.meaning
-            types = [parameter.type for parameter in known.parameters]
-
-            def call(node: Operand) -> Operand:
-                found = [self.node_value(node, element, type_) for type_ in types[:1]]
-                found += [nothing_of(type_) for type_ in types[1:]]
-                return self.call_function(known, found)
-
-            return call, known.result
+            return lambda node: self.call_function(known, first_of(known, node)), known.result
         target = self.value(function)
+        held = self.module.inference.held_function(function)
+        if held is not None:
+            signature = held.signature()
+            call_held: Callable[[Operand], Operand] = lambda node: self.builder.call(
+                target, signature, first_of(held, node)
+            )[0]
+            return call_held, held.result
         kind = ABI_F64 if element is FLOAT else ABI_I64
         signature = Signature((Parameter(kind, ""),), ABI_I64)
 

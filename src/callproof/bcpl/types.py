@@ -38,9 +38,10 @@ class Inference(ExpressionInference):
             self.changed = False
             self.passed = {}
             self.appended_before, self.appended = self.appended, {}
+            self.held_before, self.held = self.held, {}
             self.one_pass()
             self.overrides()
-            if self.appended != self.appended_before:
+            if self.appended != self.appended_before or self.held != self.held_before:
                 self.changed = True
             if not self.changed:
                 self.from_call_sites()
@@ -66,6 +67,8 @@ class Inference(ExpressionInference):
             types = [lane] * len(variables)
         for variable, type_ in zip(variables, types, strict=False):
             self.give(variable, type_)
+        for variable, value in zip(variables, values, strict=False):
+            self.hold(variable, value)
 
     def overrides(self) -> None:
         """What is called through one vtable slot has one signature: FLOAT where any has it."""
@@ -212,8 +215,10 @@ class Inference(ExpressionInference):
 
     def assignment(self, node: ast.Assignment) -> None:
         types = [self.type_of(value) for value in node.values]
-        for target in node.targets:
+        for index, target in enumerate(node.targets):
             self.type_of(target)
+            if isinstance(target, ast.Name) and isinstance(target.meaning, Variable):
+                self.hold(target.meaning, node.values[min(index, len(node.values) - 1)])
         for target, type_ in zip(node.targets, types, strict=False):
             variable = self.variable_of(target)
             if variable is None or type_ is variable.type or len(types) < len(node.targets):
