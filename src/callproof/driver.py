@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ class Options:
     linker        'builtin', or 'system' for an installed cross linker
     include       folders where GET looks for headers
     bounds_check  have programs test their indices
+    warnings_are_errors   refuse a program of which anything is warned
     """
 
     level: int = 1
@@ -53,6 +54,7 @@ class Options:
     linker: str = "builtin"
     include: tuple[Path, ...] = ()
     bounds_check: bool = False
+    warnings_are_errors: bool = False
     progress: Progress | None = None
 
 
@@ -118,26 +120,49 @@ def front_end(path: Path, options: Options) -> tuple[SourceFile, Module, list[Di
 
     Raises `CallproofError` with all errors found.
     """
+    (source,), (module,), warnings = front_ends([path], options)
+    return source, module, warnings
+
+
+def front_ends(
+    paths: Sequence[Path], options: Options
+) -> tuple[list[SourceFile], list[Module], list[Diagnostic]]:
+    """The sources of one program, and an unoptimised module for each; warnings.
+
+    NewBCPL sources see each other's declarations.  Raises `CallproofError` with all
+    errors found.
+    """
     start = time.perf_counter()
-    source = SourceFile.read(path)
+    for path in paths:
+        if path.suffix not in (*SOURCE_SUFFIXES, ".ir"):
+            raise CallproofError(
+                f"{path}: what language is '{path.suffix or path.name}'? "
+                f"Source files end in {', '.join((*SOURCE_SUFFIXES, '.ir'))}"
+            )
+    sources = [SourceFile.read(path) for path in paths]
     diagnostics = Diagnostics()
-    if path.suffix == ".ir":
-        from callproof.ir.text import parse_module
+    modules: dict[SourceFile, Module] = {}
+    together = [source for source in sources if not source.name.endswith(".ir")]
+    if together:
+        from callproof.bcpl.frontend import compile_modules
 
-        module = parse_module(source.text, source.name)
-    elif path.suffix in SOURCE_SUFFIXES:
-        from callproof.bcpl.frontend import compile_to_ir
+        found = compile_modules(together, diagnostics, _front_end_options(options))
+        modules.update(zip(together, found, strict=True))
+    for source in sources:
+        if source not in modules:
+            from callproof.ir.text import parse_module
 
-        module = compile_to_ir(source, diagnostics, _front_end_options(options))
-    else:
+            modules[source] = parse_module(source.text, source.name)
+    if options.warnings_are_errors and diagnostics.found:
         raise CallproofError(
-            f"{path}: what language is '{path.suffix or path.name}'? "
-            f"Source files end in {', '.join((*SOURCE_SUFFIXES, '.ir'))}"
+            replace(one, severity="error", message=f"{one.message} (--werror)")
+            for one in diagnostics.found
         )
     _timed(options, "front end", start)
-    if options.verify or path.suffix == ".ir":
-        verify_module(module, options)
-    return source, module, diagnostics.found
+    for source in sources:
+        if options.verify or source.name.endswith(".ir"):
+            verify_module(modules[source], options)
+    return sources, [modules[source] for source in sources], diagnostics.found
 
 
 def _front_end_options(options: Options) -> FrontEndOptions:
@@ -170,16 +195,29 @@ def optimise(module: Module, options: Options) -> None:
 
 def compile_file(path: Path, options: Options) -> Compilation:
     """Source file to machine code.  Raises `CallproofError` with all errors found."""
+    (compilation,) = compile_files([path], options)
+    return compilation
+
+
+def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
+    """The sources of one program to machine code, each by itself; the warnings are the first's.
+
+    Raises `CallproofError` with all errors found.
+    """
     from callproof.codegen.backend import compile_module
     from callproof.target import by_name
 
     target = by_name(options.target)
-    source, module, warnings = front_end(path, options)
-    optimise(module, options)
-    compiled = compile_module(
-        module, target, verify=options.verify, poison=options.poison, timings=options.timings
-    )
-    return Compilation(source, module, target, compiled, warnings)
+    sources, modules, warnings = front_ends(paths, options)
+    found = []
+    for source, module in zip(sources, modules, strict=True):
+        optimise(module, options)
+        compiled = compile_module(
+            module, target, verify=options.verify, poison=options.poison, timings=options.timings
+        )
+        found.append(Compilation(source, module, target, compiled, warnings))
+        warnings = []
+    return found
 
 
 def link_inputs(
@@ -252,13 +290,12 @@ EMIT_SUFFIX = {"exe": "", "obj": ".o", "asm": ".s", "ir": ".ir"}
 def build(
     inputs: Sequence[Path], output: Path | None, emit: str, options: Options
 ) -> tuple[Path, list[Diagnostic]]:
-    """Compile one source (and link it with objects and archives); the file written, warnings."""
+    """Compile sources (and link them with objects and archives); the file written, warnings."""
     sources = [path for path in inputs if path.suffix not in LINK_SUFFIXES]
     others = [path for path in inputs if path.suffix in LINK_SUFFIXES]
-    if len(sources) != 1:
+    if not sources:
         raise CallproofError(
-            f"build takes one source file (and any number of .o and .a files), not {len(sources)}; "
-            "compiling several modules separately is not supported yet"
+            "build takes at least one source file; callproof link takes objects and archives alone"
         )
     if emit not in EMIT_SUFFIX:
         raise CallproofError(f"--emit {emit}: there is {', '.join(EMIT_SUFFIX)}")
@@ -267,8 +304,8 @@ def build(
         output = Path(source.stem + EMIT_SUFFIX[emit])
     if output.resolve() in {path.resolve() for path in inputs}:
         raise CallproofError(f"the output {output} would overwrite an input")
-    if emit != "exe" and others:
-        raise CallproofError(f"--emit {emit} makes no use of {others[0]}")
+    if emit != "exe" and (others or len(sources) > 1):
+        raise CallproofError(f"--emit {emit} makes no use of {[*sources[1:], *others][0]}")
     if emit == "ir":
         from callproof.ir.text import print_module
 
@@ -276,17 +313,20 @@ def build(
         optimise(module, options)
         write_output(output, print_module(module).encode())
         return output, warnings
-    compilation = compile_file(source, options)
+    compilations = compile_files(sources, options)
     if emit == "asm":
-        write_output(output, compilation.listing().encode())
+        write_output(output, compilations[0].listing().encode())
     elif emit == "obj":
         from callproof.object import write_elf
 
-        write_output(output, write_elf(compilation.object_file()))
+        write_output(output, write_elf(compilations[0].object_file()))
     else:
-        objects: list[Path | ObjectFile] = [compilation.object_file(), *others]
-        link_inputs(objects, output, options, origins=compilation.module.origins)
-    return output, compilation.warnings
+        objects: list[Path | ObjectFile] = [one.object_file() for one in compilations]
+        origins: dict[str, Note] = {}
+        for one in compilations:
+            origins.update(one.module.origins)
+        link_inputs([*objects, *others], output, options, origins=origins)
+    return output, compilations[0].warnings
 
 
 def is_executable_file(path: Path) -> bool:

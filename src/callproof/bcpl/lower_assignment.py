@@ -8,11 +8,11 @@ from callproof.bcpl import nodes as ast
 from callproof.bcpl.lower_expressions import ExpressionLowering
 from callproof.bcpl.lower_values import A_WORD, ZERO, ir_type
 from callproof.bcpl.symbols import FieldInfo, Variable
-from callproof.bcpl.value_types import FLOAT, INTEGER, ValueType
+from callproof.bcpl.value_types import FLOAT, INTEGER, ValueType, described
 from callproof.ir import operations as op
 from callproof.ir.model import Operand
 from callproof.ir.types import I64
-from callproof.source import Span
+from callproof.source import Note, Span
 
 PLACE = tuple[Callable[[Operand], None], ValueType]
 
@@ -46,9 +46,9 @@ class AssignmentLowering(ExpressionLowering):
         type_: ValueType = node.type
         pack = type_.pack
         if pack is None or pack.lanes != count:
-            what = f"a {type_!r}" if type_.pack is not None else "no pack"
+            what = "which is no pack" if pack is None else f"{described(type_)}"
             self.module.diagnostics.error(
-                f"{count} names, but only one value, and that is {what} of {count} lanes",
+                f"{count} names, but only one value, {what}",
                 span,
                 self.as_hint() if pack is None else (),
             )
@@ -71,9 +71,20 @@ class AssignmentLowering(ExpressionLowering):
     def check_pack(
         self, target: ast.Expression, given: ValueType, wanted: ValueType, span: Span
     ) -> None:
-        """Packs do not become numbers by themselves."""
+        """Packs do not become numbers by themselves; FLOATs become words, but not silently."""
+        if (
+            given is FLOAT
+            and wanted is not FLOAT
+            and (target.type is None or target.type.pack is None)
+        ):
+            self.module.diagnostics.warning(
+                "a FLOAT is truncated here to be stored in a word",
+                span,
+                [Note("write FIX(...) if that is meant")],
+                code="truncation",
+            )
         if given.pack is not None and wanted is FLOAT:
-            self.module.diagnostics.error(f"a {given!r} is no number", span, code="type")
+            self.module.diagnostics.error(f"{described(given)} is no number", span, code="type")
         elif given is FLOAT and target.type is not None and target.type.pack is not None:
             self.module.diagnostics.error(f"a number is no {target.type!r}", span, code="type")
 
@@ -106,6 +117,8 @@ class AssignmentLowering(ExpressionLowering):
             self.module.diagnostics.error(
                 "l!i of a LIST is a node and cannot be assigned to", node.span, code="type"
             )
+        if self.module.options.bounds_check:
+            self.check_constant_index(node, index)
         address, offset = self.element(node.operator, base, index)
         if node.operator == "%":
             return self.store_character(address, offset)

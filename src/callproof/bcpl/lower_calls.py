@@ -14,7 +14,7 @@ from callproof.bcpl.lower_objects import ObjectLowering
 from callproof.bcpl.lower_values import A_WORD, ZERO, nothing_of
 from callproof.bcpl.symbols import ClassInfo, FunctionInfo, Library, SpecialRoutine
 from callproof.bcpl.types import check_count
-from callproof.bcpl.value_types import FLOAT, STRING, ValueType
+from callproof.bcpl.value_types import FLOAT, STRING, ValueType, described
 from callproof.ir import operations as op
 from callproof.ir.model import Constant, Operand
 from callproof.ir.types import I64
@@ -149,7 +149,7 @@ class CallLowering(ObjectLowering):
         type_: ValueType = node.type
         if letter and not fits(letter, type_):
             self.module.diagnostics.warning(
-                f"%{letter} cannot print a {type_!r}", node.span, code="format-class"
+                f"%{letter} cannot print {described(type_)}", node.span, code="format-class"
             )
             return self.bits(node)
         if letter and letter in FLOAT_DIRECTIVES and type_ is not FLOAT:

@@ -12,7 +12,7 @@ from callproof.bcpl.lower_values import A_WORD, ZERO, ir_type
 from callproof.bcpl.scopes import not_yet
 from callproof.bcpl.symbols import ClassInfo, FieldInfo, FunctionInfo, Library, Variable
 from callproof.bcpl.symbols import Constant as ConstantInfo
-from callproof.bcpl.value_types import FLOAT, INTEGER, PACKS, ValueType
+from callproof.bcpl.value_types import FLOAT, INTEGER, PACKS, ValueType, described
 from callproof.ir import operations as op
 from callproof.ir.model import Constant, Operand, Symbol
 from callproof.ir.types import F64, I64
@@ -142,7 +142,8 @@ class ExpressionLowering(LibraryLowering):
         for item in node.elements:
             if element.pack is not None and item.type.pack is not element.pack:
                 self.module.diagnostics.error(
-                    f"this is a {item.type!r}, but the elements of {node.kind} are {element!r}s",
+                    f"this is {described(item.type)}, but the elements of {node.kind} are "
+                    f"{element!r}s",
                     item.span,
                     code="type",
                 )

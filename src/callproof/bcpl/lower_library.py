@@ -14,7 +14,7 @@ from callproof.bcpl.lower_operators import kind_of
 from callproof.bcpl.lower_packs import VECTOR_OPERATIONS
 from callproof.bcpl.lower_values import A_WORD, ONE, ZERO, nothing_of
 from callproof.bcpl.symbols import FunctionInfo, SpecialRoutine
-from callproof.bcpl.value_types import FLOAT, INTEGER, NULL, ValueType, list_of, tag_of
+from callproof.bcpl.value_types import FLOAT, INTEGER, NULL, ValueType, described, list_of, tag_of
 from callproof.ir import operations as op
 from callproof.ir.model import Block, Constant, Operand
 from callproof.ir.types import I64
@@ -190,7 +190,9 @@ class LibraryLowering(CallLowering):
         if len(set(types)) == 1:
             return types[0]
         self.module.diagnostics.error(
-            f"{name} cannot combine a {types[0]!r} with a {types[1]!r}", node.span, code="type"
+            f"{name} cannot combine {described(types[0])} with {described(types[1])}",
+            node.span,
+            code="type",
         )
         return None
 

@@ -9,7 +9,7 @@ from callproof.bcpl.lower_assignment import AssignmentLowering
 from callproof.bcpl.lower_values import ONE, ZERO
 from callproof.bcpl.symbols import Variable
 from callproof.bcpl.types import foreach_types
-from callproof.bcpl.value_types import FLOAT, INTEGER, STRING, WORD, ValueType
+from callproof.bcpl.value_types import FLOAT, INTEGER, STRING, WORD, ValueType, described
 from callproof.ir import operations as op
 from callproof.ir.model import CONSTANT, Block, Constant, Operand
 from callproof.ir.types import I64
@@ -160,7 +160,7 @@ class LoopLowering(AssignmentLowering):
         pack = element.pack
         if pack is None or pack.lanes != len(variables):
             self.module.diagnostics.error(
-                f"{len(variables)} names take elements of so many lanes; these are {element!r}",
+                f"{len(variables)} names take packs of so many lanes, not {described(element)}",
                 node.span,
                 code="type",
             )
@@ -179,7 +179,7 @@ class LoopLowering(AssignmentLowering):
         type_: ValueType = node.collection.type
         if type_ is FLOAT or type_.pack is not None or type_.class_info is not None:
             self.module.diagnostics.error(
-                f"FOREACH goes over vectors, strings and lists, not over a {type_.name}",
+                f"FOREACH goes over vectors, strings and lists, not over {described(type_)}",
                 node.collection.span,
                 code="type",
             )

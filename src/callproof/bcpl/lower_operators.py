@@ -5,12 +5,21 @@ from __future__ import annotations
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.lower_packs import VECTOR_OPERATIONS, PackLowering
 from callproof.bcpl.lower_values import A_WORD, FLOAT_ZERO, ONE, ZERO, ir_type
-from callproof.bcpl.value_types import FLOAT, INTEGER, PACK_VECTORS, STRING, ValueType, short_name
+from callproof.bcpl.symbols import Variable
+from callproof.bcpl.value_types import (
+    FLOAT,
+    INTEGER,
+    PACK_VECTORS,
+    STRING,
+    ValueType,
+    described,
+    short_name,
+)
 from callproof.ir import operations as op
 from callproof.ir.model import CONSTANT, Block, Constant, Operand, Symbol
 from callproof.ir.types import F64, I64
 from callproof.runtime import entries
-from callproof.source import Span
+from callproof.source import Note, Span
 
 INTEGER_OPERATIONS = {
     "+": op.ADD,
@@ -92,14 +101,14 @@ class OperatorLowering(PackLowering):
         type_: ValueType = node.type
         if type_ in (FLOAT, STRING) or type_.is_vector or type_.class_info or type_.pack:
             self.module.diagnostics.error(
-                f"this is a {type_.name}, not a LIST", node.span, code="type"
+                f"this is {described(type_)}, not a LIST", node.span, code="type"
             )
             return ZERO
         return self.value(node)
 
     def length(self, value: Operand, type_: ValueType, span: Span) -> Operand:
         if type_ is FLOAT or type_.class_info is not None or type_.pack is not None:
-            self.module.diagnostics.error(f"a {type_.name} has no LEN", span, code="type")
+            self.module.diagnostics.error(f"{described(type_)} has no LEN", span, code="type")
             return ZERO
         if type_.is_list or type_.is_node:
             return self.runtime_call(entries.LIST_LENGTH, value)
@@ -161,7 +170,7 @@ class OperatorLowering(PackLowering):
         comparable = first is second or (not pack.boxed and FLOAT not in (first, second))
         if node.operator not in ("=", "~=") or not comparable:
             self.module.diagnostics.error(
-                f"{node.operator} cannot compare a {first!r} with a {second!r}",
+                f"{node.operator} cannot compare {described(first)} with {described(second)}",
                 node.span,
                 code="type",
             )
@@ -176,8 +185,26 @@ class OperatorLowering(PackLowering):
         if node.left.type.is_list:
             return self.runtime_call(entries.NTH, base, index)
         if self.module.options.bounds_check:
+            self.check_constant_index(node, index)
             self.check_bounds(node, base, index)
         return self.load_element(node.operator, base, index, node.type)
+
+    def check_constant_index(self, node: ast.Binary, index: Operand) -> None:
+        """Refuse a constant index that is not in a vector of known size (reference 11.8)."""
+        variable = node.left.meaning if isinstance(node.left, ast.Name) else None
+        if not isinstance(variable, Variable) or variable.is_assigned or variable.in_memory:
+            return
+        size = variable.vector_size
+        if size is None or index.kind != CONSTANT or node.operator == "%":
+            return
+        if not -1 <= index.value < size:  # type: ignore[union-attr]
+            self.module.diagnostics.error(
+                f"Vector '{variable.name}' index {index.value} is out of bounds "  # type: ignore[union-attr]
+                f"(size: {size}, valid indices: 0-{size - 1})",
+                node.right.span,
+                [Note("the vector is made here", variable.span)],
+                code="bounds",
+            )
 
     def check_bounds(self, node: ast.Binary, base: Operand, index: Operand) -> None:
         """End the program if the index is not in the vector or string (reference 11.8)."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.lower_values import ZERO, ValueLowering
-from callproof.bcpl.value_types import FLOAT, INTEGER, Pack, ValueType
+from callproof.bcpl.value_types import FLOAT, INTEGER, Pack, ValueType, described
 from callproof.ir import operations as op
 from callproof.ir.model import CONSTANT, Constant, Operand, Symbol
 from callproof.ir.types import F32, F64, I32, I64
@@ -111,7 +111,8 @@ class PackLowering(ValueLowering):
         number = index.value if index.kind == CONSTANT else 0  # type: ignore[union-attr]
         if not 0 <= number < pack.lanes:
             self.module.diagnostics.error(
-                f"a {node.pack.type!r} has the lanes 0 to {pack.lanes - 1}, not {int(number)}",
+                f"{described(node.pack.type)} has the lanes 0 to {pack.lanes - 1}, "
+                f"not {int(number)}",
                 node.index.span,
                 code="lane",
             )
@@ -121,9 +122,9 @@ class PackLowering(ValueLowering):
         """The pack whose lane is meant; a message and None if it is none."""
         type_: ValueType = node.pack.type
         if type_.pack is None:
-            what = "an unknown class" if type_.name in ("WORD", "INTEGER") else f"a {type_!r}"
+            what = "of no known class" if type_.name in ("WORD", "INTEGER") else described(type_)
             self.module.diagnostics.error(
-                f"this has {what} and therefore no lanes", node.span, self.as_hint(), code="type"
+                f"this is {what} and has no lanes", node.span, self.as_hint(), code="type"
             )
         return type_.pack
 
@@ -135,7 +136,7 @@ class PackLowering(ValueLowering):
         assert isinstance(pack, Pack)
         if len(node.elements) != pack.lanes:
             self.module.diagnostics.error(
-                f"a {node.kind} has {pack.lanes} lanes, {len(node.elements)} values given",
+                f"{described(node.type)} has {pack.lanes} lanes, {len(node.elements)} values given",
                 node.span,
                 code="lane",
             )
@@ -155,8 +156,8 @@ class PackLowering(ValueLowering):
                 sides.append(self.lanes(pack, value))
             elif side.pack is not None:
                 self.module.diagnostics.error(
-                    f"a {node.left.type!r} and a {node.right.type!r} cannot be combined: "
-                    "their lanes differ",
+                    f"{described(node.left.type)} and {described(node.right.type)} cannot be "
+                    "combined: their lanes differ",
                     node.span,
                     code="type",
                 )

@@ -9,7 +9,7 @@ from callproof.bcpl import nodes as ast
 from callproof.bcpl.lower_loops import Exit, LoopLowering
 from callproof.bcpl.lower_values import ONE, ZERO, ir_type, nothing_of
 from callproof.bcpl.symbols import FunctionInfo, Variable
-from callproof.bcpl.value_types import FLOAT, INTEGER, STRING, ValueType
+from callproof.bcpl.value_types import FLOAT, INTEGER, STRING, ValueType, described
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.model import Block, Constant, Operand, Symbol
 from callproof.ir.types import I64
@@ -235,7 +235,7 @@ class FunctionLowering(LoopLowering):
             )
         if type_ is FLOAT or type_ is STRING or type_.pack is not None or type_.element is not None:
             self.module.diagnostics.error(
-                f"USING takes an object, not a {type_.name}", node.value.span, code="type"
+                f"USING takes an object, not {described(type_)}", node.value.span, code="type"
             )
         self.declare(variable, self.converted(node.value, variable.type))
         self.open_usings.append(variable)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.symbols import FunctionInfo, Variable
-from callproof.bcpl.value_types import FLOAT, STRING, ValueType
+from callproof.bcpl.value_types import FLOAT, STRING, ValueType, described
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.model import CONSTANT, Block, Constant, Operand, Symbol
@@ -88,7 +88,9 @@ class ValueLowering:
         """The value as FLOAT or as a word (3.2.2: by truncation)."""
         type_: ValueType = node.type
         if type_.pack is not None and wanted is FLOAT:
-            self.module.diagnostics.error(f"a {type_!r} is no number", node.span, code="type")
+            self.module.diagnostics.error(
+                f"{described(type_)} is no number", node.span, code="type"
+            )
             return FLOAT_ZERO
         return self.convert(self.value(node), type_, wanted)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from callproof.bcpl import nodes as ast
+from callproof.bcpl.constants import fold
 from callproof.bcpl.resolve_expressions import INDEXING, ExpressionResolver
 from callproof.bcpl.scopes import not_yet, suggestion
 from callproof.bcpl.symbols import Constant, FieldInfo, FunctionInfo, Variable
-from callproof.bcpl.value_types import FLOAT, INTEGER
+from callproof.bcpl.value_types import FLOAT, INTEGER, VECTORS
 from callproof.source import Note, Span
 
 
@@ -81,6 +82,18 @@ class StatementResolver(ExpressionResolver):
         self.same_number(node.names, node.values, node.span)
         type_ = FLOAT if node.is_float else self.annotated(node.annotation)
         self.locals_of[node] = [self.local(name, type_, node.span) for name in node.names]
+        for variable, value in zip(self.locals_of[node], node.values, strict=False):
+            if len(node.values) == len(node.names):
+                variable.vector_size = self.vector_size(value)
+
+    def vector_size(self, value: ast.Expression) -> int | None:
+        """How many elements a constructor makes, if that is a constant."""
+        if not isinstance(value, ast.Constructor) or value.kind not in WITH_SIZE:
+            return None
+        if value.size is None:
+            return len(value.elements)
+        size = fold(value.size, lambda name: self.find_constant(name, None))
+        return size if isinstance(size, int) and size > 0 else None
 
     def if_(self, node: ast.If) -> None:
         self.expression(node.condition)
@@ -304,6 +317,8 @@ class StatementResolver(ExpressionResolver):
                 )
             elif meaning.name == "this" and not meaning.is_parameter:
                 self.diagnostics.error(f"{node.name} cannot be assigned to", node.span)
+            else:
+                meaning.is_assigned = True
         elif isinstance(node, ast.BitField):
             self.check_target(node.word)
         elif isinstance(node, ast.Lane):
@@ -354,6 +369,7 @@ class StatementResolver(ExpressionResolver):
         raise AssertionError("provided by Resolver")
 
 
+WITH_SIZE = frozenset(("TABLE", "FTABLE", *VECTORS))
 REGIONS: dict[type, str] = {
     ast.For: "FOR",
     ast.Foreach: "FOREACH",

@@ -44,8 +44,9 @@ def suggestion(name: str, names: Iterable[str]) -> list[Note]:
     """A note with the name that was probably meant; nothing if none comes near."""
     known = list(names)
     close = get_close_matches(name, known, n=1, cutoff=0.7)
-    if not close:
-        close = [other for other in known if other.lower() == name.lower()][:1]
+    if not close:  # as if all were written in the same letters
+        lower = {other.lower(): other for other in known}
+        close = [lower[one] for one in get_close_matches(name.lower(), lower, n=1, cutoff=0.7)]
     return [Note(f"did you mean '{close[0]}'?")] if close else []
 
 

@@ -17,7 +17,8 @@ from callproof.source import Span
 class Variable:
     """A local, a parameter or a global variable.
 
-    `symbol` of a global's memory, '' for others; `in_memory` if its address is taken.
+    `symbol` of a global's memory, '' for others; `in_memory` if its address is taken;
+    `vector_size` of a vector with which it begins, if that is known; `is_assigned` later.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Variable:
     is_parameter: bool = False
     fixed_type: bool = False
     slot: object = None
+    vector_size: int | None = None
+    is_assigned: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -67,8 +67,8 @@ class Inference(ExpressionInference):
             types = [lane] * len(variables)
         for variable, type_ in zip(variables, types, strict=False):
             self.give(variable, type_)
-        for variable, value in zip(variables, values, strict=False):
-            self.hold(variable, value)
+        for index, variable in enumerate(variables):
+            self.hold(variable, values[min(index, len(values) - 1)])
 
     def overrides(self) -> None:
         """What is called through one vtable slot has one signature: FLOAT where any has it."""

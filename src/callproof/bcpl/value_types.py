@@ -156,6 +156,13 @@ def short_name(type_: ValueType) -> str:
     return {"NULL": "WORD"}.get(type_.name, type_.name)
 
 
+def described(type_: ValueType) -> str:
+    """The class with its article, for messages."""
+    name = repr(type_)
+    is_an = name[0] in "AEIO" or name[:2] in ("FP", "FQ", "FO", "FV")  # as the F is said
+    return f"{'an' if is_an else 'a'} {name}"
+
+
 def vector_of(element: ValueType) -> ValueType:
     """The class of vectors of such elements."""
     for vector in (FVEC, *PACK_VECTORS.values()):
