@@ -42,6 +42,7 @@ from callproof.bcpl.value_types import (
 )
 from callproof.source import Diagnostics
 
+UNDECIDED = ValueType("UNDECIDED")
 ARITHMETIC = frozenset(("+", "-", "*", "/"))
 FLOAT_INDEXING = frozenset((".%", "#%"))
 CONVERSIONS = {
@@ -307,11 +308,23 @@ class ExpressionInference:
         if function is None:
             return INTEGER
         for parameter, type_, argument in zip(function.parameters, types, arguments, strict=False):
-            self.passed.setdefault(parameter, set()).add(type_)
+            self.passed.setdefault(parameter, set()).update(self.says(argument, parameter, type_))
             # Who else calls a method, or a function by its value, is not seen here.
             if function.class_info is None and not function.used_as_value:
                 self.hold(parameter, argument)
         return function.result
+
+    def says(
+        self, argument: ast.Expression, parameter: Variable, type_: ValueType
+    ) -> list[ValueType]:
+        """The class that an argument gives to a parameter; UNDECIDED of one that has none yet."""
+        if isinstance(argument, ast.Name) and isinstance(argument.meaning, Variable):
+            source = argument.meaning
+            if source is parameter:
+                return []
+            if source.is_parameter and not source.fixed_type and type_ is INTEGER:
+                return [UNDECIDED]
+        return [type_]
 
     def method_call(self, node: ast.MethodCall) -> ValueType:
         self.type_of(node.receiver)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.infer_expressions import ARITHMETIC, ExpressionInference, root_of
+from callproof.bcpl.infer_expressions import ARITHMETIC, UNDECIDED, ExpressionInference, root_of
 from callproof.bcpl.symbols import FunctionInfo, ProgramInfo, Variable
 from callproof.bcpl.value_types import (
     FLOAT,
@@ -135,7 +135,7 @@ class Inference(ExpressionInference):
                 if types == {FLOAT}:
                     self.make_float(parameter)
                 elif FLOAT not in types and parameter.type is not FLOAT:
-                    common = join(types)
+                    common = join(types - {UNDECIDED})
                     if common not in (INTEGER, WORD, parameter.type):
                         parameter.type = common
                         self.changed = True
