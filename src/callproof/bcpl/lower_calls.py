@@ -122,7 +122,7 @@ class CallLowering(ObjectLowering):
         format_node, *values = node.arguments
         wanted: list[str] = []
         if isinstance(format_node, ast.StringLiteral):
-            wanted = directives(format_node.value)
+            wanted = directives(format_node.value, len(values))
             if len(wanted) != len(values):
                 self.module.diagnostics.warning(
                     f"this format takes {len(wanted)} value{'' if len(wanted) == 1 else 's'}, "
@@ -171,8 +171,11 @@ def fits(letter: str, type_: ValueType) -> bool:
     return type_.name in ("WORD", "INTEGER", PACK_DIRECTIVES.get(letter, ""))
 
 
-def directives(text: str) -> list[str]:
-    """The letters of a literal format's directives that take a value."""
+def directives(text: str, given: int) -> list[str]:
+    """The letters of a literal format's directives that take a value, of which `given` are.
+
+    `%n` takes one if there is one left for it, and else is a new line.
+    """
     found = []
     index = 0
     while index + 1 < len(text):
@@ -187,7 +190,7 @@ def directives(text: str) -> list[str]:
             if end < len(text) and text[end] in "fF" and end > index + 2:
                 found.append("f")
                 end += 1
-        elif letter in VALUE_DIRECTIVES and letter != "n":
+        elif letter in VALUE_DIRECTIVES and (letter != "n" or len(found) < given):
             found.append(letter)
         index = end
     return found
