@@ -31,6 +31,7 @@ from callproof.bcpl.value_types import (
     PACKS,
     STRING,
     TAGS,
+    UNDECIDED,
     VEC,
     VECTORS,
     WORD,
@@ -42,7 +43,8 @@ from callproof.bcpl.value_types import (
 )
 from callproof.source import Diagnostics
 
-UNDECIDED = ValueType("UNDECIDED")
+UNKNOWN = frozenset((INTEGER, WORD, UNDECIDED))  # what evidence may change
+KEPT = frozenset((FLOAT, UNDECIDED))
 ARITHMETIC = frozenset(("+", "-", "*", "/"))
 FLOAT_INDEXING = frozenset((".%", "#%"))
 CONVERSIONS = {
@@ -125,6 +127,8 @@ class ExpressionInference:
 
     def give(self, variable: Variable, type_: ValueType) -> None:
         """A variable takes the class of its first value, unless it was declared with one."""
+        if type_ is UNDECIDED:
+            return
         if type_ is NULL:
             type_ = WORD
         more = self.appended_before.get(variable)
@@ -145,7 +149,7 @@ class ExpressionInference:
         """The expression meets a FLOAT in arithmetic: if it is a parameter, so is it."""
         if isinstance(node, ast.Name) and isinstance(node.meaning, Variable):
             variable = node.meaning
-            if variable.is_parameter and variable.type in (INTEGER, WORD):
+            if variable.is_parameter and variable.type in UNKNOWN:
                 self.make_float(variable)
 
     # --- expressions ---------------------------------------------------------------------------
@@ -177,9 +181,9 @@ class ExpressionInference:
         operand = self.type_of(node.operand)
         operator = node.operator
         if operator in ("-", "+"):
-            return operand if operand is FLOAT or operand.pack is not None else INTEGER
+            return operand if operand in KEPT or operand.pack is not None else INTEGER
         if operator == "HD":
-            return element_of(operand)
+            return operand if operand is UNDECIDED else element_of(operand)
         if operator in ("TL", "REST"):
             return list_of(operand.element) if operand.is_node else as_list(operand)
         return CONVERSIONS[operator]
@@ -207,7 +211,7 @@ class ExpressionInference:
                 self.evidence(node.left)
                 self.evidence(node.right)
                 return FLOAT
-            return INTEGER
+            return UNDECIDED if UNDECIDED in (left, right) else INTEGER
         if operator in FLOAT_INDEXING:
             return FLOAT
         if operator == "!":
@@ -247,6 +251,7 @@ class ExpressionInference:
             self.type_of(callee)
             self.arguments(None, node.arguments)
             return INTEGER
+        callee.type = self.name(callee)
         meaning = callee.meaning
         if isinstance(meaning, FunctionInfo):
             return self.arguments(meaning, node.arguments)
@@ -277,7 +282,7 @@ class ExpressionInference:
             return
         if name in APPENDED:
             self.appended.setdefault(variable, set()).add(APPENDED[name](types[1]))
-            if not variable.type.is_list and variable.type in (INTEGER, WORD):
+            if not variable.type.is_list and variable.type in UNKNOWN:
                 self.give(variable, list_of(None))
         elif name == "SETTYPE" and isinstance(node.arguments[1], ast.Name | ast.IntegerLiteral):
             second = node.arguments[1]
@@ -317,14 +322,9 @@ class ExpressionInference:
     def says(
         self, argument: ast.Expression, parameter: Variable, type_: ValueType
     ) -> list[ValueType]:
-        """The class that an argument gives to a parameter; UNDECIDED of one that has none yet."""
-        if isinstance(argument, ast.Name) and isinstance(argument.meaning, Variable):
-            source = argument.meaning
-            if source is parameter:
-                return []
-            if source.is_parameter and not source.fixed_type and type_ is INTEGER:
-                return [UNDECIDED]
-        return [type_]
+        """The class that an argument gives to a parameter: none if it is that parameter."""
+        is_same = isinstance(argument, ast.Name) and argument.meaning is parameter
+        return [] if is_same else [type_]
 
     def method_call(self, node: ast.MethodCall) -> ValueType:
         self.type_of(node.receiver)

@@ -106,12 +106,12 @@ class AssignmentLowering(ExpressionLowering):
         if isinstance(node, ast.Lane):
             return self.lane_place(node)
         if isinstance(node, ast.Unary):
-            address = self.value(node.operand)
+            address = self.address_value(node.operand)
             if node.operator == "%":
                 return self.store_character(address, 0)
             return self.store_at(address, 0, A_WORD)
         assert isinstance(node, ast.Binary)
-        base = self.value(node.left)
+        base = self.address_value(node.left)
         index = self.converted(node.right, A_WORD)
         if node.left.type.is_list:
             self.module.diagnostics.error(
@@ -125,7 +125,7 @@ class AssignmentLowering(ExpressionLowering):
         return self.store_at(address, offset, FLOAT if node.type is FLOAT else A_WORD)
 
     def field_place(self, node: ast.FieldAccess) -> PLACE:
-        base = self.value(node.receiver)
+        base = self.address_value(node.receiver)
         type_: ValueType = node.type
 
         def store(value: Operand) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import F64 as ABI_F64
 from callproof.abi.types import I64 as ABI_I64
+from callproof.abi.types import POINTER
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.lower_external import call_external
@@ -64,7 +65,7 @@ class CallLowering(ObjectLowering):
                 return call_external(self, meaning, node)
             if isinstance(meaning, SpecialRoutine):
                 return self.special(meaning, node)
-        target = self.value(callee)
+        target = self.address_value(callee)
         held = self.module.inference.held_function(callee)
         if held is not None:
             check_count(self.module.diagnostics, held, len(node.arguments), node.span, strict=False)
@@ -90,10 +91,13 @@ class CallLowering(ObjectLowering):
         parameters = entry.signature.parameters
         if not self.suits(entry.names[0], node, len(parameters), len(parameters)):
             return nothing_of(node.type)
-        arguments = [
-            self.converted(argument, FLOAT if parameter.type == ABI_F64 else A_WORD)
-            for argument, parameter in zip(node.arguments, parameters, strict=True)
-        ]
+        arguments = []
+        for argument, parameter in zip(node.arguments, parameters, strict=True):
+            if parameter.type == POINTER:
+                arguments.append(self.address_value(argument))
+            else:
+                wanted = FLOAT if parameter.type == ABI_F64 else A_WORD
+                arguments.append(self.converted(argument, wanted))
         return self.runtime_call(entry, *arguments)
 
     def suits(self, name: str, node: ast.Call, least: int, most: int | None) -> bool:
@@ -130,7 +134,7 @@ class CallLowering(ObjectLowering):
                     node.span,
                     code="format-count",
                 )
-        format_ = self.value(format_node)
+        format_ = self.address_value(format_node)
         words = []
         for index, value in enumerate(values):
             letter = wanted[index] if index < len(wanted) else ""

@@ -102,11 +102,11 @@ class ExpressionLowering(LibraryLowering):
                 return builder.value(op.ADD, I64, self.this(), Constant(I64, meaning.offset))
             return self.name(node)
         if isinstance(node, ast.Unary):
-            return self.value(node.operand)
+            return self.address_value(node.operand)
         if isinstance(node, ast.FieldAccess):
             return self.field_address(node)
         assert isinstance(node, ast.Binary) and node.operator in INDEXING
-        base = self.value(node.left)
+        base = self.address_value(node.left)
         index = self.converted(node.right, A_WORD)
         address, offset = self.element(node.operator, base, index)
         return builder.value(op.ADD, I64, address, Constant(I64, offset)) if offset else address

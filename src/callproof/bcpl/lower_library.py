@@ -129,7 +129,7 @@ class LibraryLowering(CallLowering):
         ):
             known = function.meaning
             return lambda node: self.call_function(known, first_of(known, node)), known.result
-        target = self.value(function)
+        target = self.address_value(function)
         held = self.module.inference.held_function(function)
         if held is not None:
             signature = held.signature()

@@ -97,7 +97,7 @@ class ObjectLowering(OperatorLowering):
             methods = inference.methods_of(info, node.name)
             if methods:
                 return self.method_value(node, methods)
-        base = self.value(node.receiver)
+        base = self.address_value(node.receiver)
         type_: ValueType = node.type
         load = lambda field: self.convert(
             self.builder.load(ir_type(field.variable.type), base, field.offset, node.name),
@@ -107,7 +107,7 @@ class ObjectLowering(OperatorLowering):
         return self.each_field(node, base, type_, load)
 
     def field_address(self, node: ast.FieldAccess) -> Operand:
-        base = self.value(node.receiver)
+        base = self.address_value(node.receiver)
         at = lambda field: self.builder.value(op.ADD, I64, base, Constant(I64, field.offset))
         return self.each_field(node, base, node.receiver.type, at)
 
@@ -152,7 +152,7 @@ class ObjectLowering(OperatorLowering):
 
     def method_value(self, node: ast.FieldAccess, methods: list[FunctionInfo]) -> Operand:
         """The code of a method as a value: a function whose first argument is the object."""
-        this = self.value(node.receiver)
+        this = self.address_value(node.receiver)
         for method in methods:
             assert method.class_info is not None
             self.check_visible(
@@ -188,7 +188,7 @@ class ObjectLowering(OperatorLowering):
         methods = inference.methods_of(info, node.method)
         if not methods:
             return self.call_of_field(node, info)
-        this = self.value(node.receiver)
+        this = self.address_value(node.receiver)
         visible = [
             method
             for method in methods

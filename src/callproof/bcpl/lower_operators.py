@@ -61,6 +61,8 @@ class OperatorLowering(PackLowering):
         if operator in ("HD", "TL", "REST"):
             return self.list_part(node)
         value = self.value(node.operand)
+        if operator in ("!", "%", "TYPEOF"):
+            value = self.as_address(node.operand, value)
         if operator == "+":
             return value
         if operator == "-":
@@ -123,7 +125,7 @@ class OperatorLowering(PackLowering):
         if operator in COMPARISONS:
             return self.comparison(node, left)
         if operator in INDEXING:
-            return self.indexed(node, left)
+            return self.indexed(node, self.as_address(node.left, left))
         if type_.pack is not None:
             return self.pack_binary(node, left)
         if type_.name in PACK_VECTORS:

@@ -9,7 +9,7 @@ from callproof.bcpl import nodes as ast
 from callproof.bcpl.lower_loops import Exit, LoopLowering
 from callproof.bcpl.lower_values import ONE, ZERO, ir_type, nothing_of
 from callproof.bcpl.symbols import FunctionInfo, Variable
-from callproof.bcpl.value_types import FLOAT, INTEGER, STRING, ValueType, described
+from callproof.bcpl.value_types import FLOAT, STRING, ValueType, described
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.model import Block, Constant, Operand, Symbol
 from callproof.ir.types import I64
@@ -261,7 +261,7 @@ class FunctionLowering(LoopLowering):
         if variables:
             self.declare(variables[0], self.converted(node.value, variables[0].type))
         elif node.kind == "FREEVEC":
-            self.runtime_call(ENTRIES["FREEVEC"], self.converted(node.value, INTEGER))
+            self.runtime_call(ENTRIES["FREEVEC"], self.address_value(node.value))
         else:
             self.value(node.value)
 

@@ -92,7 +92,25 @@ class ValueLowering:
                 f"{described(type_)} is no number", node.span, code="type"
             )
             return FLOAT_ZERO
+        if type_ is FLOAT and wanted.pack is not None:
+            self.module.diagnostics.error(
+                f"this is a FLOAT, not {described(wanted)}", node.span, code="type"
+            )
+            return ZERO
         return self.convert(self.value(node), type_, wanted)
+
+    def address_value(self, node: ast.Expression) -> Operand:
+        """The value as an address; refuses what certainly is none."""
+        return self.as_address(node, self.value(node))
+
+    def as_address(self, node: ast.Expression, value: Operand) -> Operand:
+        type_: ValueType = node.type
+        if type_ is FLOAT or type_.pack is not None:
+            self.module.diagnostics.error(
+                f"this is {described(type_)}, not an address", node.span, code="type"
+            )
+            return ZERO
+        return value
 
     def convert(self, value: Operand, from_: ValueType, to: ValueType) -> Operand:
         if (from_ is FLOAT) == (to is FLOAT):

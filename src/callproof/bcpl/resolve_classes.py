@@ -5,7 +5,7 @@ from __future__ import annotations
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.scopes import ScopeKeeper
 from callproof.bcpl.symbols import ClassInfo, FieldInfo, FunctionInfo, Variable
-from callproof.bcpl.value_types import FLOAT, INTEGER, ValueType
+from callproof.bcpl.value_types import FLOAT, INTEGER, UNDECIDED, ValueType
 from callproof.source import Note, Span
 
 
@@ -28,10 +28,14 @@ class ClassResolver(ScopeKeeper):
                 )
             seen.add(parameter.name)
             type_ = self.annotated(parameter.annotation)
-            variable = Variable(parameter.name, type_ or INTEGER, parameter.span)
+            variable = Variable(parameter.name, type_ or UNDECIDED, parameter.span)
             variable.is_parameter, variable.fixed_type = True, type_ is not None
             parameters.append(variable)
-        result = FLOAT if item.is_float else self.annotated(item.annotation) or INTEGER
+        result = (
+            FLOAT
+            if item.is_float
+            else self.annotated(item.annotation) or (INTEGER if item.is_routine else UNDECIDED)
+        )
         function = FunctionInfo(item.name, symbol, item, parameters, result, class_info)
         if class_info is not None:
             function.this = Variable("this", class_info.type, item.name_span)

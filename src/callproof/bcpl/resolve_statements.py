@@ -35,6 +35,17 @@ class StatementResolver(ExpressionResolver):
         self.function = None
 
     def statement(self, node: ast.Statement) -> None:
+        if self.function is None and (
+            isinstance(node, OF_ROUTINES)
+            or (isinstance(node, ast.Jump) and node.kind in ("RETURN", "BRK"))
+        ):
+            self.diagnostics.error(
+                "this cannot stand in the first value of a global variable or a field",
+                node.span,
+                [Note("put it into a routine, and call that")],
+                code="misplaced",
+            )
+            return
         STATEMENTS[type(node)](self, node)
 
     def block(self, node: ast.Block) -> None:
@@ -42,7 +53,7 @@ class StatementResolver(ExpressionResolver):
         functions = [
             self.nested_function(statement)
             for statement in node.statements
-            if isinstance(statement, ast.FunctionDeclaration)
+            if isinstance(statement, ast.FunctionDeclaration) and self.function is not None
         ]
         for statement in node.statements:
             self.statement(statement)
@@ -369,6 +380,14 @@ class StatementResolver(ExpressionResolver):
         raise AssertionError("provided by Resolver")
 
 
+# What belongs to one routine and its ways out, while first values are computed in several.
+OF_ROUTINES = (
+    ast.Label,
+    ast.Goto,
+    ast.Defer,
+    ast.Static,
+    ast.FunctionDeclaration,
+)
 WITH_SIZE = frozenset(("TABLE", "FTABLE", *VECTORS))
 REGIONS: dict[type, str] = {
     ast.For: "FOR",

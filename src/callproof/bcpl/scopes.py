@@ -25,6 +25,7 @@ from callproof.bcpl.value_types import (
     FVEC,
     INTEGER,
     TAGS,
+    UNDECIDED,
     WORD,
     ValueType,
     list_of,
@@ -188,6 +189,6 @@ class ScopeKeeper:
         return [*names, *self.info.names, *ENTRIES, *SPECIALS]
 
     def local(self, name: str, type_: ValueType | None, span: Span) -> Variable:
-        variable = Variable(name, type_ or INTEGER, span, fixed_type=type_ is not None)
+        variable = Variable(name, type_ or UNDECIDED, span, fixed_type=type_ is not None)
         self.scopes[-1][name] = variable
         return variable

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.infer_expressions import ARITHMETIC, UNDECIDED, ExpressionInference, root_of
+from callproof.bcpl.infer_expressions import ARITHMETIC, ExpressionInference, root_of
 from callproof.bcpl.symbols import FunctionInfo, ProgramInfo, Variable
 from callproof.bcpl.value_types import (
     FLOAT,
@@ -19,6 +19,7 @@ from callproof.bcpl.value_types import (
     INTEGER,
     NULL,
     STRING,
+    UNDECIDED,
     VEC,
     WORD,
     ValueType,
@@ -47,6 +48,12 @@ class Inference(ExpressionInference):
                 self.from_call_sites()
             if not self.changed:
                 return
+        self.diagnostics.error(
+            "the classes of the values of this program cannot be worked out; "
+            "declare those of parameters and variables with AS",
+            self.info.start.declaration.name_span if self.info.start else None,
+            code="inference",
+        )
 
     def one_pass(self) -> None:
         for variables, values in self.info.globals:
@@ -95,7 +102,7 @@ class Inference(ExpressionInference):
             if result is FLOAT:
                 self.flows_to_float(body)
             result = INTEGER if result is NULL else result
-            if function.declaration.annotation is not None:
+            if function.declaration.annotation is not None or result is UNDECIDED:
                 result = function.result
             if result is not function.result and function.result is not FLOAT:
                 function.result = result
@@ -124,21 +131,41 @@ class Inference(ExpressionInference):
                 return
 
     def from_call_sites(self) -> None:
-        """A parameter that gets a FLOAT at every call is one; else a class that all agree on."""
+        """A parameter that gets a FLOAT at every call is one; else a class that all agree on.
+
+        First where all calls are decided, then where those that are decided agree (the
+        others go round in circles), at last what nothing is known of is INTEGER.
+        """
+        for wants_all in (True, False):
+            for function in self.info.functions:
+                if not function.used_as_value:
+                    for parameter in function.parameters:
+                        self.decide_parameter(parameter, wants_all)
+            if self.changed:
+                return
         for function in self.info.functions:
-            if function.used_as_value:
-                continue
-            for parameter in function.parameters:
-                types = self.passed.get(parameter, set()) - {NULL}
-                if not types or parameter.fixed_type:
-                    continue
-                if types == {FLOAT}:
-                    self.make_float(parameter)
-                elif FLOAT not in types and parameter.type is not FLOAT:
-                    common = join(types - {UNDECIDED})
-                    if common not in (INTEGER, WORD, parameter.type):
-                        parameter.type = common
-                        self.changed = True
+            if function.result is UNDECIDED:
+                function.result = INTEGER
+                self.changed = True
+        parameters = [p for function in self.info.functions for p in function.parameters]
+        for variable in [*parameters, *(v for found in self.locals_of.values() for v in found)]:
+            if variable.type is UNDECIDED:
+                variable.type = INTEGER
+                self.changed = True
+
+    def decide_parameter(self, parameter: Variable, wants_all: bool) -> None:
+        types = self.passed.get(parameter, set()) - {NULL}
+        if wants_all and UNDECIDED in types:
+            return
+        types -= {UNDECIDED}
+        if not types or parameter.fixed_type or parameter.type is FLOAT:
+            return
+        common = INTEGER if FLOAT in types and len(types) > 1 else join(types)
+        if common is FLOAT:
+            self.make_float(parameter)
+        elif parameter.type is UNDECIDED or common not in (INTEGER, WORD, parameter.type):
+            parameter.type = common
+            self.changed = True
 
     # --- statements --------------------------------------------------------------------------
 

@@ -80,6 +80,7 @@ INTEGER = ValueType("INTEGER")
 FLOAT = ValueType("FLOAT")
 WORD = ValueType("WORD")
 NULL = ValueType("NULL")
+UNDECIDED = ValueType("UNDECIDED")  # while inference goes on: says nothing yet
 STRING = ValueType("STRING")
 VEC = ValueType("VEC", element=WORD)
 FVEC = ValueType("FVEC", element=FLOAT)
@@ -96,12 +97,21 @@ PACK_VECTORS = {f"{name}S": ValueType(f"{name}S", element=PACKS[name]) for name 
 VECTORS = {"VEC": VEC, "FVEC": FVEC, **PACK_VECTORS}
 WORD_KIND, FLOAT_KIND = 0, 1  # the runtime's numbers for the elements of VEC and FVEC
 
+DEEPEST_LIST = 4
 _lists: dict[ValueType | None, ValueType] = {}
 _nodes: dict[ValueType | None, ValueType] = {}
 
 
 def list_of(element: ValueType | None) -> ValueType:
-    """The class of lists whose atoms all have this class; WORD if they are mixed."""
+    """The class of lists whose atoms all have this class; WORD if they are mixed.
+
+    Of lists in lists in lists ... only so much is known, so that inference comes to an end.
+    """
+    depth, inner = 0, element
+    while inner is not None and inner.is_list:
+        depth, inner = depth + 1, inner.element
+    if depth >= DEEPEST_LIST:
+        element = WORD
     return _lists.setdefault(element, ValueType("LIST", element=element))
 
 
@@ -173,13 +183,14 @@ def vector_of(element: ValueType) -> ValueType:
 
 def join(types: Iterable[ValueType]) -> ValueType:
     """The class of a value that is one of several (3.2.5, 3.2.6)."""
-    found = {type_ for type_ in types if type_ is not NULL}
+    given = set(types)
+    found = given - {NULL, UNDECIDED}
     if len(found) == 1:
         return found.pop()
     if FLOAT in found:
         return FLOAT
     if not found:
-        return INTEGER
+        return UNDECIDED if UNDECIDED in given else INTEGER
     for maker, kind in ((list_of, "LIST"), (node_of, "NODE")):
         if all(type_.name == kind for type_ in found):
             elements = {type_.element for type_ in found} - {None}
@@ -197,7 +208,7 @@ def join_elements(types: Iterable[ValueType]) -> ValueType | None:
 
     Unlike a variable a list does not convert: an INTEGER among FLOATs makes it mixed.
     """
-    found = {type_ for type_ in types if type_ is not NULL}
+    found = {type_ for type_ in types if type_ not in (NULL, UNDECIDED)}
     if len(found) <= 1:
         return found.pop() if found else None
     return WORD if FLOAT in found else join(found)
