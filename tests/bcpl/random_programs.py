@@ -7,81 +7,13 @@ function changes a global variable, so that the order of evaluation shows.
 from __future__ import annotations
 
 import random
-import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-INTEGER, FLOAT, PAIR, QUAD, FPAIR = "INTEGER", "FLOAT", "PAIR", "QUAD", "FPAIR"
+from tests.bcpl.random_values import FLOAT, FPAIR, HELPERS, INTEGER, LANES, PAIR, QUAD
+
 TYPES = [INTEGER] * 4 + [FLOAT] * 3 + [PAIR, QUAD, FPAIR]
-LANES = {PAIR: 2, QUAD: 4, FPAIR: 2}
-BITS = {PAIR: 32, QUAD: 16}
 DIRECTIVE = {INTEGER: "%d", PAIR: "%P", QUAD: "%R", FPAIR: "%Q"}
 VECTOR_SIZE = 8
-
-
-# --- what the Python text calls ------------------------------------------------------------------
-
-
-def wrap(value: int, bits: int = 64) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-def quotient(a: int, b: int) -> int:
-    if b == 0:
-        return 0
-    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
-
-
-def remainder(a: int, b: int) -> int:
-    return wrap(a - quotient(a, b) * b)
-
-
-def shifted(a: int, count: int, left: bool) -> int:
-    if not 0 <= count < 64:
-        return 0
-    return wrap(a << count if left else (a & (1 << 64) - 1) >> count)
-
-
-def single(value: float) -> float:
-    return float(struct.unpack("<f", struct.pack("<f", value))[0])
-
-
-def tame(value: float) -> float:
-    """So that floats stay where both languages print the same digits."""
-    return value if -1.0e6 < value < 1.0e6 else 0.5
-
-
-def lanes(kind: str, values: list[int | float]) -> tuple[int | float, ...]:
-    if kind == FPAIR:
-        return tuple(single(float(value)) for value in values)
-    return tuple(wrap(int(value), BITS[kind]) for value in values)
-
-
-def lanewise(
-    kind: str, function: Callable[[float, float], float], a: object, b: object
-) -> tuple[int | float, ...]:
-    count = LANES[kind]
-    first = a if isinstance(a, tuple) else lanes(kind, [a] * count)  # type: ignore[list-item]
-    second = b if isinstance(b, tuple) else lanes(kind, [b] * count)  # type: ignore[list-item]
-    return lanes(kind, [function(x, y) for x, y in zip(first, second, strict=True)])
-
-
-def shown(kind: str, value: object) -> str:
-    if isinstance(value, tuple):
-        if kind == FPAIR:
-            return "(" + ", ".join(f"{lane:g}" for lane in value) + ")"
-        return "(" + ", ".join(map(str, value)) + ")"
-    return f"{value:g}" if kind == FLOAT else str(value)
-
-
-HELPERS = {
-    one.__name__: one
-    for one in (wrap, quotient, remainder, shifted, single, tame, lanes, lanewise, shown)
-}
-
-
-# --- generating --------------------------------------------------------------------------
 
 Text = tuple[str, str]  # the same in NewBCPL and in Python
 
@@ -356,12 +288,12 @@ class Generator:
             self.scope.remove((index, INTEGER))
             self.emit(depth, "$)")
         elif choice == 5:
-            index, value = self.expression(INTEGER, 2), self.expression(INTEGER, 3)
+            place, value = self.expression(INTEGER, 2), self.expression(INTEGER, 3)
             # The value comes first, then the place: as in Python.
             self.emit(
                 depth,
-                f"vector!({index[0]} & 7) := {value[0]}",
-                f"vector[{index[1]} & 7] = {value[1]}",
+                f"vector!({place[0]} & 7) := {value[0]}",
+                f"vector[{place[1]} & 7] = {value[1]}",
             )
         elif choice == 6:
             packs = [(name, kind) for name, kind in variables if kind in LANES]
