@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test lint bench wheel-check clean
+.PHONY: demo test lint conformance fuzz-abi bench wheel-check clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,15 @@ lint: $(VENV)/.installed
 
 test: lint
 	$(BIN)/python -m pytest -q -n $(JOBS)
+
+# Our calls against Clang's and GCC's: two minutes, or ARGS='--count 10000 --seed 7 ...'.
+conformance: $(VENV)/.installed
+	$(BIN)/python -m tests.conformance $(ARGS)
+
+# The same on every platform for ten minutes each; what differs is kept as a regression test.
+# Over a Dask cluster: ARGS='--scheduler tcp://host:8786'.
+fuzz-abi: $(VENV)/.installed
+	$(BIN)/python -m tests.conformance --all --seconds 600 --store $(ARGS)
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/kernels.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,12 @@ def test_errors_have_a_place_and_status_1(tmp_path: Path) -> None:
         (["build", "README.md"], 1, "what language is '.md'"),
         (["build", "examples/hello.bcl", "--emit", "elf"], 1, "--emit elf"),
         (["build", "examples/hello.bcl", "-O0", "-O2"], 2, "one of -O0, -O1, -O2"),
+        (["build", "examples/hello.bcl", "--target", "aarch64-macos"], 1, "there is no runtime"),
+        (
+            ["build", "examples/hello.bcl", "--target", "aarch64-macos", "--emit", "obj"],
+            1,
+            "objects for aarch64-macos cannot be written yet",
+        ),
         (["build", "examples/hello.bcl", "--target", "vax"], 1, "unknown target 'vax'"),
         (["run", "--on", "moon", "examples/hello.bcl"], 1, "--on moon"),
         (["ir", "examples/hello.bcl", "--print-after", "magic"], 1, "no pass 'magic'"),
@@ -133,7 +140,7 @@ def test_version_and_help() -> None:
     from callproof import __version__
 
     assert callproof("--version").stdout == f"callproof {__version__}\n"
-    for command in ("run", "build", "asm", "ir", "link"):
+    for command in ("run", "build", "asm", "ir", "link", "abi"):
         done = callproof(command, "--help")
         assert done.returncode == 0
         assert len(done.stdout.splitlines()) > 10, "help worth reading"
@@ -151,7 +158,7 @@ def test_the_readme_shows_commands() -> None:
 def test_every_command_of_the_readme_works(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for command in readme_commands():
-        done = callproof(*command.split()[1:], cwd=tmp_path)
+        done = callproof(*shlex.split(command)[1:], cwd=tmp_path)
         assert done.returncode == 0, (command, done.stderr)
 
 

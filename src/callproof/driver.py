@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 
-SOURCE_SUFFIXES = (".bcl", ".bcpl", ".b")
+BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
+SOX_SUFFIX = ".sox"
+SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
 LINK_SUFFIXES = (".o", ".a")
 
 
@@ -116,7 +118,7 @@ def _timed(options: Options, stage: str, start: float) -> None:
 
 
 def front_end(path: Path, options: Options) -> tuple[SourceFile, Module, list[Diagnostic]]:
-    """Source text (NewBCPL, or IR text in `.ir`) to an unoptimised module, and warnings.
+    """Source text (NewBCPL, Sox, or IR text in `.ir`) to an unoptimised module, and warnings.
 
     Raises `CallproofError` with all errors found.
     """
@@ -139,8 +141,36 @@ def front_ends(
                 f"{path}: what language is '{path.suffix or path.name}'? "
                 f"Source files end in {', '.join((*SOURCE_SUFFIXES, '.ir'))}"
             )
-    sources = [SourceFile.read(path) for path in paths]
     diagnostics = Diagnostics()
+    if any(path.suffix == SOX_SUFFIX for path in paths):
+        if len(paths) > 1:
+            raise CallproofError(
+                "a Sox program is given by its one script, which imports the others"
+            )
+        from callproof.sox.frontend import load
+        from callproof.sox.lower import lower
+
+        program = load(paths[0], diagnostics=diagnostics)
+        sources, found = [program.script.source], [lower(program)]
+    else:
+        sources = [SourceFile.read(path) for path in paths]
+        found = _bcpl_and_ir(sources, diagnostics, options)
+    if options.warnings_are_errors and diagnostics.found:
+        raise CallproofError(
+            replace(one, severity="error", message=f"{one.message} (--werror)")
+            for one in diagnostics.found
+        )
+    _timed(options, "front end", start)
+    for path, module in zip(paths, found, strict=True):
+        if options.verify or path.suffix == ".ir":
+            verify_module(module, options)
+    return sources, found, diagnostics.found
+
+
+def _bcpl_and_ir(
+    sources: list[SourceFile], diagnostics: Diagnostics, options: Options
+) -> list[Module]:
+    """A module for each source; those in NewBCPL are one program."""
     modules: dict[SourceFile, Module] = {}
     together = [source for source in sources if not source.name.endswith(".ir")]
     if together:
@@ -153,16 +183,7 @@ def front_ends(
             from callproof.ir.text import parse_module
 
             modules[source] = parse_module(source.text, source.name)
-    if options.warnings_are_errors and diagnostics.found:
-        raise CallproofError(
-            replace(one, severity="error", message=f"{one.message} (--werror)")
-            for one in diagnostics.found
-        )
-    _timed(options, "front end", start)
-    for source in sources:
-        if options.verify or source.name.endswith(".ir"):
-            verify_module(modules[source], options)
-    return sources, [modules[source] for source in sources], diagnostics.found
+    return [modules[source] for source in sources]
 
 
 def _front_end_options(options: Options) -> FrontEndOptions:
@@ -239,7 +260,10 @@ def link_inputs(
     files: list[Path | ObjectFile] = list(inputs)
     if runtime:
         provided = runtime_files(options.target, progress=options.progress)
-        files = [provided.crt1, *files, *provided.libraries.values()]
+        # The first that has a `main` is the program's language's.
+        first = "sox" if any(map(_is_sox, files)) else "bcpl"
+        libraries = sorted(provided.libraries, key=lambda name: name != first)
+        files = [provided.crt1, *files, *(provided.libraries[name] for name in libraries)]
         files += [provided.libc, provided.compiler_rt]
     _timed(options, "find runtime", start)
     start = time.perf_counter()
@@ -250,6 +274,21 @@ def link_inputs(
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
     _timed(options, "link", start)
+
+
+def _is_sox(file: Path | ObjectFile) -> bool:
+    """Whether a file has a Sox program's top level."""
+    from callproof.link.resolve import load as load_object
+    from callproof.object.model import ObjectFile
+
+    if not isinstance(file, ObjectFile):
+        if file.suffix != ".o":
+            return False
+        found = load_object(file)
+        if not isinstance(found, ObjectFile):
+            return False
+        file = found
+    return any(one.name == "sox_script" and one.section is not None for one in file.symbols)
 
 
 SYSTEM_LINKERS = {
@@ -306,6 +345,8 @@ def build(
         raise CallproofError(f"the output {output} would overwrite an input")
     if emit != "exe" and (others or len(sources) > 1):
         raise CallproofError(f"--emit {emit} makes no use of {[*sources[1:], *others][0]}")
+    if emit == "obj" and not options.target.endswith("-linux"):
+        raise CallproofError(f"objects for {options.target} cannot be written yet, only assembly")
     if emit == "ir":
         from callproof.ir.text import print_module
 

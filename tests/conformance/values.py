@@ -94,7 +94,7 @@ class Values:
         return f"{number!r}L", _x87(number) if type_.bits == 80 else _binary128(number)
 
     def _composite(self, type_: Composite, offset: int, value: Value) -> str:
-        fields = list(type_.fields)
+        fields = [field for field in type_.fields if not field.is_padding]
         if type_.name == "_Complex":
             parts = [self._fill(field.type, offset + field.offset, value) for field in fields]
             suffix = "f" if type_.size == 8 else ""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conformance.cases import HEADER, Generator, source_of
 
+from callproof.abi import AAPCS64, DARWIN64, parse, plan
+from callproof.abi.signature import in_memory
 from callproof.ir.model import Constant
-from callproof.ir.text import parse_module, print_module
+from callproof.ir.text import parse_module, print_module, signature_text
 from callproof.ir.types import F64
 from callproof.source import CallproofError
 
@@ -90,3 +93,29 @@ def test_mistakes_are_told(text: str, message: str) -> None:
     with pytest.raises(CallproofError) as caught:
         parse_module(text)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_signatures_mean_the_same_after_a_round_trip(seed: int) -> None:
+    """Random C types: the plans of all conventions are those of the types before."""
+    generator = Generator(seed)
+    for _ in range(120):
+        source = source_of(generator.case(), "s")
+        text = HEADER + source.declarations + "\n" + source.prototype("f") + ";"
+        arguments = ", ".join(source.anonymous) if source.anonymous else None
+        prototype = parse(text, arguments=arguments)
+        for convention in (AAPCS64, DARWIN64):
+            before = in_memory(prototype.signature(convention.model))
+            module = parse_module(f"declare @f{signature_text(before)}\n")
+            after = module.declarations["f"]
+            assert signature_text(after) == signature_text(before)
+            first, second = plan(before, convention), plan(after, convention)
+            assert [a.parts for a in first.parameters] == [a.parts for a in second.parameters]
+            assert (first.result and first.result.parts) == (second.result and second.result.parts)
+            assert first.stack_bytes == second.stack_bytes
+
+
+def test_an_array_of_words_is_not_a_value() -> None:
+    module = parse_module("declare @f(a: {u64, u64 * 3}, b: {u64, u64})\n")
+    sizes = [parameter.type.size for parameter in module.declarations["f"].parameters]
+    assert sizes == [32, 16]

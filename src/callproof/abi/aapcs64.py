@@ -55,6 +55,7 @@ CALLER_SAVED = (
     registers(0, 18) | registers(30, 30) | registers(V0, V0 + 7) | registers(V0 + 16, V0 + 31)
 )
 ARGUMENTS = registers(0, 7) | registers(V0, V0 + 7)
+ARGUMENT_ORDER = (*range(8), *range(V0, V0 + 8))
 PLATFORM_REGISTER = registers(18, 18)
 
 
@@ -67,6 +68,8 @@ class Variant:
     packed_stack         C.16 is left out: stack arguments take their own size and alignment
     copy_alignment_full  B.6 is left out: an over-aligned composite keeps its alignment
     variadic_on_stack    anonymous arguments are never in registers
+    clangs_homogeneous   in an HFA _Float16 and __bf16 are one type, and there is no
+                         bit-field in it, not even of no width (Clang's reading)
     variadic_as_integer  a variadic function's arguments, named ones too, never travel in V
                          registers, HFAs are nothing special, and X7 and the stack may
                          share a value
@@ -77,10 +80,11 @@ class Variant:
     packed_stack: bool = False
     copy_alignment_full: bool = False
     variadic_on_stack: bool = False
+    clangs_homogeneous: bool = False
     variadic_as_integer: bool = False
 
 
-def _base(type_: Type) -> tuple[Scalar, int] | None:
+def _base(type_: Type, clang: bool) -> tuple[Scalar, int] | None:
     """Base type and number of members if all scalars inside are alike (5.10.5), else None.
 
     (None, 0) cannot be told from None: a type without scalars has no base type.
@@ -92,15 +96,15 @@ def _base(type_: Type) -> tuple[Scalar, int] | None:
     for field in type_.fields:
         if isinstance(field.type, Composite) and not field.type.size:
             continue  # an empty structure (a GNU extension) is no member
-        if field.count == 0:
+        if field.count == 0 or (field.bits == 0 and not clang):
             continue
-        inner = _base(field.type)
+        inner = _base(field.type, clang)
         if inner is None or field.bits is not None:
             return None
         scalar, count = inner
         if base is None:
             base = scalar
-        elif not _alike(base, scalar):
+        elif not _alike(base, scalar, clang):
             return None
         count *= field.count
         members = max(members, count) if type_.union else members + count
@@ -111,18 +115,23 @@ def _base(type_: Type) -> tuple[Scalar, int] | None:
     return base, members
 
 
-def _alike(first: Scalar, second: Scalar) -> bool:
+def _alike(first: Scalar, second: Scalar, clang: bool) -> bool:
     if isinstance(first, ShortVector):
         # An HVA's members need only agree in size: any two vectors of a size are one base type.
         return isinstance(second, ShortVector) and first.size == second.size
-    return first == second
+    return first == second or (
+        clang
+        and isinstance(first, Floating)
+        and isinstance(second, Floating)
+        and first.bits == second.bits == 16
+    )
 
 
-def homogeneous_members(type_: Type) -> tuple[Scalar, ...] | None:
+def homogeneous_members(type_: Type, clang: bool = False) -> tuple[Scalar, ...] | None:
     """The 1 to 4 equal members of an HFA or HVA (5.10.5), or None if it is not one."""
     if not isinstance(type_, Composite):
         return None
-    found = _base(type_)
+    found = _base(type_, clang)
     return None if found is None else (found[0],) * found[1]
 
 
@@ -153,7 +162,9 @@ class _Assigner:
             self.rules.append("windows-variadic")
         indirect = False
         # Stage B: pre-padding and extension.
-        members = None if self.as_integer else homogeneous_members(type_)
+        members = (
+            None if self.as_integer else homogeneous_members(type_, self.variant.clangs_homogeneous)
+        )
         if isinstance(type_, Composite) and type_.size == 0:
             self.rules.append("empty")
             parts: tuple[Part, ...] = ()  # an empty structure (a GNU extension) takes no place
@@ -326,7 +337,7 @@ class _Assigner:
 
 def _result(type_: Type, variant: Variant) -> Assignment:
     """6.9: a result travels as a first argument of its type would, or through memory at X8."""
-    if isinstance(type_, Composite) and homogeneous_members(type_) is None and type_.size > 16:
+    if isinstance(type_, Composite) and type_.size > 16 and homogeneous_members(type_) is None:
         pointer = (Part(0, 8, InRegister(X8_INDIRECT_RESULT)),)
         return Assignment("", type_, pointer, indirect=True, rules=("6.9-memory",))
     found = _Assigner(variant).assign("", type_)
@@ -404,6 +415,7 @@ AAPCS64 = Convention(
     model=LINUX_ARM64,
     assign=assign,
     argument_registers=ARGUMENTS,
+    argument_order=ARGUMENT_ORDER,
     caller_saved=CALLER_SAVED,
     callee_saved=CALLEE_SAVED,
     stack_alignment=16,

@@ -51,6 +51,7 @@ class Void:
     """`void`, and everything else that has no size: `what` says it in a message."""
 
     what: str = "void"
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,8 @@ class Evaluator:
             if isinstance(parameter, c_ast.ID):
                 raise self.error(f"parameter '{parameter.name}' has no type", parameter)
             type_ = self._declared(parameter)
-            if isinstance(type_, Void) and type_.what == "void" and len(nodes) == 1:
+            is_void = isinstance(type_, Void) and type_.what == "void"
+            if is_void and len(nodes) == 1 and not parameter.name:
                 break
             label = parameter.name or f"parameter {index + 1}"
             parameters.append(
@@ -434,7 +436,10 @@ class Evaluator:
     def _identifier(self, node: c_ast.IdentifierType) -> CType:
         names: list[str] = list(node.names)
         if len(names) == 1 and names[0] in self.typedefs:
-            return self.typedefs[names[0]]
+            type_ = self.typedefs[names[0]]
+            if isinstance(type_, Void) and type_.tag:
+                return self.tags.get(type_.tag, type_)  # it may be complete by now
+            return type_
         if names == ["void"]:
             return Void()
         if "_Complex" in names:
@@ -505,7 +510,7 @@ class Evaluator:
         union = isinstance(node, c_ast.Union)
         key = f"{'union' if union else 'struct'} {node.name}"
         if node.decls is None:
-            return self.tags.get(key, Void(f"the incomplete type '{key}'"))
+            return self.tags.get(key, Void(f"the incomplete type '{key}'", key))
         done = self._structures.get(id(node))
         if done is not None:
             return done

@@ -9,6 +9,7 @@ zone".
 from __future__ import annotations
 
 from callproof.abi.aapcs64 import (
+    ARGUMENT_ORDER,
     ARGUMENTS,
     CALLEE_SAVED,
     CALLER_SAVED,
@@ -28,6 +29,7 @@ DARWIN = Variant(
     packed_stack=True,
     copy_alignment_full=True,
     variadic_on_stack=True,
+    clangs_homogeneous=True,
 )
 
 
@@ -43,6 +45,7 @@ DARWIN64 = Convention(
     model=DARWIN_ARM64,
     assign=assign,
     argument_registers=ARGUMENTS,
+    argument_order=ARGUMENT_ORDER,
     caller_saved=CALLER_SAVED & ~PLATFORM_REGISTER,
     callee_saved=CALLEE_SAVED,
     stack_alignment=16,

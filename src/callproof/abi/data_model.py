@@ -22,6 +22,8 @@ class DataModel:
     long_double            its format
     unnamed_align          unnamed and zero-width bit-fields align the structure too
     microsoft_bit_fields   a bit-field shares a unit only with neighbours of its type's size
+    late_bit_alignment     a bit-field with an alignment of its own is aligned only if it does
+                           not cross a unit anyway (Clang; GCC aligns it first)
     enum_signed            an enumeration without negative values is `int`, not `unsigned`
     """
 
@@ -34,6 +36,7 @@ class DataModel:
     unnamed_align: bool = False
     microsoft_bit_fields: bool = False
     enum_signed: bool = False
+    late_bit_alignment: bool = False
 
 
 LINUX_ARM64 = DataModel(
@@ -52,6 +55,7 @@ DARWIN_ARM64 = DataModel(
     wchar_signed=True,
     char_signed=True,
     long_double=F64,
+    late_bit_alignment=True,
 )
 WINDOWS_ARM64 = DataModel(
     "aarch64-windows",

@@ -64,6 +64,8 @@ def layout(
             builder.bit_field(member)
         if builder.size_bits > LARGEST * 8:
             raise CallproofError(f"'{name or 'the structure'}' has more than 2**48 bytes")
+    if model.microsoft_bit_fields and not members:
+        builder.size_bits = 32  # an extension of Clang's; MSVC's C has no empty structures
     natural = builder.alignment
     whole = max(natural, alignment)
     size = round_up(-(-builder.size_bits // 8), whole)
@@ -74,6 +76,7 @@ def layout(
         whole,
         union,
         natural if natural != whole else 0,
+        max(builder.required, alignment),
     )
 
 
@@ -87,6 +90,7 @@ class _Builder:
         "model",
         "pack",
         "packed",
+        "required",
         "size_bits",
         "union",
         "unit",
@@ -100,14 +104,22 @@ class _Builder:
         self.pack = pack
         self.fields: list[Field] = []
         self.alignment = 1
+        self.required = 0
         self.end = 0
         self.size_bits = 0
         self.unit = 0  # Microsoft's current bit-field unit in bits, 0 for none
         self.unit_left = 0
 
     def _member_alignment(self, member: Member) -> int:
-        """Bytes; an attribute wins over packing, `#pragma pack` over an attribute."""
+        """Bytes; an attribute wins over packing, `#pragma pack` over an attribute (but not
+        for Microsoft)."""
         natural = 1 if self.packed or member.packed else member.type.alignment
+        inner = member.type.required_alignment if isinstance(member.type, Composite) else 0
+        required = max(inner, member.alignment)
+        if member.bits is None:
+            self.required = max(self.required, required)
+        if self.model.microsoft_bit_fields:
+            return max(min(natural, self.pack) if self.pack else natural, required)
         wanted = max(natural, member.alignment)
         return min(wanted, self.pack) if self.pack else wanted
 
@@ -123,7 +135,7 @@ class _Builder:
                     array=member.array or member.count != 1,
                 )
             )
-        elif member.bits and member.name:
+        else:
             self.fields.append(
                 Field(member.name, member.type, start // 8, 1, member.bits, start % 8)
             )
@@ -132,7 +144,9 @@ class _Builder:
 
     def plain(self, member: Member) -> None:
         alignment = self._member_alignment(member)
-        self.unit = 0
+        if self.unit and not self.union:
+            self.end += self.unit_left
+        self.unit = self.unit_left = 0
         self._add(member, round_up(self.end, alignment * 8), member.type.size * member.count * 8)
         self.alignment = max(self.alignment, alignment)
 
@@ -173,10 +187,13 @@ class _Builder:
         if self.pack:
             wanted = min(wanted, self.pack * 8)
         start = self.end
-        if member.alignment and not self.pack:
-            start = round_up(start, member.alignment * 8)
+        own = member.alignment * 8 if not self.pack else 0
+        if own and not self.model.late_bit_alignment:
+            start = round_up(start, own)
         if not packed and start % wanted + width > container:
             start = round_up(start, wanted)
+        elif own:
+            start = round_up(start, own)
         self._add(member, start, width)
         if member.name or self.model.unnamed_align:
             self.alignment = max(self.alignment, -(-wanted // 8))
@@ -192,8 +209,9 @@ class _Builder:
         if width == 0:
             if self.unit and not self.union:
                 # Only after a bit-field does a zero width mean anything.
-                self.end = round_up(self.end + self.unit_left, type_.bits)
-                self.alignment = max(self.alignment, self._limited(type_.alignment))
+                alignment = self._member_alignment(member)
+                self.end = round_up(self.end + self.unit_left, alignment * 8)
+                self.alignment = max(self.alignment, alignment)
             self.unit = self.unit_left = 0
             return
         alignment = self._member_alignment(member)
@@ -201,7 +219,8 @@ class _Builder:
             start = round_up(self.end + (0 if self.union else self.unit_left), alignment * 8)
             self.unit, self.unit_left = type_.bits, type_.bits
             self.size_bits = max(self.size_bits, start + type_.bits)
-            self.alignment = max(self.alignment, alignment)
+            if not self.union:  # where its alignment does not count
+                self.alignment = max(self.alignment, alignment)
         else:
             start = self.end
         self._add(member, start, width)

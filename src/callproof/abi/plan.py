@@ -98,6 +98,8 @@ class CallPlan:
 class Convention:
     """A named convention: its algorithm and the facts that others need.
 
+    `argument_registers` is the mask of those that parameters travel in, `argument_order`
+    the same in the order of their use, one register file after the other.
     `red_zone` bytes below SP survive signals and interrupts; `reserved` is the mask of
     registers that code may not use at all (X18 on Darwin and Windows).  `va_list` is
     the layout of that type, `va_list_is_array` that a parameter of it is a pointer.
@@ -109,6 +111,7 @@ class Convention:
     model: DataModel
     assign: Callable[[Signature], CallPlan]
     argument_registers: int
+    argument_order: tuple[int, ...]
     caller_saved: int
     callee_saved: int
     stack_alignment: int

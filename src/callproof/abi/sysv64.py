@@ -7,6 +7,8 @@ space, so no value has more than two eightbytes in registers.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from callproof.abi.data_model import LINUX_X64
 from callproof.abi.plan import (
     Assignment,
@@ -106,6 +108,8 @@ def classify(type_: Type) -> list[str]:
         return _scalar_classes(type_)
     if type_.size == 0:
         return []
+    if type_.name == "_Complex" and type_.size == 32:  # of x87 long double
+        return [COMPLEX_X87]
     if type_.size > 16:  # step 1: no vector of ours is that large
         return [MEMORY]
     classes = [NO_CLASS] * (-(-type_.size // 8))
@@ -117,6 +121,8 @@ def classify(type_: Type) -> list[str]:
 def _classify_fields(type_: Composite, base: int, classes: list[str]) -> bool:
     """Merge each field's classes into its eightbytes; False if one is not aligned (step 1)."""
     for field in type_.fields:
+        if field.is_padding:
+            continue
         if field.bits is not None:
             first = (base + field.offset) * 8 + field.bit
             for eightbyte in range(first // 64, (first + field.bits - 1) // 64 + 1):
@@ -165,7 +171,7 @@ class _Assigner:
         rules = [f"sysv-{class_}" for class_ in dict.fromkeys(classes)]
         needed = classes.count(INTEGER)
         vectors = classes.count(SSE)
-        if MEMORY in classes or X87 in classes:
+        if classes[0] in (MEMORY, X87, COMPLEX_X87):
             return Assignment(name, type_, self._memory(type_), rules=tuple(rules))
         if self.integers + needed > len(INTEGER_ARGUMENTS) or self.sse + vectors > SSE_ARGUMENTS:
             # No register for one eightbyte: the whole argument goes on the stack; later
@@ -229,9 +235,14 @@ def _result(type_: Type) -> Assignment:
     if MEMORY in classes:
         pointer = (Part(0, 8, InRegister(RDI)),)
         return Assignment("", type_, pointer, indirect=True, rules=("sysv-result-memory",))
-    if classes[0] == X87:
-        return Assignment("", type_, (Part(0, 16, InRegister(ST0)),), rules=("sysv-result-X87",))
-    parts = _parts(type_, classes, INTEGER_RESULTS, range(XMM0, XMM0 + SSE_RESULTS))
+    if classes[0] in (X87, COMPLEX_X87):
+        places = tuple(
+            Part(16 * index, 16, InRegister(ST0 + index)) for index in range(type_.size // 16)
+        )
+        return Assignment("", type_, places, rules=(f"sysv-result-{classes[0]}",))
+    places = _parts(type_, classes, INTEGER_RESULTS, range(XMM0, XMM0 + SSE_RESULTS))
+    # Nobody extends a result: of a short only AX counts (Clang's callers extend it again).
+    parts = tuple(replace(part, extend=0) for part in places)
     rules = tuple(f"sysv-result-{class_}" for class_ in dict.fromkeys(classes) if class_ != SSEUP)
     return Assignment("", type_, parts, rules=rules)
 
@@ -294,6 +305,7 @@ SYSV64 = Convention(
     model=LINUX_X64,
     assign=assign,
     argument_registers=ARGUMENTS,
+    argument_order=(*INTEGER_ARGUMENTS, *range(XMM0, XMM0 + SSE_ARGUMENTS)),
     caller_saved=CALLER_SAVED,
     callee_saved=CALLEE_SAVED,
     stack_alignment=16,

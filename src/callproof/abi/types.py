@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from callproof.source import CallproofError
 
@@ -96,7 +97,8 @@ class Field:
     """A member of a composite at its byte offset; `count` elements if it is an `array`.
 
     For a bit-field `bits` is its width and `bit` its first bit's number in the byte at
-    `offset`; `type` is the declared type.
+    `offset`; `type` is the declared type.  Unnamed bit-fields are kept (`name` '', `bits`
+    0 for those of no width): they hold no value, but can make a union no HFA.
     """
 
     name: str
@@ -107,6 +109,11 @@ class Field:
     bit: int = 0
     array: bool = False
 
+    @property
+    def is_padding(self) -> bool:
+        """An unnamed bit-field."""
+        return self.bits is not None and not self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Composite:
@@ -114,6 +121,7 @@ class Composite:
 
     `natural_alignment` is what its members alone ask for (AAPCS64 5.10: before an
     alignment given for the whole type), 0 if it is the same as `alignment`.
+    `required_alignment` is what attributes in it ask for; Microsoft's packing respects it.
     """
 
     name: str
@@ -122,6 +130,7 @@ class Composite:
     alignment: int
     union: bool = False
     natural_alignment: int = 0
+    required_alignment: int = dataclass_field(default=0, compare=False)
 
     @property
     def unadjusted_alignment(self) -> int:
@@ -142,6 +151,7 @@ class Composite:
             f"{field.offset}{f'.{field.bit}' if field.bits is not None else ''}: {field.type}"
             + (f" * {field.count}" if field.count != 1 else "")
             + (f" : {field.bits}" if field.bits is not None else "")
+            + (" unnamed" if field.is_padding else "")
             for field in self.fields
         ]
         word = "union" if self.union else "struct"
@@ -207,6 +217,8 @@ def walk(type_: Type, base: int = 0) -> Iterator[tuple[int, Field | None, Scalar
         return
     for field in type_.fields:
         inner = field.type
+        if field.is_padding:
+            continue
         if not isinstance(inner, Composite):
             for index in range(field.count):
                 yield base + field.offset + index * inner.size, field, inner

@@ -7,6 +7,7 @@ functions", "Integer registers" and "Stack".
 from __future__ import annotations
 
 from callproof.abi.aapcs64 import (
+    ARGUMENT_ORDER,
     ARGUMENTS,
     CALLEE_SAVED,
     CALLER_SAVED,
@@ -35,6 +36,7 @@ WINDOWS64 = Convention(
     model=WINDOWS_ARM64,
     assign=assign,
     argument_registers=ARGUMENTS,
+    argument_order=ARGUMENT_ORDER,
     caller_saved=CALLER_SAVED & ~PLATFORM_REGISTER,
     callee_saved=CALLEE_SAVED,
     stack_alignment=16,

@@ -13,7 +13,7 @@ import sys
 
 import typer
 
-from callproof.cli import asm, build, ir, link, run_command
+from callproof.cli import abi, asm, build, ir, link, run_command
 from callproof.cli.output import print_error, print_internal_error
 from callproof.source import CallproofError, InternalError
 
@@ -31,6 +31,7 @@ app.command("build")(build.build)
 app.command("asm")(asm.asm)
 app.command("ir")(ir.ir)
 app.command("link")(link.link)
+app.command("abi")(abi.abi)
 
 
 def _version(wanted: bool) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.abi.plan import CallPlan, InRegister, Part, plan
+from callproof.abi.plan import CallPlan, Convention, InRegister, Part, plan
 from callproof.codegen.machine import (
     DEF,
     FLOAT,
@@ -25,8 +25,8 @@ from callproof.codegen.machine import (
     StackSlot,
     SymbolReference,
 )
-from callproof.ir.model import Block, Constant, Instruction, Value
-from callproof.ir.operations import CALL
+from callproof.ir.model import Block, Constant, Function, Instruction, Value
+from callproof.ir.operations import CALL, RETURN, SLOT
 from callproof.ir.types import I64, Type
 from callproof.source import CallproofError, InternalError
 
@@ -143,6 +143,105 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     machine.outgoing_bytes = max(machine.outgoing_bytes, call_plan.stack_bytes)
 
 
+def tail_call(function: Function, block: Block, convention: Convention) -> Instruction | None:
+    """The block's last call if a jump can take its place and that of the return behind it.
+
+    The front end, or a pass, allows it (`tail`); here is what else it takes: the callee's
+    results come where ours do, nothing in our frame can be needed any more, and the stack
+    arguments fit into the area that our caller made for ours.
+    """
+    if len(block.instructions) < 2:
+        return None
+    call, last = block.instructions[-2:]
+    if not call.tail or last.operation is not RETURN or call.signature is None:
+        return None
+    if last.operands and not (
+        len(last.operands) == len(call.results)
+        and all(a is b for a, b in zip(last.operands, call.results, strict=True))
+    ):
+        return None
+    if any(i.operation is SLOT for one in function.blocks for i in one.instructions):
+        return None
+    ours, theirs = plan(function.signature, convention), plan(call.signature, convention)
+    if last.operands and (ours.result is None or _places(ours) != _places(theirs)):
+        return None
+    if any(one.result is not None and one.result.indirect for one in (ours, theirs)):
+        return None  # its address would have to be handed on, and to be ours
+    if theirs.stack_bytes > ours.stack_bytes:
+        return None
+    if theirs.stack_alignment > convention.stack_alignment:
+        return None
+    return call
+
+
+def _places(call_plan: CallPlan) -> tuple[Part, ...]:
+    return () if call_plan.result is None else call_plan.result.parts
+
+
+def writes_incoming(function: Function, convention: Convention) -> bool:
+    """Whether a tail call stores arguments over our own stack parameters."""
+    return any(
+        call is not None
+        and call.signature is not None
+        and plan(call.signature, convention).stack_bytes > 0
+        for call in (tail_call(function, block, convention) for block in function.blocks)
+    )
+
+
+def lower_tail_call(selector: Selector, instruction: Instruction) -> None:
+    """Stack arguments over our own, then the jump; frame.py adds the epilogue before it.
+
+    All our stack parameters are in registers or in the frame by now: where a tail call
+    has stack arguments they are not loaded again (`lower_entry`).
+    """
+    target = selector.target
+    forms = target.calls
+    signature = instruction.signature
+    assert signature is not None
+    call_plan = plan(signature, target.convention)
+    direct = instruction.operation is CALL
+    arguments = instruction.operands if direct else instruction.operands[1:]
+    operands: list[Operand] = []
+    immediates: list[object] = []
+    form = forms.tail_call
+    callee = instruction.callee if direct else "through a pointer"
+    if direct:
+        immediates.append(SymbolReference(instruction.callee, forms.tail_relocation))
+    else:
+        form = forms.indirect_tail_call
+        pointer = target.use(selector, instruction.operands[0])
+        operands.append(Operand(pointer, USE, forms.tail_register))
+    operands += [Operand(register, USE) for register in forms.return_operands]
+    shown = []
+    stored = []
+    for (name, part), argument in zip(argument_parts(call_plan), arguments, strict=True):
+        place = part.location
+        if isinstance(place, InRegister):
+            register_class = FLOAT if argument.type.is_float else GENERAL
+            operands.append(Operand(target.use(selector, argument), USE, place.register))
+            size = max(part.size, part.extend // 8)
+            shown.append(f"{name}: {target.register_name(place.register, register_class, size)}")
+            continue
+        stored.append((name, part, argument, target.use_stored(selector, argument)))
+        shown.append(f"{name}: [sp, #{place.offset}]")
+    for name, part, argument, value in stored:
+        assert not isinstance(part.location, InRegister)
+        store = selector.emit(
+            forms.store[_stack_access(part, argument.type)],
+            value,
+            forms.stack_pointer,
+            FrameReference("incoming", 0, part.location.offset),
+        )
+        store.comment = f"argument {name}"
+    for register, number in call_plan.constants:
+        operands.append(Operand(target.use(selector, Constant(I64, number)), USE, register))
+    function = selector.module.functions.get(callee)
+    shown_name = function.display_name if function else callee
+    prefix = "" if function is None or shown_name == callee else f"{shown_name} "
+    comment = f"tail call {prefix}({', '.join(shown)})"
+    selector.append(MachineInstruction(form, operands, immediates, comment=comment))
+
+
 def lower_return(selector: Selector, instruction: Instruction) -> None:
     """The result's parts into their registers, and the return; frame.py adds the epilogue."""
     target = selector.target
@@ -158,7 +257,7 @@ def lower_entry(selector: Selector, block: Block) -> None:
     """Parameters in registers are definitions of `entry`; those on the stack are loaded.
 
     A stack parameter can be loaded again at any time (its memory is the caller's
-    argument area, which nothing else writes), so it is never spilled.
+    argument area, which nothing writes but a tail call), so it is never spilled.
     """
     target = selector.target
     forms = target.calls
@@ -166,6 +265,7 @@ def lower_entry(selector: Selector, block: Block) -> None:
     entry = MachineInstruction(forms.entry, [])
     selector.append(entry)
     requested = selector.is_requested
+    stable = not writes_incoming(selector.function, target.convention)
     for value, (_, part) in zip(block.parameters, argument_parts(call_plan), strict=True):
         if not requested(value):
             continue
@@ -181,7 +281,8 @@ def lower_entry(selector: Selector, block: Block) -> None:
             FrameReference("incoming", 0, place.offset),
         )
         load.comment = f"parameter {_name(value)}"
-        selector.machine.rematerialise[register] = load
+        if stable:
+            selector.machine.rematerialise[register] = load
 
 
 def _name(value: Value) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from callproof.abi.plan import plan
 from callproof.codegen.emit import EmittedFunction
 from callproof.codegen.target import Target
+from callproof.codegen.traces import trace_data
 from callproof.ir.model import Datum, Module
 from callproof.object.dwarf import FunctionLines, debug_sections, section_symbols
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
@@ -102,7 +103,8 @@ def build_object(
     builder = _Builder(module, target, ObjectFile(source_name, target.machine))
     for emitted in functions:
         builder.function(emitted, module.functions[emitted.name].exported)
-    for datum in module.data.values():
+    traces = trace_data(module, functions) if module.trace_names else []
+    for datum in [*module.data.values(), *traces]:
         builder.datum(datum)
     for name, data in pool.items():
         builder.pool(name, data)

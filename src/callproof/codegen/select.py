@@ -197,14 +197,20 @@ class Selector:
         groups: list[list[MachineInstruction]] = []
         rules = self.target.rules
         registers = self._registers
-        for instruction in reversed(block.instructions):
+        instructions = block.instructions
+        tail = calls.tail_call(self.function, block, self.target.convention)
+        if tail is not None:
+            instructions = instructions[:-1]  # the return is its own
+        for instruction in reversed(instructions):
             operation = instruction.operation
             if not operation.effect and not any(
                 result.number in registers for result in instruction.results
             ):
                 continue
             self._group = []
-            if operation is CALL or operation is CALL_INDIRECT:
+            if instruction is tail:
+                calls.lower_tail_call(self, instruction)
+            elif operation is CALL or operation is CALL_INDIRECT:
                 calls.lower_call(self, instruction)
             elif operation is RETURN:
                 calls.lower_return(self, instruction)

@@ -51,6 +51,10 @@ class CallForms:
     call: Form
     indirect_call: Form
     return_: Form
+    tail_call: Form
+    indirect_tail_call: Form
+    tail_register: int
+    tail_relocation: str
     return_operands: tuple[int, ...]
     call_relocation: str
     stack_pointer: int

@@ -102,6 +102,7 @@ class Instruction:
     offset     loads and stores: bytes added to the address
     targets    terminators
     callee, signature   calls (callee '' for indirect ones)
+    tail       calls right before a return of their results: may be made a jump
     cases      switch: signed integers, one per target after the first
     size, alignment, slot_name   slot
     line       source line, 0 for none
@@ -119,6 +120,7 @@ class Instruction:
         "signature",
         "size",
         "slot_name",
+        "tail",
         "targets",
         "type",
     )
@@ -144,6 +146,7 @@ class Instruction:
         self.size = 0
         self.alignment = 0
         self.slot_name = ""
+        self.tail = False
         for value in results:
             value.definition = self
 
@@ -280,6 +283,8 @@ class Module:
     """Functions and data in order of definition, and what is outside: the signatures of
     functions, and the alignment in bytes of data.
 
+    `trace_names`: functions by the names under which the program's own stack walks show
+    them; if there are any, tables for such walks are made and no call becomes a jump.
     `origins`: of some names outside, what the linker shall add if nobody defines them.
     """
 
@@ -288,6 +293,7 @@ class Module:
     data: dict[str, Datum] = field(default_factory=dict)
     declarations: dict[str, Signature] = field(default_factory=dict)
     external_data: dict[str, int] = field(default_factory=dict)
+    trace_names: dict[str, bytes] = field(default_factory=dict)
     origins: dict[str, Note] = field(default_factory=dict)
 
     def signature_of(self, name: str) -> Signature | None:

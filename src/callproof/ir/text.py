@@ -141,7 +141,8 @@ def instruction_text(instruction: Instruction, module: Module | None = None) -> 
     """One instruction without its line; calls of unknown functions carry a signature."""
     operation, type_ = instruction.operation, instruction.type
     results = ", ".join(repr(value) for value in instruction.results)
-    start = f"{results} = {operation.name}" if results else operation.name
+    name = f"tail {operation.name}" if instruction.tail else operation.name
+    start = f"{results} = {name}" if results else name
     operands = instruction.operands
     if operation is op.CALL or operation is op.CALL_INDIRECT:
         signature = instruction.signature
@@ -384,7 +385,7 @@ class _Parser:
                     self.expect(",")
                 type_ = self.abi_type()
                 members.append((type_, self.integer() if self.accept("*") else 1))
-            if [str(m) for m, _ in members] == ["u64", "u64"]:
+            if members == [(abi.U64, 1)] * 2:
                 return abi.VALUE
             return abi.structure_of(members)
         start = self.tokens[self.at][2]
@@ -415,7 +416,7 @@ class _Parser:
             type_ = self.abi_type()
             count = self.integer() if self.accept("*") else 1
             bits = self.integer() if self.accept(":") else None
-            name = f"f{len(fields)}"
+            name = "" if bits is not None and self.accept("unnamed") else f"f{len(fields)}"
             fields.append(
                 abi.Field(name, type_, int(offset), count, bits, int(bit or 0), array=count != 1)
             )
@@ -617,10 +618,17 @@ class _Parser:
             self.expect("=")
         start = self.tokens[self.at][2]
         word = self.take("word", "an operation")
+        tail = word == "tail"
+        if tail:
+            start = self.tokens[self.at][2]
+            word = self.take("word", "an operation")
         operation = op.BY_NAME.get(word)
         if operation is None:
             raise self.error(f"there is no operation '{word}'", start, start + len(word))
+        if tail and operation is not op.CALL and operation is not op.CALL_INDIRECT:
+            raise self.error("only calls can be tail calls", start, start + len(word))
         instruction = self.body(operation)
+        instruction.tail = tail
         instruction.results = self.results(instruction, names, start)
         if self.kind() == "line":
             instruction.line = int(self.take("line")[1:])

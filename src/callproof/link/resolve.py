@@ -17,6 +17,7 @@ from pathlib import Path
 from callproof.object.archive import MAGIC as ARCHIVE_MAGIC
 from callproof.object.archive import THIN_MAGIC, Archive, read_archive
 from callproof.object.elf_read import read_elf
+from callproof.object.macho_read import is_macho
 from callproof.object.model import ObjectFile, Section, Symbol
 from callproof.source import CallproofError, Diagnostic, Note
 
@@ -198,6 +199,10 @@ def load(path: Path) -> ObjectFile | Archive:
         return read_archive(data, str(path))
     if data[:4] == b"\x7fELF":
         return read_elf(data, str(path))
+    if is_macho(data):
+        # It could be read and linked, but Darwin passes variadic arguments and small stack
+        # arguments elsewhere: such calls would go wrong silently.
+        raise CallproofError(f"{path}: a Mach-O object, whose calls are Darwin's and not Linux's")
     raise CallproofError(f"{path}: neither an ELF object nor an archive")
 
 

@@ -36,7 +36,7 @@ class StringTable:
         offset = self._offsets.get(text)
         if offset is None:
             offset = self._offsets[text] = len(self.data)
-            self.data += text.encode() + b"\0"
+            self.data += text.encode(errors="surrogateescape") + b"\0"  # as it was read
         return offset
 
 

@@ -1,6 +1,7 @@
 """The order of the passes for each optimisation level: the compiler's table of contents.
 
-`-O0` does nothing.  `-O1` is one run of the list, `-O2` repeats it while it helps.
+`-O0` does nothing.  `-O1` is one run of the list, `-O2` repeats it while it helps, and
+makes calls that stand last jumps (they are missing in stack walks then).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from callproof.ir.model import Function, Module
 from callproof.ir.text import print_function
 from callproof.ir.verify import problems
-from callproof.passes import copy_propagation, dce, fold, gvn, simplify_cfg
+from callproof.passes import copy_propagation, dce, fold, gvn, simplify_cfg, tail_calls
 from callproof.source import CallproofError, InternalError
 
 Pass = Callable[[Function], bool]
@@ -25,8 +26,9 @@ ONCE: list[tuple[str, Pass]] = [
     ("dce", dce.run),
     ("simplify-cfg-2", simplify_cfg.run),
 ]
+LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
-NAMES = ["all", *(name for name, _ in ONCE)]
+NAMES = ["all", *(name for name, _ in [*ONCE, *LAST])]
 
 
 def optimise(
@@ -47,9 +49,15 @@ def optimise(
         raise CallproofError(f"there is no pass '{print_after}'; there is {', '.join(NAMES)}")
     seconds = timings if timings is not None else {}
     for function in module.functions.values():
-        for _ in range(MAXIMUM_ROUNDS[level]):
+        rounds = [ONCE] * MAXIMUM_ROUNDS[level]
+        if level >= 2 and not module.trace_names:
+            rounds.append(LAST)
+        changed = True
+        for passes in rounds:
+            if not changed and passes is ONCE:
+                continue
             changed = False
-            for name, run in ONCE:
+            for name, run in passes:
                 start = time.perf_counter()
                 changed |= run(function)
                 seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
@@ -59,5 +67,3 @@ def optimise(
                         raise InternalError(f"after {name}, @{function.name}: {found[0]}")
                 if print_after in (name, "all") and show is not None:
                     show(f"; after {name}\n{print_function(function, module)}")
-            if not changed:
-                break

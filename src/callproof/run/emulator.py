@@ -7,12 +7,10 @@ each instruction, and for each basic block only if calls are watched or counted.
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import struct
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,19 +49,29 @@ from callproof.run.memory import STACK_TOP, BadAddress, Memory, OutOfMemory, pag
 from callproof.run.poison import Poison
 from callproof.run.process import Ended, OpenFile, Process
 from callproof.run.registers import StackPointer, add_block_hook
+from callproof.run.signals import Registers, deliver
 from callproof.run.trace import VIOLATION_STATUS, Trace
 from callproof.source import CallproofError
 
 unicorn: Any = import_module("unicorn")  # its published types are for Python 2
 
 NOWHERE = (1 << 64) - 8  # an address that is never reached: the program ends by itself
-SLICE = 0.25  # seconds between looks at Ctrl-C and the time limit
 FP_ENABLED = 3 << 20  # CPACR_EL1.FPEN: no traps of SIMD and floating point
 GUARD = 1 << 20  # an access this close below the stack is called an overflow of it
 ARGUMENT_LIMIT = 128 * 1024
 HWCAP_FP_ASIMD = 3
 
 CALL_REGISTERS = (UC_ARM64_REG_X8, *range(UC_ARM64_REG_X0, UC_ARM64_REG_X0 + 6))
+
+# X29 and X30 are not numbered behind X28.
+STATE = (
+    UC_ARM64_REG_SP,
+    UC_ARM64_REG_PC,
+    *range(UC_ARM64_REG_X0, UC_ARM64_REG_X0 + 29),
+    UC_ARM64_REG_X29,
+    UC_ARM64_REG_X30,
+)
+RT_SIGRETURN = 139
 
 SIGILL, SIGTRAP, SIGSEGV, SIGXCPU = 4, 5, 11, 24
 
@@ -117,6 +125,8 @@ class Emulator:
         self.ended: Ended | None = None
         self.error: BaseException | None = None
         self._invalid = ""
+        self._address = 0
+        self._handled: Fault | None = None  # the fault whose handler is running
         self._counted = 0
         self._last_block = (0, 0)
         self._hooks: list[object] = []
@@ -207,6 +217,11 @@ class Emulator:
     def _interrupt(self, uc: Any, number: int, _data: object) -> None:
         if number == EXCP_SWI:
             values = uc.reg_read_batch(CALL_REGISTERS)
+            if values[0] == RT_SIGRETURN and self._handled is not None:
+                # A handler of a fault has nothing to put right, and it would happen again.
+                self.fault = self._handled
+                uc.emu_stop()
+                return
             try:
                 result = linux.call(self.process, values[0], values[1:])
             except Ended as ended:
@@ -235,6 +250,7 @@ class Emulator:
     def _invalid_access(
         self, _uc: Any, access: int, address: int, size: int, _value: int, _data: object
     ) -> bool:
+        self._address = address
         low = self.process.stack[0]
         if low - GUARD <= address < low:
             megabytes = (self.process.stack[1] - low) / (1 << 20)
@@ -306,44 +322,86 @@ class Emulator:
         """Let Ctrl-C stop the emulation, to be raised behind it.
 
         Python would raise `KeyboardInterrupt` inside a block's hook, where the C code that
-        called it drops it.
+        called it drops it; and while no hook runs, it would not look at signals at all.  So
+        a thread waits for the byte that Python's own handler writes when a signal arrives.
         """
         usual = signal.getsignal(signal.SIGINT)
         in_main = threading.current_thread() is threading.main_thread()
         if not in_main or usual is not signal.default_int_handler:
             yield
             return
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+
+        def watch() -> None:
+            while arrived := os.read(reader, 64):
+                if signal.SIGINT in arrived:
+                    self._failed(KeyboardInterrupt())
+
+        watcher = threading.Thread(target=watch, daemon=True)
         signal.signal(signal.SIGINT, lambda _number, _frame: self._failed(KeyboardInterrupt()))
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        watcher.start()
         try:
             yield
         finally:
+            signal.set_wakeup_fd(before)
             signal.signal(signal.SIGINT, usual)
+            os.close(writer)
+            watcher.join()
+            os.close(reader)
 
     def _emulate(self) -> Outcome:
+        """Run to the end, but for faults that the program handles itself.
+
+        There is no stop from outside but a last one: Unicorn does not keep the program
+        counter exact then, and a program that is started again from there goes wrong.
+        """
         uc = self.uc
         seconds = self.limits.seconds
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        limit = 0 if seconds is None else max(1, int(seconds * 1e6))
         pc = self.image.entry
-        while True:
-            # A stop from outside may come between a block's hook and the block, and the hook
-            # would then run again; so where blocks are hooked there is one stop, the last.
-            wait = min(SLICE, deadline - time.monotonic()) if not self._hooks else seconds or 0
+        while self.error is None:
             try:
-                uc.emu_start(pc, NOWHERE, timeout=max(1, int(wait * 1e6)) if wait else 0)
+                uc.emu_start(pc, NOWHERE, timeout=limit)
             except unicorn.UcError as error:
                 if self.error is None:
-                    self._set_fault(SIGSEGV, self._invalid or str(error))
-            if self.error is not None:
-                raise self.error
-            if self.fault is not None:
-                return self._faulted(self.fault)
-            if self.ended is not None:
-                return Outcome(self.ended.status, self.ended.signal)
-            if self._hooks or time.monotonic() >= deadline:
-                late = self._set_fault(SIGXCPU, f"it ran for more than {seconds:g} seconds")
-                self._faulted(late)
-                return Outcome(TIMEOUT_STATUS, SIGXCPU)
-            pc = uc.reg_read(UC_ARM64_REG_PC)
+                    handler = self._handler_of_fault(self._invalid or str(error))
+                    if handler is not None:
+                        pc = handler
+                        continue
+            break
+        if self.error is not None:
+            raise self.error
+        if self.fault is not None:
+            return self._faulted(self.fault)
+        if self.ended is not None:
+            return Outcome(self.ended.status, self.ended.signal)
+        if seconds is None:
+            raise CallproofError("the emulator stopped by itself; this is a bug in it")
+        late = self._set_fault(SIGXCPU, f"it ran for more than {seconds:g} seconds")
+        self._faulted(late)
+        return Outcome(TIMEOUT_STATUS, SIGXCPU)
+
+    def _handler_of_fault(self, what: str) -> int | None:
+        """Where to go on after a bad access; None, and the fault is set, if nowhere."""
+        fault = self._set_fault(SIGSEGV, what)
+        if not self._invalid:
+            return None
+        values = self.uc.reg_read_batch(STATE)
+        registers = Registers(tuple(values[2:]), values[0], values[1])
+        try:
+            delivery = deliver(self.process, SIGSEGV, self._address, registers)
+        except BadAddress:
+            return None
+        if delivery is None:
+            return None
+        self.fault, self._handled, self._invalid = None, fault, ""
+        self.uc.reg_write(UC_ARM64_REG_SP, delivery.sp)
+        self.uc.reg_write(UC_ARM64_REG_X30, delivery.restorer)
+        for number, value in enumerate(delivery.arguments):
+            self.uc.reg_write(UC_ARM64_REG_X0 + number, value)
+        return delivery.handler
 
     def _faulted(self, fault: Fault) -> Outcome:
         self.process.warn(report(self.process.name, fault, self.memory, self.places))

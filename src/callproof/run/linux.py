@@ -42,6 +42,7 @@ CLOCKS = {
 }
 INFINITY = (1 << 64) - 1
 RLIMIT_STACK, RLIMIT_NOFILE = 3, 7
+SS_DISABLE = 2
 PAGE_MASK = 4095
 USER_END = 1 << 47
 
@@ -132,10 +133,14 @@ def rt_sigprocmask(process: Process, _how: int, new: int, old: int, _size: int) 
 
 @system_call(LINUX, 132, 2)
 def sigaltstack(process: Process, new: int, old: int) -> int:
-    if new:
-        process.memory.read(new, 24)
+    given = process.memory.read(new, 24) if new else None
     if old:
-        process.memory.write(old, struct.pack("<QiiQ", 0, 2, 0, 0))  # SS_DISABLE
+        base, size = process.alternate_stack or (0, 0)
+        disabled = 0 if process.alternate_stack else SS_DISABLE
+        process.memory.write(old, struct.pack("<QiiQ", base, disabled, 0, size))
+    if given is not None:
+        base, flags, _, size = struct.unpack("<QiiQ", given)
+        process.alternate_stack = None if flags & SS_DISABLE else (base, size)
     return 0
 
 
@@ -341,6 +346,15 @@ def sched_getaffinity(process: Process, _thread: int, size: int, mask: int) -> i
 def uname(process: Process, buffer: int) -> int:
     fields = ("Linux", "callproof", "6.1.0", "#1", "aarch64", "(none)")
     process.memory.write(buffer, b"".join(text.encode().ljust(65, b"\0") for text in fields))
+    return 0
+
+
+@system_call(LINUX, 179, 1)
+def sysinfo(process: Process, buffer: int) -> int:
+    free = max(0, process.memory.limit - process.memory.mapped)
+    # uptime, 3 loads, memory: total, free, shared, buffers; swap: total, free; processes
+    start = struct.pack("<q9QHH4x", 1, 0, 0, 0, process.memory.limit, free, 0, 0, 0, 0, 1, 0)
+    process.memory.write(buffer, start + struct.pack("<QQI4x", 0, 0, 1))  # high memory; unit
     return 0
 
 

@@ -100,6 +100,7 @@ class Process:
     notes: TextIO | None = None
     umask: int = 0o022
     handlers: dict[int, bytes] = field(default_factory=dict)
+    alternate_stack: tuple[int, int] | None = None  # of signal handlers: address, size
     started: float = field(default_factory=time.monotonic)
     noted: set[int] = field(default_factory=set)
 
@@ -118,7 +119,7 @@ class Process:
                 write_to(standard_error, text.encode("utf-8", "replace"))
 
     def raise_signal(self, number: int) -> int:
-        """The default action of a signal; handlers are not run in the emulator."""
+        """The default action of a signal that the program sends itself; no handler is run."""
         action = int.from_bytes(self.handlers.get(number, b"")[:8], "little")
         if action == 1 or (action == 0 and number in IGNORED_BY_DEFAULT):  # SIG_IGN
             return 0
@@ -126,7 +127,7 @@ class Process:
             raise Ended(128 + number, number)
         why = f"the program ended itself with {SIGNALS.get(number, f'signal {number}')}"
         if action > 1:
-            why += " (the emulator does not run the program's signal handlers)"
+            why += " (the emulator runs handlers of faults only)"
         raise Ended(128 + number, number, why)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The runtime that every program is linked with: ours in C, and musl's C library.
 
-Gives the paths of `crt1.o`, `libbcpl_runtime.a`, `libc.a` and `libcompiler_rt.a` for
-a target.  A wheel brings them along; in an editable install they are built once, with
+Gives the paths of `crt1.o`, `libc.a`, `libcompiler_rt.a` and one archive of ours per
+language for a target.  A wheel brings them along; in an editable install they are built once, with
 Clang from the `ziglang` package, into a cache folder.
 """
 
@@ -20,7 +20,8 @@ from callproof.source import CallproofError
 
 FOLDER = Path(__file__).parent
 PACKAGED = FOLDER / "lib"
-FILES = ("crt1.o", "libbcpl_runtime.a", "libc.a", "libcompiler_rt.a")
+LANGUAGES = ("bcpl", "sox")
+FILES = ("crt1.o", "libc.a", "libcompiler_rt.a", *(f"lib{name}_runtime.a" for name in LANGUAGES))
 
 Progress = Callable[[str], None]
 
@@ -42,7 +43,7 @@ def _files_in(folder: Path) -> RuntimeFiles | None:
         folder / "crt1.o",
         folder / "libc.a",
         folder / "libcompiler_rt.a",
-        {"bcpl": folder / "libbcpl_runtime.a"},
+        {name: folder / f"lib{name}_runtime.a" for name in LANGUAGES},
     )
 
 
@@ -65,7 +66,7 @@ def cache_folder() -> Path:
 def sources() -> list[Path]:
     """The C sources and headers, and the modules that make archives of them."""
     return [
-        *sorted((FOLDER / "bcpl").glob("*.[ch]")),
+        *sorted(FOLDER.glob("*/*.[ch]")),
         FOLDER / "build.py",
         *sorted((FOLDER.parent / "object").glob("*.py")),
     ]

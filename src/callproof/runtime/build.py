@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from callproof.object.archive import read_archive, write_archive
@@ -21,10 +22,33 @@ from callproof.source import CallproofError
 FOLDER = Path(__file__).parent
 ZIG_TARGETS = {"aarch64-linux": "aarch64-linux-musl", "x86_64-linux": "x86_64-linux-musl"}
 CFLAGS = (
-    "-std=gnu11 -Os -Wall -Wextra -Werror -ffunction-sections -fdata-sections "
+    "-std=gnu11 -Wall -Wextra -Werror -ffunction-sections -fdata-sections "
     "-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables "
     "-fno-sanitize=all -fno-pic -g0"
 ).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One of our archives: the folders of its C sources, and flags beside `CFLAGS`."""
+
+    folders: tuple[str, ...]
+    flags: tuple[str, ...]
+
+    def sources(self) -> list[Path]:
+        found: list[Path] = []
+        for folder in self.folders:
+            found.extend(sorted((FOLDER / folder).glob("*.c")))
+        return found
+
+
+# Traces of Sox follow frame records, also through the runtime's own functions.
+LIBRARIES = {
+    "bcpl": Library(("bcpl",), ("-Os",)),
+    "sox": Library(("sox", "gc"), ("-O2", "-fno-omit-frame-pointer")),
+}
+
+
 # Whose code goes into every program; their licences ask that the notice goes with it.
 NOTICES = {"LICENSE.zig": "LICENSE", "COPYRIGHT.musl": "lib/libc/musl/COPYRIGHT"}
 MUSL_PARTS = ("crt1.o", "libc.a", "libzigc.a", "libcompiler_rt.a")
@@ -40,7 +64,7 @@ def _zig(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def build_runtime(target: str, output: Path, progress: Callable[[str], None]) -> None:
-    """Put crt1.o, libc.a, libcompiler_rt.a and libbcpl_runtime.a into a folder.
+    """Put crt1.o, libc.a, libcompiler_rt.a and a lib..._runtime.a per language into a folder.
 
     Beside them the licence notices of musl and Zig.  `progress` gets a line before each
     step.  Raises `CallproofError` with the compiler's words if a step fails.
@@ -48,21 +72,23 @@ def build_runtime(target: str, output: Path, progress: Callable[[str], None]) ->
     triple = ZIG_TARGETS.get(target)
     if triple is None:
         raise CallproofError(f"there is no runtime for {target}")
-    sources = sorted((FOLDER / "bcpl").glob("*.c"))
-    steps = len(sources) + 2
+    steps = sum(len(library.sources()) for library in LIBRARIES.values()) + 2
 
     def say(number: int, what: str) -> None:
         progress(f"callproof: building the {target} runtime, once [{number}/{steps}]: {what}")
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        members = []
-        for number, source in enumerate(sources, 1):
-            say(number, source.name)
-            item = place / f"{source.stem}.o"
-            _zig("cc", "-target", triple, *CFLAGS, "-c", source, "-o", item)
-            members.append((item.name, item.read_bytes()))
-        (output / "libbcpl_runtime.a").write_bytes(write_archive(members))
+        number = 0
+        for language, library in LIBRARIES.items():
+            members = []
+            for source in library.sources():
+                number += 1
+                say(number, f"{source.parent.name}/{source.name}")
+                item = place / f"{source.stem}.o"
+                compile_source(source, triple, library, item)
+                members.append((item.name, item.read_bytes()))
+            (output / f"lib{language}_runtime.a").write_bytes(write_archive(members))
         say(steps - 1, "musl's C library (this takes a minute the first time)")
         parts = _musl(triple, place)
         say(steps, "packing")
@@ -72,6 +98,11 @@ def build_runtime(target: str, output: Path, progress: Callable[[str], None]) ->
         (output / "libcompiler_rt.a").write_bytes(rest)
         (output / "crt1.o").write_bytes(strip_debug(parts["crt1.o"].read_bytes(), "crt1.o"))
         _copy_notices(output)
+
+
+def compile_source(source: Path, triple: str, library: Library, output: Path) -> None:
+    """One C file as it goes into an archive.  Raises `CallproofError` with Clang's words."""
+    _zig("cc", "-target", triple, *CFLAGS, *library.flags, "-c", source, "-o", output)
 
 
 def _copy_notices(output: Path) -> None:

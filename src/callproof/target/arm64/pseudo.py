@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from callproof.codegen.machine import FLOAT, GENERAL, Form, OperandSpec
 from callproof.source import InternalError
+from callproof.target.arm64.instructions import FORMS
 
 
 def _not_encoded(name: str) -> Form:
@@ -49,3 +50,17 @@ ADDRESS = _not_encoded("address")
 
 SLOT_ADDRESS = _not_encoded("slot_address")
 """d := the address of a stack slot: SP plus what the frame says."""
+
+
+def _leaving(name: str, form: Form) -> Form:
+    """The same instruction as the function's end: the epilogue comes before it."""
+    return Form(
+        name, form.mnemonic, form.operands, encode=form.encode, text=form.text, control="return"
+    )
+
+
+TAIL_CALL = _leaving("tail_call", FORMS["b"])
+"""A branch to another function, which returns to our caller."""
+
+INDIRECT_TAIL_CALL = _leaving("indirect_tail_call", FORMS["br"])
+"""The same through a register, which must not be one that the epilogue restores."""

@@ -1,0 +1,279 @@
+"""From a resolved Sox program to one module of IR: constants, globals, functions, tables.
+
+The whole program, its modules included, is one module of IR.  Every function takes
+its closure and a value (two words) for each parameter and gives a value; beside it stands
+a `$spread` with one signature for all, by which the runtime calls anything.  What is
+called, and how, is decided in `lower_calls.py`.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from callproof.abi.signature import Signature
+from callproof.abi.types import VALUE
+from callproof.ir import operations as op
+from callproof.ir.builder import FunctionBuilder
+from callproof.ir.model import Address, Datum, Function, Module, Operand, Symbol
+from callproof.ir.types import I64
+from callproof.runtime import sox_layout as layout
+from callproof.runtime.sox_entries import ENTRIES, native_symbol
+from callproof.source import Span
+from callproof.sox.lower_statements import FunctionLowering
+from callproof.sox.signatures import GLOBALS, LOADING, SPREAD, entry_signature, fnv1a
+from callproof.sox.symbols import FunctionInfo, GlobalInfo, LocalInfo, Program
+from callproof.sox.symbols import Module as SoxModule
+from callproof.sox.values import word
+
+CLOSURE_BYTES = layout.CLOSURE_CAPTURES
+
+
+class ProgramLowering:
+    """What all functions of the program share."""
+
+    def __init__(self, program: Program, *, test: FunctionInfo | None = None) -> None:
+        self.program = program
+        self.test = test
+        self.module = Module(program.script.source.name)
+        self._strings: dict[bytes, str] = {}
+        self._c_strings: dict[bytes, str] = {}
+        self._symbols: dict[FunctionInfo, str] = {}
+        self._names: dict[str, int] = {}
+        self._slots: dict[object, int] = {}
+        self._caches = 0
+        self.trace_names = self.module.trace_names
+        self.calls: list[tuple[Span, str]] = []  # for --log-calls
+        self.local_functions: dict[LocalInfo, FunctionInfo] = {}
+        self.defined: set[GlobalInfo] = set()  # by the script so far
+        self.importer_signature = Signature((), VALUE)
+        self.pending: list[FunctionInfo] = []
+
+    def run(self) -> Module:
+        self.pending.append(self.program.script.function)
+        for module in self.program.modules:
+            if not module.is_script:
+                self.importer(module)
+        while self.pending:
+            self.function(self.pending.pop())
+        self.globals()
+        return self.module
+
+    # --- names and data ---------------------------------------------------------------------
+
+    def symbol(self, function: FunctionInfo) -> str:
+        """The symbol of a function's entry; it is lowered if it was not yet."""
+        found = self._symbols.get(function)
+        if found is None:
+            if function is self.program.script.function:
+                found = "sox_script"
+            else:
+                owner = f"{function.owner.name}." if function.owner is not None else ""
+                name = f"{owner}{function.name or function.kind}"
+                number = self._names.get(name, 0)
+                self._names[name] = number + 1
+                found = f"sox:{name}" + (f".{number}" if number else "")
+            self._symbols[function] = found
+            self.pending.append(function)
+        return found
+
+    def declare(self, symbol: str) -> Signature:
+        """A runtime function's signature, made known to the module."""
+        signature = ENTRIES[symbol].signature
+        self.module.declarations.setdefault(symbol, signature)
+        return signature
+
+    def add(self, datum: Datum) -> str:
+        self.module.data[datum.name] = datum
+        return datum.name
+
+    def c_string(self, text: bytes) -> str:
+        symbol = self._c_strings.get(text)
+        if symbol is None:
+            symbol = self._c_strings[text] = f"sox.text.{len(self._c_strings)}"
+            self.add(Datum(symbol, text.replace(b"\0", b"") + b"\0", alignment=1))
+        return symbol
+
+    def string(self, text: bytes) -> str:
+        """A string object in constant data."""
+        symbol = self._strings.get(text)
+        if symbol is None:
+            symbol = self._strings[text] = f"sox.string.{len(self._strings)}"
+            data = struct.pack(
+                "<BBHIQQQ", layout.STRING, layout.STATIC, 0, fnv1a(text), len(text), 0, 0
+            )
+            bytes_symbol = self.add(Datum(f"{symbol}.bytes", text + b"\0", alignment=1))
+            datum = Datum(symbol, data, alignment=16)
+            datum.addresses.append(Address(layout.STRING_BYTES, bytes_symbol))
+            self.add(datum)
+        return symbol
+
+    def name_string(self, name: str) -> str:
+        return self.string(name.encode("latin-1"))
+
+    def cache(self) -> str:
+        """A property cache of its own."""
+        self._caches += 1
+        return self.add(
+            Datum(
+                f"sox.cache.{self._caches}",
+                alignment=16,
+                writable=True,
+                zero_bytes=layout.CACHE_SIZE,
+            )
+        )
+
+    def info(self, function: FunctionInfo) -> str:
+        """The `struct function_info` of a function."""
+        entry = self.symbol(function)
+        symbol = f"{entry}$info"
+        if symbol not in self.module.data:
+            name = function.name or ("anonymous" if function.kind == "function" else "")
+            flags = layout.FUNCTION_METHOD if function.receiver is not None else 0
+            counts = (function.required, len(function.parameters), flags, 0)
+            data = struct.pack("<Q4IQQ", 0, *counts, 0, 0)
+            datum = Datum(symbol, data, alignment=8)
+            datum.addresses += [
+                Address(layout.INFO_NAME, self.c_string(name.encode("latin-1"))),
+                Address(layout.INFO_ENTRY, entry),
+                Address(layout.INFO_SPREAD, f"{entry}$spread"),
+            ]
+            self.add(datum)
+        return symbol
+
+    def static_closure(self, function: FunctionInfo) -> str:
+        """A closure without captures, in constant data."""
+        entry = self.symbol(function)
+        symbol = f"{entry}$closure"
+        if symbol not in self.module.data:
+            data = struct.pack("<BBHI", layout.CLOSURE, layout.STATIC, 0, 0)
+            datum = Datum(symbol, data + bytes(CLOSURE_BYTES - len(data)), alignment=16)
+            datum.addresses += [
+                Address(layout.CLOSURE_ENTRY, entry),
+                Address(layout.CLOSURE_SPREAD, f"{entry}$spread"),
+                Address(layout.CLOSURE_INFO, self.info(function)),
+            ]
+            self.add(datum)
+        return symbol
+
+    # --- globals ------------------------------------------------------------------------------
+
+    def slot(self, key: object) -> int:
+        """The offset in `sox_globals` of a global, or of a module's value."""
+        found = self._slots.get(key)
+        if found is None:
+            found = self._slots[key] = len(self._slots) * layout.VALUE_SIZE
+        return found
+
+    def globals(self) -> None:
+        data = bytearray()
+        datum = Datum(GLOBALS, alignment=16, writable=True, exported=True)
+        for key, offset in self._slots.items():
+            tag = layout.UNDEFINED
+            if isinstance(key, GlobalInfo) and key.is_native:
+                tag = layout.NATIVE
+                symbol = self.native(key.name)
+                datum.addresses.append(Address(offset + layout.VALUE_PAYLOAD, symbol))
+            data += struct.pack("<QQ", tag, 0)
+        datum.data = bytes(data) or bytes(16)
+        self.add(datum)
+        count = struct.pack("<Q", len(self._slots))
+        self.add(Datum("sox_global_count", count, alignment=8, exported=True))
+
+    def native(self, name: str) -> str:
+        """The symbol of a native's object."""
+        symbol = native_symbol(name)
+        self.module.external_data.setdefault(symbol, 16)
+        return symbol
+
+    # --- functions ----------------------------------------------------------------------------
+
+    def new_function(self, symbol: str, signature: Signature, source: str) -> FunctionBuilder:
+        function = Function(symbol, signature, source)
+        function.display_name = symbol.removeprefix("sox:")
+        function.exported = symbol == "sox_script"
+        self.module.functions[symbol] = function
+        return FunctionBuilder(function)
+
+    def function(self, info: FunctionInfo) -> None:
+        symbol = self.symbol(info)
+        if symbol in self.module.functions:
+            return
+        source = info.module.source.name
+        builder = self.new_function(symbol, entry_signature(info), source)
+        FunctionLowering(self, builder, info).run()
+        builder.finish()
+        if info.kind == "script":
+            self.trace_names[symbol] = b"script"
+        else:
+            self.trace_names[symbol] = info.name.encode("latin-1") + b"()"
+            if info.kind != "module":
+                self.spread(info, symbol)
+
+    def spread(self, info: FunctionInfo, entry: str) -> None:
+        """All arguments from memory; those left out are UNDEFINED."""
+        builder = self.new_function(f"{entry}$spread", SPREAD, info.module.source.name)
+        self_, count, arguments = builder.entry.parameters
+        receiver = 1 if info.receiver is not None else 0
+        passed: list[Operand] = [self_]
+        for index in range(receiver + len(info.parameters)):
+            offset = index * layout.VALUE_SIZE
+            if index < receiver + info.required:
+                passed.append(builder.load(I64, arguments, offset))
+                passed.append(builder.load(I64, arguments, offset + layout.VALUE_PAYLOAD))
+                continue
+            given, joined = builder.new_block("given"), builder.new_block("joined")
+            tag, payload = ("tag", index), ("payload", index)
+            builder.declare(tag, I64, "tag")
+            builder.declare(payload, I64, "payload")
+            builder.write(tag, word(layout.UNDEFINED))
+            builder.write(payload, word(0))
+            builder.branch(builder.value(op.UGT, I64, count, word(index)), given, joined)
+            builder.start(given)
+            builder.write(tag, builder.load(I64, arguments, offset))
+            builder.write(payload, builder.load(I64, arguments, offset + layout.VALUE_PAYLOAD))
+            builder.jump(joined)
+            builder.start(joined)
+            passed += [builder.read(tag), builder.read(payload)]
+        builder.return_(*builder.call(entry, entry_signature(info), passed))
+        builder.finish()
+
+    # --- modules --------------------------------------------------------------------------------
+
+    def importer_name(self, module: SoxModule) -> str:
+        return f"sox.import.{self.program.modules.index(module)}"
+
+    def importer(self, module: SoxModule) -> None:
+        """A function that gives a module's value: run once, told if it is under way."""
+        symbol = self.importer_name(module)
+        builder = self.new_function(symbol, self.importer_signature, module.source.name)
+        place = self.slot(module)
+        address = Symbol(GLOBALS, place)
+        tag = builder.load(I64, address)
+        fresh, known, cycle, done = map(builder.new_block, ("fresh", "known", "cycle", "done"))
+        builder.switch(tag, done, [(layout.UNDEFINED, fresh), (LOADING, cycle)])
+        builder.start(done)
+        builder.jump(known)
+        builder.start(known)
+        builder.return_(
+            builder.load(I64, address), builder.load(I64, address, layout.VALUE_PAYLOAD)
+        )
+        builder.start(cycle)
+        message = b"Circular import detected: '%s'" % module.key.encode("utf-8", "surrogateescape")
+        builder.call("sox_fail", self.declare("sox_fail"), [Symbol(self.c_string(message))])
+        builder.unreachable()
+        builder.start(fresh)
+        builder.store(I64, word(LOADING), address)
+        signature = entry_signature(module.function)
+        results = builder.call(self.symbol(module.function), signature, [word(0)])
+        builder.store(I64, results[0], address)
+        builder.store(I64, results[1], address, layout.VALUE_PAYLOAD)
+        builder.return_(*results)
+        builder.finish()
+
+
+def lower(program: Program) -> Module:
+    """The program's module of IR."""
+    return ProgramLowering(program).run()
+
+
+__all__ = ["ProgramLowering", "lower"]

@@ -1,0 +1,202 @@
+"""Calls: direct where the callee is known, else through the closure's entry point.
+
+Known are: functions that are defined once at top level, local functions that are never
+assigned to, natives that nobody redefines.  Everything else is looked at: a closure
+with as many parameters as there are arguments is entered at once, an instance whose
+class the site's cache knows is given to the method that the cache has; whatever is
+left goes to the runtime, which knows how to call every callable, and every message.
+"""
+
+from __future__ import annotations
+
+from callproof.abi.signature import Parameter, Signature
+from callproof.abi.types import POINTER, VALUE
+from callproof.ir import operations as op
+from callproof.ir.model import Operand, Symbol
+from callproof.ir.types import I64
+from callproof.runtime import sox_layout as layout
+from callproof.sox import nodes as ast
+from callproof.sox.lower_expressions import EXPRESSIONS, Lowering
+from callproof.sox.signatures import NATIVE, entry_signature
+from callproof.sox.symbols import CaptureInfo, FunctionInfo, GlobalInfo, LocalInfo
+from callproof.sox.values import NIL, UNDEFINED, SoxValue, object_value, word
+
+
+def any_entry(count: int) -> Signature:
+    """The signature of an unknown function with that many values."""
+    values = tuple(Parameter(VALUE, f"argument {n + 1}") for n in range(count))
+    return Signature((Parameter(POINTER, "self"), *values), VALUE)
+
+
+class CallLowering(Lowering):
+    """See the module."""
+
+    def call(self, node: ast.Call) -> SoxValue:
+        callee = node.callee
+        if isinstance(callee, ast.Variable):
+            meaning = callee.meaning
+            if isinstance(meaning, GlobalInfo):
+                if meaning.is_native and meaning.is_constant:
+                    return self.call_native(node, meaning)
+                function = global_function(meaning)
+                if function is not None:
+                    return self.call_global(node, callee, meaning, function)
+            elif (function := self.local_function(meaning)) is not None:
+                self.note(node, f"direct call of {function.name}: a local function")
+                self.at(callee)
+                value = self.read(meaning)
+                arguments = self.arguments(node.arguments)
+                self.at(node)
+                return self.direct(function, self.payload(value), arguments)
+        value = self.expression(callee)
+        arguments = self.arguments(node.arguments)
+        self.at(node)
+        self.note(node, "indirect call: the callee is a value")
+        return self.indirect(value, arguments)
+
+    def note(self, node: ast.Expression, text: str) -> None:
+        """For `--log-calls`."""
+        self.program.calls.append((node.span, text))
+
+    def arguments(self, nodes: list[ast.Expression]) -> list[SoxValue]:
+        return [self.expression(one) for one in nodes]
+
+    def local_function(self, meaning: LocalInfo | CaptureInfo) -> FunctionInfo | None:
+        local = meaning.local if isinstance(meaning, CaptureInfo) else meaning
+        return self.program.local_functions.get(local)
+
+    def call_native(self, node: ast.Call, meaning: GlobalInfo) -> SoxValue:
+        self.note(node, f"indirect call of native {meaning.name}: known, in the runtime")
+        arguments = self.arguments(node.arguments)
+        self.at(node)
+        native = Symbol(self.program.native(meaning.name))
+        code = self.builder.load(I64, native, layout.NATIVE_FUNCTION)
+        place = self.spill(arguments) if arguments else word(0)
+        operands = [word(len(arguments)), place]
+        tag, payload = self.builder.call(code, NATIVE, operands)
+        return SoxValue(tag, payload)
+
+    def call_global(
+        self, node: ast.Call, callee: ast.Variable, meaning: GlobalInfo, function: FunctionInfo
+    ) -> SoxValue:
+        self.note(node, f"direct call of {function.name}: defined once, at top level")
+        if not self.is_defined(meaning, function):
+            self.at(callee)
+            self.check_defined(meaning, self.builder.load(I64, self.global_address(meaning)))
+        arguments = self.arguments(node.arguments)
+        self.at(node)
+        self_: Operand = word(0)
+        if function.captures:
+            address = self.global_address(meaning)
+            self_ = self.builder.load(I64, address, layout.VALUE_PAYLOAD)
+        return self.direct(function, self_, arguments)
+
+    def is_defined(self, meaning: GlobalInfo, function: FunctionInfo) -> bool:
+        """Whether the definition has run whenever control is here."""
+        inside: FunctionInfo | None = self.function
+        while inside is not None:
+            if inside is function:
+                return True
+            inside = inside.enclosing
+        return self.function.kind == "script" and meaning in self.program.defined
+
+    def direct(self, function: FunctionInfo, self_: Operand, arguments: list[SoxValue]) -> SoxValue:
+        """A call of a known function; `this` comes first among a method's arguments."""
+        receiver = 1 if function.receiver is not None else 0
+        count = len(arguments) - receiver
+        program = self.program
+        if not function.required <= count <= len(function.parameters):
+            info = Symbol(program.info(function))
+            self.fail("sox_wrong_count", info, word(count))
+            self.builder.unreachable_block()
+            return NIL
+        given = [*arguments, *[UNDEFINED] * (len(function.parameters) - count)]
+        operands = [self_, *self.words(*given)]
+        signature = entry_signature(function)
+        tag, payload = self.builder.call(program.symbol(function), signature, operands)
+        return SoxValue(tag, payload)
+
+    def indirect(self, callee: SoxValue, arguments: list[SoxValue]) -> SoxValue:
+        builder = self.builder
+        count = len(arguments)
+        pair = self.fresh("result")
+        closure, enter, slow, done = map(builder.new_block, ("closure", "enter", "slow", "called"))
+        self.branch(self.has_tag(callee, layout.CLOSURE), closure, slow)
+        builder.start(closure)
+        address = self.payload(callee)
+        info = builder.load(I64, address, layout.CLOSURE_INFO)
+        maximum = builder.emit(op.LOAD_U32, I64, [info], offset=layout.INFO_MAXIMUM)
+        assert maximum is not None
+        builder.branch(builder.value(op.EQ, I64, maximum, word(count)), enter, slow)
+        builder.start(enter)
+        code = builder.load(I64, address, layout.CLOSURE_ENTRY)
+        operands = [address, *self.words(*arguments)]
+        tag, payload = builder.call(code, any_entry(count), operands)
+        self.write_pair(pair, SoxValue(tag, payload))
+        builder.jump(done)
+        builder.start(slow)
+        place = self.spill(arguments) if arguments else word(0)
+        operands = [*self.words(callee), word(count), place]
+        self.write_pair(pair, self.runtime_value("sox_call", *operands))
+        builder.jump(done)
+        builder.start(done)
+        return self.read_pair(pair)
+
+    def invoke(self, node: ast.Invoke) -> SoxValue:
+        receiver = self.expression(node.receiver)
+        arguments = self.arguments(node.arguments)
+        self.at(node)
+        self.note(node, f"indirect call of method {node.name}: through the site's cache")
+        builder = self.builder
+        cache = Symbol(self.program.cache())
+        pair = self.fresh("result")
+        slow, enter, done = map(builder.new_block, ("slow", "enter", "called"))
+        instance = self.instance_with_shape(receiver, cache, slow)
+        method = builder.load(I64, cache, layout.CACHE_METHOD)
+        builder.branch(builder.value(op.NE, I64, method, word(0)), enter, slow)
+        builder.start(enter)
+        code = builder.load(I64, method, layout.CLOSURE_ENTRY)
+        this = object_value(layout.INSTANCE, instance)
+        operands = [method, *self.words(this, *arguments)]
+        tag, payload = builder.call(code, any_entry(len(arguments) + 1), operands)
+        self.write_pair(pair, SoxValue(tag, payload))
+        builder.jump(done)
+        builder.start(slow)
+        frame = self.spill([receiver, *arguments])
+        name = Symbol(self.program.name_string(node.name))
+        operands = [name, cache, word(len(arguments)), frame]
+        self.write_pair(pair, self.runtime_value("sox_invoke", *operands))
+        builder.jump(done)
+        builder.start(done)
+        return self.read_pair(pair)
+
+    def super_get(self, node: ast.SuperGet) -> SoxValue:
+        self.at(node)
+        this, parent = self.this_value(node.this), self.read(node.parent)
+        name = Symbol(self.program.name_string(node.name))
+        return self.runtime_value("sox_get_super", *self.words(parent, this), name)
+
+    def super_invoke(self, node: ast.SuperInvoke) -> SoxValue:
+        self.note(node, f"indirect call of super.{node.name}: looked up in the superclass")
+        this = self.this_value(node.this)
+        arguments = self.arguments(node.arguments)
+        self.at(node)
+        parent = self.read(node.parent)
+        frame = self.spill([this, *arguments])
+        name = Symbol(self.program.name_string(node.name))
+        operands = [*self.words(parent), name, word(len(arguments)), frame]
+        return self.runtime_value("sox_invoke_super", *operands)
+
+
+def global_function(meaning: GlobalInfo) -> FunctionInfo | None:
+    """The function that a global always is, once it is anything."""
+    if not meaning.is_constant or len(meaning.definitions) != 1:
+        return None
+    (definition,) = meaning.definitions
+    return definition.function if isinstance(definition, ast.FunctionDeclaration) else None
+
+
+EXPRESSIONS[ast.Call] = CallLowering.call
+EXPRESSIONS[ast.Invoke] = CallLowering.invoke
+EXPRESSIONS[ast.SuperGet] = CallLowering.super_get
+EXPRESSIONS[ast.SuperInvoke] = CallLowering.super_invoke

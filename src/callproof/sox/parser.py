@@ -1,0 +1,240 @@
+"""The parser: files, declarations, classes (reference sections 2, 6, 7, 12 and 13).
+
+The statements are in `parse_statements.py`, expressions and functions in
+`parse_expressions.py`; errors and recovery in `parse_base.py`, and what the names mean in
+`resolve.py`, which runs along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from callproof.source import Diagnostics
+from callproof.sox import nodes as ast
+from callproof.sox.lexer import END, NAME, STRING, SoxSource, Token
+from callproof.sox.parse_base import TooDeep
+from callproof.sox.parse_statements import StatementParser
+from callproof.sox.symbols import (
+    DEFER,
+    FUNCTION,
+    INITIALIZER,
+    METHOD,
+    READABLE,
+    SCRIPT,
+    SET,
+    ClassInfo,
+    FunctionInfo,
+    GlobalInfo,
+    LocalInfo,
+    Module,
+)
+
+
+def parse(
+    source: SoxSource,
+    diagnostics: Diagnostics,
+    kind: str = SCRIPT,
+    key: str = "",
+    path: Path | None = None,
+) -> Module:
+    """A file as a module, its names resolved; `kind` is SCRIPT or MODULE.
+
+    The tree is of use only if `diagnostics` has no errors.  Imports have no targets yet.
+    """
+    module = Module(key, path, source)
+    Parser(source, module, kind, diagnostics).file()
+    return module
+
+
+class Parser(StatementParser):
+    """See `parse`."""
+
+    def file(self) -> None:
+        top = self.module.function
+        try:
+            while self.current.kind != END:
+                self.height = 0
+                top.body += self.declaration()
+        except TooDeep:
+            return
+        top.end_line = self.current.line
+
+    def declaration(self) -> list[ast.Statement]:
+        outer_height = self.height
+        self.height = 0
+        self.enter()
+        rule = DECLARATIONS.get(self.current.kind)
+        if rule is None or (self.current.kind == "fn" and self.peek().kind == "("):
+            found = [self.statement()]
+        else:
+            self.advance()
+            found = rule(self)
+        self.leave()
+        self.height = max(outer_height, self.height + 1)
+        if self.panic:
+            self.synchronize()
+        return found
+
+    # --- variables and functions ----------------------------------------------------------
+
+    def declared(self, message: str) -> tuple[Token, GlobalInfo | LocalInfo]:
+        """The name that comes next, declared in the present scope."""
+        self.name(message)
+        token = self.previous
+        name = token.text if token.kind == NAME else ""
+        return token, self.resolver.declare(name, self.span(token))
+
+    def define(self, node: ast.Definition) -> ast.Definition:
+        """From here on the name has its value."""
+        if isinstance(node.symbol, LocalInfo):
+            node.symbol.state = SET
+        else:
+            node.symbol.definitions.append(node)
+        return node
+
+    def var_declaration(self) -> list[ast.Statement]:
+        items = self.var_items()
+        self.match(";")
+        return items
+
+    def var_items(self) -> list[ast.Statement]:
+        items: list[ast.Statement] = []
+        while True:
+            token, symbol = self.declared("Expect variable name.")
+            is_array = self.match("[")
+            if is_array:
+                self.consume("]", "Expect ']' after indexing expression.")
+            value = self.initializer(is_array) if self.match("=") else None
+            span, line = self.since(token), self.previous.line
+            items.append(
+                self.define(ast.VarDeclaration(span, line, token.text, symbol, value, is_array))
+            )
+            if not self.match(","):
+                return items
+
+    def initializer(self, is_array: bool) -> ast.Expression:
+        if is_array and self.current.kind == "{" and self.peek().kind == "}":
+            start = self.advance()  # elsewhere an empty table
+            self.advance()
+            return ast.ArrayLiteral(self.since(start), self.previous.line, [])
+        return self.expression()
+
+    def fn_declaration(self) -> list[ast.Statement]:
+        return [self.named_function()]
+
+    def named_function(self, is_test: bool = False) -> ast.Statement:
+        start = self.previous
+        token, symbol = self.declared("Expect function name.")
+        if isinstance(symbol, LocalInfo):
+            symbol.state = READABLE  # it may call itself
+        is_main = token.text == "main" and isinstance(symbol, GlobalInfo)
+        if is_main and self.module.main is not None:
+            self.error_of_meaning("Cannot have more than one main()")
+        function = self.function(token.text, FUNCTION, self.span(token))
+        if is_main:
+            self.module.main = function
+        if is_test:
+            function.is_test = True
+            self.module.tests.append(function)
+        span, line = self.since(start), self.previous.line
+        return self.define(ast.FunctionDeclaration(span, line, token.text, symbol, function))
+
+    def test_declaration(self) -> list[ast.Statement]:
+        """`#[test] fn ...`."""
+        self.consume("[", "Expect '[' after '#'.")
+        name = self.name("Expect attribute name after '#['.")
+        if name != "test":
+            self.error("Unknown attribute.", "the only attribute is #[test]")
+        self.consume("]", "Expect ']' after attribute.")
+        if not self.resolver.scope.is_global:
+            self.error("Test functions must be declared at top level.")
+        self.consume("fn", "Expect 'fn' after attribute.")
+        return [self.named_function(is_test=True)]
+
+    def defer_declaration(self) -> list[ast.Statement]:
+        start = self.previous
+        self.resolver.scope.info.has_defer = True
+        function = self.function("", DEFER, self.span(start))
+        return [ast.Defer(self.since(start), self.previous.line, function)]
+
+    # --- classes --------------------------------------------------------------------------
+
+    def class_declaration(self) -> list[ast.Statement]:
+        start = self.previous
+        token, symbol = self.declared("Expect class name.")
+        if isinstance(symbol, LocalInfo):
+            symbol.state = SET  # the class exists, without methods, before all that follows
+        resolver = self.resolver
+        info = ClassInfo(token.text, enclosing=resolver.classes)
+        line = self.previous.line
+        resolver.begin_scope()
+        if self.match("<"):
+            parent = self.name("Expect superclass name.")
+            line = self.previous.line
+            meaning = resolver.read(parent)
+            info.superclass = ast.Variable(self.span(self.previous), line, parent, meaning)
+            if parent == token.text:
+                self.error_of_meaning("A class can't inherit from itself.")
+            info.parent = resolver.hidden("super", self.span(self.previous))
+        resolver.classes = info
+        self.consume("{", "Expect '{' before class body.")
+        while self.current.kind not in ("}", END):
+            info.methods.append(self.method(info))
+        self.consume("}", "Expect '}' after class body.")
+        resolver.classes = info.enclosing
+        resolver.end_scope()
+        node = ast.ClassDeclaration(self.since(start), line, token.text, symbol, info)
+        return [self.define(node)]
+
+    def method(self, owner: ClassInfo) -> FunctionInfo:
+        name = self.name("Expect method name.")
+        kind = INITIALIZER if name == "init" else METHOD
+        return self.function(name, kind, self.span(self.previous), owner)
+
+    # --- imports --------------------------------------------------------------------------
+
+    def import_declaration(self) -> list[ast.Statement]:
+        found: list[ast.Statement] = []
+        if self.match("("):
+            while self.current.kind in (NAME, STRING):
+                found.append(self.import_specification())
+                self.match(";")
+            if self.current.kind not in (")", END):
+                self.error_at_current("Expect module path string.")
+            self.consume(")", "Expect ')' after import list.")
+        else:
+            found.append(self.import_specification())
+        self.match(";")
+        return found
+
+    def import_specification(self) -> ast.Statement:
+        """`alias "path"` or `"path"`, which is named after its last part without `.sox`."""
+        start = self.current
+        symbol: GlobalInfo | LocalInfo | None = None
+        name = ""
+        if self.current.kind == NAME:
+            token, symbol = self.declared("Expect variable name.")
+            name = token.text
+        self.consume(STRING, "Expect module path string.")
+        path = self.previous.text[1:-1] if self.previous.kind == STRING else ""
+        if symbol is None:
+            name = path.rpartition("/")[2].removesuffix(".sox")
+            symbol = self.resolver.declare(name, self.span(self.previous))
+        node = ast.Import(
+            self.since(start), self.previous.line, name, symbol, path.encode("latin-1")
+        )
+        self.module.imports.append(node)
+        return self.define(node)
+
+
+D = Parser
+
+DECLARATIONS: dict[str, Callable[[Parser], list[ast.Statement]]] = {
+    "import": D.import_declaration,
+    "#": D.test_declaration,
+    "class": D.class_declaration,
+    "defer": D.defer_declaration,
+    "fn": D.fn_declaration,
+    "var": D.var_declaration,
+}

@@ -1,0 +1,53 @@
+"""Sox values while a function is lowered: two words, or a number by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from callproof.ir.model import CONSTANT, Constant, Operand
+from callproof.ir.types import F64, I64
+from callproof.runtime import sox_layout as layout
+
+
+def word(value: int) -> Constant:
+    return Constant(I64, value)
+
+
+@dataclass(slots=True, eq=False)
+class SoxValue:
+    """`tag` and `payload` are words; a number that is known as such is `number`, an f64,
+    and its payload is made only where somebody needs the bits."""
+
+    tag: Operand
+    payload: Operand | None = None
+    number: Operand | None = None
+
+    @property
+    def known_tag(self) -> int | None:
+        """The tag if it is a constant."""
+        if self.tag.kind == CONSTANT:
+            value = self.tag.value  # type: ignore[union-attr]
+            assert isinstance(value, int)
+            return value
+        return None
+
+
+def number_value(number: Operand) -> SoxValue:
+    return SoxValue(word(layout.NUMBER), None, number)
+
+
+def constant_number(value: float) -> SoxValue:
+    return number_value(Constant(F64, value))
+
+
+def boolean_value(truth: Operand) -> SoxValue:
+    """`truth` is 0 or 1."""
+    return SoxValue(word(layout.BOOL), truth)
+
+
+def object_value(tag: int, address: Operand) -> SoxValue:
+    return SoxValue(word(tag), address)
+
+
+NIL = SoxValue(word(layout.NIL), word(0))
+UNDEFINED = SoxValue(word(layout.UNDEFINED), word(0))
