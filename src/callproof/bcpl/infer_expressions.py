@@ -275,15 +275,13 @@ class ExpressionInference:
 
     def special(self, name: str, node: ast.Call, types: list[ValueType]) -> None:
         """What a call of a special routine says of its arguments."""
-        if len(types) != 2 or not isinstance(node.arguments[0], ast.Name):
+        if len(types) != 2:
             return
         variable = self.variable_of(node.arguments[0])
         if variable is None:
             return
         if name in APPENDED:
-            self.appended.setdefault(variable, set()).add(APPENDED[name](types[1]))
-            if not variable.type.is_list and variable.type in UNKNOWN:
-                self.give(variable, list_of(None))
+            self.append_to(variable, APPENDED[name](types[1]))
         elif name == "SETTYPE" and isinstance(node.arguments[1], ast.Name | ast.IntegerLiteral):
             second = node.arguments[1]
             meaning = second.meaning if isinstance(second, ast.Name) else None
@@ -293,6 +291,20 @@ class ExpressionInference:
             type_ = SETTYPE_CLASSES.get(number or 0)
             if type_ is not None and variable.type is not type_:
                 variable.type, variable.fixed_type = type_, True
+                self.changed = True
+
+    def append_to(self, variable: Variable, added: ValueType) -> None:
+        """A list gets an atom of that class."""
+        if added is UNDECIDED:
+            return
+        self.appended.setdefault(variable, set()).add(added)
+        if variable.type in UNKNOWN:
+            self.give(variable, list_of(None))
+        elif variable.type.is_list and not variable.fixed_type:
+            known = variable.type.element
+            both = list_of(join_elements([added] if known is None else [known, added]))
+            if both is not variable.type:
+                variable.type = both
                 self.changed = True
 
     def variable_of(self, node: ast.Expression) -> Variable | None:

@@ -20,6 +20,7 @@ from callproof.ir import operations as op
 from callproof.ir.model import Constant, Operand
 from callproof.ir.types import I64
 from callproof.runtime.entries import WRITEF, Entry
+from callproof.source import Note, Span
 
 FLOAT_DIRECTIVES = frozenset("fF")
 NUMBER_DIRECTIVES = frozenset("dixXoNnc")
@@ -71,14 +72,23 @@ class CallLowering(ObjectLowering):
             check_count(self.module.diagnostics, held, len(node.arguments), node.span, strict=False)
             arguments = self.arguments(held, node.arguments)
             return self.builder.call(target, held.signature(), arguments)[0]
-        return self.call_value(target, node.arguments)
+        return self.call_value(target, node.arguments, node.span)
 
     def call_function(self, function: FunctionInfo, arguments: list[Operand]) -> Operand:
         self.module.function_symbol(function)
         return self.builder.call(function.symbol, function.signature(), arguments)[0]
 
-    def call_value(self, target: Operand, nodes: Sequence[ast.Expression]) -> Operand:
+    def call_value(self, target: Operand, nodes: Sequence[ast.Expression], span: Span) -> Operand:
         """Of a function value nothing is known: arguments go as they are, a word comes back."""
+        lost = [f for f in self.module.info.functions if f.used_as_value and f.result is FLOAT]
+        if lost:
+            self.module.diagnostics.warning(
+                f"which function this calls is not known: the FLOAT that {lost[0].name} gives "
+                "would be lost",
+                span,
+                [Note(f"{lost[0].name} is used as a value, too", lost[0].declaration.name_span)],
+                code="unknown-call",
+            )
         arguments = [self.value(node) for node in nodes]
         parameters = tuple(
             Parameter(ABI_F64 if node.type is FLOAT else ABI_I64, "") for node in nodes

@@ -183,6 +183,7 @@ class LoopLowering(AssignmentLowering):
                 node.collection.span,
                 code="type",
             )
+        self.warn_unknown(type_, node.collection.span)
         sized, head = builder.new_block("sized"), builder.new_block("foreach")
         body, again = builder.new_block("body"), builder.new_block("next")
         end = builder.new_block("endforeach")

@@ -240,7 +240,7 @@ class ObjectLowering(OperatorLowering):
             return ZERO
         access = ast.FieldAccess(node.span, node.receiver, node.method)
         self.module.inference.type_of(access)
-        return self.call_value(self.field_access(access), node.arguments)
+        return self.call_value(self.field_access(access), node.arguments, node.span)
 
     def dispatch(self, method: FunctionInfo, this: Operand, arguments: list[Operand]) -> Operand:
         """Through the vtable; but CREATE, whose signature differs by class, directly."""
@@ -316,7 +316,7 @@ class ObjectLowering(OperatorLowering):
     ) -> list[Operand]:
         raise AssertionError("provided by CallLowering")
 
-    def call_value(self, target: Operand, nodes: Sequence[ast.Expression]) -> Operand:
+    def call_value(self, target: Operand, nodes: Sequence[ast.Expression], span: Span) -> Operand:
         raise AssertionError("provided by CallLowering")
 
     def call_function(self, function: FunctionInfo, arguments: list[Operand]) -> Operand:

@@ -114,7 +114,18 @@ class OperatorLowering(PackLowering):
             return ZERO
         if type_.is_list or type_.is_node:
             return self.runtime_call(entries.LIST_LENGTH, value)
+        self.warn_unknown(type_, span)
         return self.builder.load(I64, value, -8, "length")
+
+    def warn_unknown(self, type_: ValueType, span: Span) -> None:
+        """A value of which nothing is known is taken for a vector; a list would be misread."""
+        if type_ is INTEGER:
+            self.module.diagnostics.warning(
+                "nothing is known of this value: it is taken for a vector or string",
+                span,
+                [Note("AS says what it is, for instance AS LIST or AS VEC")],
+                code="unknown-class",
+            )
 
     # --- binary operators ------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from callproof.bcpl.value_types import (
     VEC,
     WORD,
     ValueType,
+    described,
     join,
     node_of,
 )
@@ -85,12 +86,32 @@ class Inference(ExpressionInference):
                 if root is method:
                     continue
                 for mine, other in zip(method.parameters, root.parameters, strict=False):
+                    # Who calls the one may get to the other.
+                    passed = self.passed.get(mine, set()) | self.passed.get(other, set())
+                    self.passed[mine] = self.passed[other] = passed
                     if FLOAT in (mine.type, other.type):
                         self.make_float(mine)
                         self.make_float(other)
                 if FLOAT in (method.result, root.result) and method.result is not root.result:
                     method.result = root.result = FLOAT
                     self.changed = True
+
+    def check_overrides(self) -> None:
+        """Annotations may make the signatures of one slot differ: that cannot be called."""
+        for info in self.info.classes.values():
+            for name, method in info.methods.items():
+                if method.class_info is not info:
+                    continue
+                root = root_of(method, name)
+                for mine, other in zip(method.parameters, root.parameters, strict=False):
+                    if (mine.type is FLOAT) != (other.type is FLOAT):
+                        self.diagnostics.error(
+                            f"'{mine.name}' of {method.name} is {described(mine.type)}, in the "
+                            f"class that it overrides it is {described(other.type)}",
+                            mine.span,
+                            [Note("there it is declared here", other.span)],
+                            code="override",
+                        )
 
     def body(self, function: FunctionInfo) -> None:
         self.function = function
@@ -349,4 +370,5 @@ def infer(
     """Set the class of every expression, variable, parameter and result."""
     inference = Inference(info, locals_of, diagnostics)
     inference.run()
+    inference.check_overrides()
     return inference
