@@ -81,6 +81,12 @@ class Compilation:
             self.source.name,
         )
 
+    def _header(self, name: str) -> SourceFile | None:
+        """The other file that a function stands in: a header that the source GETs."""
+        if name in ("", self.source.name) or not Path(name).is_file():
+            return None
+        return SourceFile.read(name)
+
     def listing(self, function: str = "") -> str:
         """Commented assembly: everything, or the functions of that (display or symbol) name."""
         from callproof.codegen.listing import Listing
@@ -91,8 +97,9 @@ class Compilation:
             if function and function not in (emitted.display_name, emitted.name):
                 continue
             found = True
-            exported = self.module.functions[emitted.name].exported
-            listing.function(emitted, number, exported=exported)
+            lowered = self.module.functions[emitted.name]
+            header = self._header(lowered.source_name)
+            listing.function(emitted, number, exported=lowered.exported, source=header)
         if function and not found:
             names = sorted(emitted.display_name for emitted in self.compiled.functions)
             raise CallproofError(

@@ -110,3 +110,6 @@ def test_lines_of_a_header_are_its_own(tmp_path: Path) -> None:
     assert function.source_name.endswith("/h")
     lines = {i.line for block in function.blocks for i in block.instructions}
     assert lines == {3}
+    listing = driver.compile_file(source, driver.Options()).listing()
+    assert "// 3: LET value() = 1 + RAND(0)" in listing
+    assert "// 2: LET START() BE WRITEF" in listing
