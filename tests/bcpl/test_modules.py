@@ -80,6 +80,15 @@ def test_with_an_archive_of_foreign_functions(tmp_path: Path) -> None:
     assert run_program([*write(tmp_path, texts), archive]).output == "9\n"
 
 
+def test_output_of_c_and_of_other_modules_keeps_its_order(tmp_path: Path) -> None:
+    texts = {
+        "a.bcl": 'LET START() BE $( WRITES("one*N")  say(2)  WRITES("three*N")  say(4) $)',
+        "b.bcl": "EXTERNAL FUNCTION printf(format: CSTRING, ...) : INT\n"
+        'LET say(n) BE printf("%ld*N", n)',
+    }
+    assert run_program(write(tmp_path, texts)).output == "one\n2\nthree\n4\n"
+
+
 @pytest.mark.parametrize(
     ("other", "expected"),
     [

@@ -139,7 +139,10 @@ class ModuleLowering(DataLowering):
             builder.line = start.declaration.name_span.line
             builder.call(start.symbol, start.signature(), [])
         builder.return_()
-        if self.module.origins:
+        others_may = self.exports and any(
+            isinstance(meaning, ExternalInfo) for meaning in self.info.names.values()
+        )
+        if self.module.origins or others_may:
             self.share_stdio(builder)
         builder.finish()
 
