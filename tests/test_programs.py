@@ -19,6 +19,7 @@ from callproof.passes.pipeline import optimise
 from callproof.run import run
 from callproof.source import Diagnostics, SourceFile
 from tests.support.bcpl_externals import Finished, Runtime
+from tests.support.bcpl_programs import run_program
 
 FOLDER = Path(__file__).parent / "programs" / "bcpl"
 PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.bcl"))
@@ -28,8 +29,10 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def output_of(executable: Path, *, poison: bool) -> bytes:
-    with tempfile.TemporaryFile() as stream:
-        result = run(executable, [], on="emulator", poison=poison, stdout=stream.fileno())
+    with tempfile.TemporaryFile() as stream, tempfile.TemporaryFile() as nothing:
+        result = run(
+            executable, [], on="emulator", poison=poison, stdin=nothing, stdout=stream.fileno()
+        )
         assert result.exit_status == 0
         stream.seek(0)
         return stream.read()
@@ -73,9 +76,18 @@ def test_examples_run_and_say_what_they_show(path: Path, tmp_path: Path) -> None
     assert path.read_text().startswith("// "), "an example's first line says what it shows"
     executable = tmp_path / path.stem
     driver.build([path], executable, "exe", driver.Options(verify=True))
-    printed = output_of(executable, poison=False)
-    assert printed
-    assert output_of(executable, poison=True) == printed
+    expected = (FOLDER.parent / "examples" / f"{path.stem}.out").read_bytes()
+    assert output_of(executable, poison=False) == expected
+    assert output_of(executable, poison=True) == expected
+
+
+def test_the_calculator_reads_its_input() -> None:
+    lines = "a = 2 * 3\n\na / (4 - 4)\nb=a*a-1\nb\n 1.25+.\n(a+b)/ 2"
+    ran = run_program([EXAMPLES / "calculator.bcl"], stdin=lines)
+    assert ran.output == (
+        "6\nerror at character 12: division by zero\n35\n35\n"
+        "error at character 7: a number, a variable or a bracket is missing\n20.5\n"
+    )
 
 
 def test_the_constructor_keeps_the_colour_in_a_preserved_register() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from callproof.files import write_output
 from callproof.source import CallproofError, Diagnostic, Diagnostics, Note, SourceFile
 
 if TYPE_CHECKING:
+    from callproof.bcpl.options import FrontEndOptions
     from callproof.codegen.backend import Compiled
     from callproof.codegen.target import Target
     from callproof.ir.model import Module
@@ -41,6 +42,8 @@ class Options:
     timings       seconds by stage, filled in
     linker        'builtin', or 'system' for an installed cross linker
     include       folders where GET looks for headers
+    bounds_check  have programs test their indices
+    warnings_are_errors   refuse a program of which anything is warned
     module_path   folders where Sox's imports look last
     sox_test      the test of a Sox program that runs instead of its `main`
     sox_bench     run a Sox program's benchmarks behind its `main`
@@ -56,6 +59,8 @@ class Options:
     timings: dict[str, float] | None = None
     linker: str = "builtin"
     include: tuple[Path, ...] = ()
+    bounds_check: bool = False
+    warnings_are_errors: bool = False
     module_path: tuple[str, ...] = ()
     sox_test: str = ""
     sox_bench: bool = False
@@ -84,6 +89,12 @@ class Compilation:
             self.source.name,
         )
 
+    def _header(self, name: str) -> SourceFile | None:
+        """The other file that a function stands in: a header that the source GETs."""
+        if name in ("", self.source.name) or not Path(name).is_file():
+            return None
+        return SourceFile.read(name)
+
     def listing(self, function: str = "") -> str:
         """Commented assembly: everything, or the functions of that (display or symbol) name."""
         from callproof.codegen.listing import Listing
@@ -94,8 +105,9 @@ class Compilation:
             if function and function not in (emitted.display_name, emitted.name):
                 continue
             found = True
-            exported = self.module.functions[emitted.name].exported
-            listing.function(emitted, number, exported=exported)
+            lowered = self.module.functions[emitted.name]
+            header = self._header(lowered.source_name)
+            listing.function(emitted, number, exported=lowered.exported, source=header)
         if function and not found:
             names = sorted(emitted.display_name for emitted in self.compiled.functions)
             raise CallproofError(
@@ -125,39 +137,77 @@ def front_end(path: Path, options: Options) -> tuple[SourceFile, Module, list[Di
 
     Raises `CallproofError` with all errors found.
     """
+    (source,), (module,), warnings = front_ends([path], options)
+    return source, module, warnings
+
+
+def front_ends(
+    paths: Sequence[Path], options: Options
+) -> tuple[list[SourceFile], list[Module], list[Diagnostic]]:
+    """The sources of one program, and an unoptimised module for each; warnings.
+
+    NewBCPL sources see each other's declarations.  Raises `CallproofError` with all
+    errors found.
+    """
     start = time.perf_counter()
+    for path in paths:
+        if path.suffix not in (*SOURCE_SUFFIXES, ".ir"):
+            raise CallproofError(
+                f"{path}: what language is '{path.suffix or path.name}'? "
+                f"Source files end in {', '.join((*SOURCE_SUFFIXES, '.ir'))}"
+            )
     diagnostics = Diagnostics()
-    if path.suffix == SOX_SUFFIX:
+    if any(path.suffix == SOX_SUFFIX for path in paths):
+        if len(paths) > 1:
+            raise CallproofError(
+                "a Sox program is given by its one script, which imports the others"
+            )
         from callproof.sox.frontend import load
         from callproof.sox.lower import lower
         from callproof.sox.modules import SearchPlaces
 
         places = SearchPlaces(folders=options.module_path)
-        program = load(path, places, diagnostics)
-        source = program.script.source
-        module = lower(program, options.sox_test, options.sox_bench, options.log)
-        _timed(options, "front end", start)
-        if options.verify:
-            verify_module(module, options)
-        return source, module, diagnostics.found
-    source = SourceFile.read(path)
-    if path.suffix == ".ir":
-        from callproof.ir.text import parse_module
-
-        module = parse_module(source.text, source.name)
-    elif path.suffix in BCPL_SUFFIXES:
-        from callproof.bcpl.frontend import compile_to_ir
-
-        module = compile_to_ir(source, diagnostics)
+        program = load(paths[0], places, diagnostics)
+        sources = [program.script.source]
+        found = [lower(program, options.sox_test, options.sox_bench, options.log)]
     else:
+        sources = [SourceFile.read(path) for path in paths]
+        found = _bcpl_and_ir(sources, diagnostics, options)
+    if options.warnings_are_errors and diagnostics.found:
         raise CallproofError(
-            f"{path}: what language is '{path.suffix or path.name}'? "
-            f"Source files end in {', '.join((*SOURCE_SUFFIXES, '.ir'))}"
+            replace(one, severity="error", message=f"{one.message} (--werror)")
+            for one in diagnostics.found
         )
     _timed(options, "front end", start)
-    if options.verify or path.suffix == ".ir":
-        verify_module(module, options)
-    return source, module, diagnostics.found
+    for path, module in zip(paths, found, strict=True):
+        if options.verify or path.suffix == ".ir":
+            verify_module(module, options)
+    return sources, found, diagnostics.found
+
+
+def _bcpl_and_ir(
+    sources: list[SourceFile], diagnostics: Diagnostics, options: Options
+) -> list[Module]:
+    """A module for each source; those in NewBCPL are one program."""
+    modules: dict[SourceFile, Module] = {}
+    together = [source for source in sources if not source.name.endswith(".ir")]
+    if together:
+        from callproof.bcpl.frontend import compile_modules
+
+        found = compile_modules(together, diagnostics, _front_end_options(options))
+        modules.update(zip(together, found, strict=True))
+    for source in sources:
+        if source not in modules:
+            from callproof.ir.text import parse_module
+
+            modules[source] = parse_module(source.text, source.name)
+    return [modules[source] for source in sources]
+
+
+def _front_end_options(options: Options) -> FrontEndOptions:
+    from callproof.bcpl.options import FrontEndOptions
+
+    return FrontEndOptions(options.include, options.bounds_check)
 
 
 def verify_module(module: Module, options: Options) -> None:
@@ -184,16 +234,29 @@ def optimise(module: Module, options: Options) -> None:
 
 def compile_file(path: Path, options: Options) -> Compilation:
     """Source file to machine code.  Raises `CallproofError` with all errors found."""
+    (compilation,) = compile_files([path], options)
+    return compilation
+
+
+def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
+    """The sources of one program to machine code, each by itself; the warnings are the first's.
+
+    Raises `CallproofError` with all errors found.
+    """
     from callproof.codegen.backend import compile_module
     from callproof.target import by_name
 
     target = by_name(options.target)
-    source, module, warnings = front_end(path, options)
-    optimise(module, options)
-    compiled = compile_module(
-        module, target, verify=options.verify, poison=options.poison, timings=options.timings
-    )
-    return Compilation(source, module, target, compiled, warnings)
+    sources, modules, warnings = front_ends(paths, options)
+    found = []
+    for source, module in zip(sources, modules, strict=True):
+        optimise(module, options)
+        compiled = compile_module(
+            module, target, verify=options.verify, poison=options.poison, timings=options.timings
+        )
+        found.append(Compilation(source, module, target, compiled, warnings))
+        warnings = []
+    return found
 
 
 def link_inputs(
@@ -284,13 +347,12 @@ EMIT_SUFFIX = {"exe": "", "obj": ".o", "asm": ".s", "ir": ".ir"}
 def build(
     inputs: Sequence[Path], output: Path | None, emit: str, options: Options
 ) -> tuple[Path, list[Diagnostic]]:
-    """Compile one source (and link it with objects and archives); the file written, warnings."""
+    """Compile sources (and link them with objects and archives); the file written, warnings."""
     sources = [path for path in inputs if path.suffix not in LINK_SUFFIXES]
     others = [path for path in inputs if path.suffix in LINK_SUFFIXES]
-    if len(sources) != 1:
+    if not sources:
         raise CallproofError(
-            f"build takes one source file (and any number of .o and .a files), not {len(sources)}; "
-            "compiling several modules separately is not supported yet"
+            "build takes at least one source file; callproof link takes objects and archives alone"
         )
     if emit not in EMIT_SUFFIX:
         raise CallproofError(f"--emit {emit}: there is {', '.join(EMIT_SUFFIX)}")
@@ -299,8 +361,8 @@ def build(
         output = Path(source.stem + EMIT_SUFFIX[emit])
     if output.resolve() in {path.resolve() for path in inputs}:
         raise CallproofError(f"the output {output} would overwrite an input")
-    if emit != "exe" and others:
-        raise CallproofError(f"--emit {emit} makes no use of {others[0]}")
+    if emit != "exe" and (others or len(sources) > 1):
+        raise CallproofError(f"--emit {emit} makes no use of {[*sources[1:], *others][0]}")
     if emit == "obj" and not options.target.endswith("-linux"):
         raise CallproofError(f"objects for {options.target} cannot be written yet, only assembly")
     if emit == "ir":
@@ -310,17 +372,20 @@ def build(
         optimise(module, options)
         write_output(output, print_module(module).encode())
         return output, warnings
-    compilation = compile_file(source, options)
+    compilations = compile_files(sources, options)
     if emit == "asm":
-        write_output(output, compilation.listing().encode())
+        write_output(output, compilations[0].listing().encode())
     elif emit == "obj":
         from callproof.object import write_elf
 
-        write_output(output, write_elf(compilation.object_file()))
+        write_output(output, write_elf(compilations[0].object_file()))
     else:
-        objects: list[Path | ObjectFile] = [compilation.object_file(), *others]
-        link_inputs(objects, output, options, origins=compilation.module.origins)
-    return output, compilation.warnings
+        objects: list[Path | ObjectFile] = [one.object_file() for one in compilations]
+        origins: dict[str, Note] = {}
+        for one in compilations:
+            origins.update(one.module.origins)
+        link_inputs([*objects, *others], output, options, origins=origins)
+    return output, compilations[0].warnings
 
 
 def is_executable_file(path: Path) -> bool:

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 
 from callproof.ir.interpret import Interpreter, Number, signed
+from tests.support.bcpl_library import EXTERNALS
 
 
 class Finished(Exception):
@@ -53,6 +54,7 @@ class Runtime:
             "bcpl_abs": lambda i, a: (signed(abs(int(a[0])), 64),),
             "bcpl_finish": self.finish,
             "bcpl_share_stdio": lambda i, a: (),
+            **EXTERNALS,
         }
 
     def put(self, text: str) -> tuple[Number, ...]:

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from callproof.abi import types as abi
 from callproof.abi.signature import Parameter, Signature
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.symbols import FLOAT, FVEC, INTEGER, NULL, STRING, VEC, WORD, ValueType
+from callproof.bcpl.value_types import FLOAT, FVEC, INTEGER, NULL, STRING, VEC, WORD, ValueType
 from callproof.source import Diagnostics, Note, Span
 
 

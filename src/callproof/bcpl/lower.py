@@ -1,29 +1,32 @@
-"""From the resolved, typed program to a module of IR: data, classes, functions.
+"""From the resolved, typed program to modules of IR: data, classes, functions.
 
-A word is an i64, a FLOAT an f64.  User functions are local symbols under their own
-names; methods are `Class::method`; the one exported symbol is `bcpl_start`, which
-initialises the globals and calls START.
+A word is an i64, a FLOAT an f64.  User functions are symbols under their own names;
+methods are `Class::method`.  `bcpl_start`, which the runtime calls, initialises the
+globals and calls START.  A program of one source is one module, and all but that symbol
+are local to it; of several sources each is a module that exports what it declares.
 """
 
 from __future__ import annotations
 
-import struct
-
 from callproof.abi.signature import Signature
-from callproof.bcpl import nodes as ast
 from callproof.bcpl.external import ExternalInfo
+from callproof.bcpl.lower_data import DataLowering
 from callproof.bcpl.lower_statements import FunctionLowering
-from callproof.bcpl.symbols import FLOAT, ClassInfo, FunctionInfo, ProgramInfo, Variable
+from callproof.bcpl.options import FrontEndOptions
+from callproof.bcpl.symbols import ClassInfo, FunctionInfo, ProgramInfo, Variable
 from callproof.bcpl.types import Inference
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
-from callproof.ir.model import Address, Datum, Function, Instruction, Module
+from callproof.ir.model import Address, Datum, Function, Instruction, Module, Symbol
 from callproof.runtime.entries import SHARE_STDIO
-from callproof.source import Diagnostics, SourceFile
+from callproof.source import Diagnostics, SourceFile, Span
 
 
-class ModuleLowering:
-    """What the functions of one module share: strings, tables, declarations."""
+class ModuleLowering(DataLowering):
+    """What the functions of one module share: strings, tables, declarations.
+
+    `files`: whose declarations the module defines; None for all that there are.
+    """
 
     def __init__(
         self,
@@ -32,31 +35,49 @@ class ModuleLowering:
         locals_of: dict[object, list[Variable]],
         inference: Inference,
         diagnostics: Diagnostics,
+        options: FrontEndOptions,
+        files: frozenset[SourceFile] | None = None,
     ) -> None:
+        super().__init__(Module(source.name))
         self.source = source
         self.info = info
         self.locals_of = locals_of
         self.inference = inference
         self.diagnostics = diagnostics
-        self.module = Module(source.name)
-        self._strings: dict[str, str] = {}
-        self._c_strings: dict[str, str] = {}
+        self.options = options
+        self.files = files
 
     def run(self) -> Module:
-        for variable, number in self.info.statics:
-            self.global_datum(variable, number)
+        for variable, value in self.info.statics:
+            if self.owns(variable.span):
+                self.global_datum(variable, value)
         for variables, _ in self.info.globals:
             for variable in variables:
-                self.global_datum(variable, 0)
+                if self.owns(variable.span):
+                    self.global_datum(variable, 0)
         for info in self.info.classes.values():
-            self.vtable(info)
+            if self.owns(info.declaration.span):
+                self.vtable(info)
         for function in self.info.functions:
-            self.function(function)
-        self.start()
+            if self.owns(function.declaration.span):
+                self.function(function)
+        start = self.info.start
+        if self.files is None or (start is not None and self.owns(start.declaration.span)):
+            self.start()
         return self.module
 
+    # --- what belongs to the module, and what to others -----------------------------------------
+
+    def owns(self, span: Span) -> bool:
+        return self.files is None or span.file in self.files
+
+    @property
+    def exports(self) -> bool:
+        """Whether other modules of the program need what this one declares."""
+        return self.files is not None
+
     def declare(self, symbol: str, signature: Signature) -> None:
-        """Make a runtime function known to the module."""
+        """Make a function of another module or of the runtime known."""
         self.module.declarations.setdefault(symbol, signature)
 
     def declare_external(self, info: ExternalInfo) -> None:
@@ -64,77 +85,43 @@ class ModuleLowering:
         self.declare(info.symbol, info.signature())
         self.module.origins.setdefault(info.symbol, info.origin())
 
-    def global_datum(self, variable: Variable, number: int | float) -> None:
-        if number == 0:
-            datum = Datum(variable.symbol, alignment=8, writable=True, zero_bytes=8)
-        else:
-            form = "<d" if isinstance(number, float) else "<q"
-            datum = Datum(variable.symbol, struct.pack(form, number), alignment=8, writable=True)
+    def function_symbol(self, function: FunctionInfo) -> Symbol:
+        if not self.owns(function.declaration.span):
+            self.declare(function.symbol, function.signature())
+        return Symbol(function.symbol)
+
+    def global_symbol(self, variable: Variable) -> Symbol:
+        if not self.owns(variable.span):
+            self.module.external_data[variable.symbol] = 8
+        return Symbol(variable.symbol)
+
+    def vtable_symbol(self, info: ClassInfo) -> Symbol:
+        if not self.owns(info.declaration.span):
+            self.module.external_data[info.vtable] = 8
+        return Symbol(info.vtable)
+
+    # --- definitions ---------------------------------------------------------------------------
+
+    def global_datum(self, variable: Variable, value: int | float | str) -> None:
+        datum = self.word_datum(variable.symbol, value)
+        datum.exported = self.exports
         self.module.data[variable.symbol] = datum
-
-    def string(self, text: str) -> str:
-        """The symbol of a string's datum; its characters begin 8 bytes behind it."""
-        symbol = self._strings.get(text)
-        if symbol is None:
-            symbol = self._strings[text] = f"string.{len(self._strings)}"
-            codes = [ord(character) for character in text]
-            data = struct.pack("<q", len(codes))
-            data += struct.pack(f"<{len(codes) + 1}i", *codes, 0)
-            self.module.data[symbol] = Datum(symbol, data, alignment=8)
-        return symbol
-
-    def c_string(self, text: str) -> str:
-        """The symbol of a string as C has it: UTF-8 with a zero byte behind it."""
-        symbol = self._c_strings.get(text)
-        if symbol is None:
-            symbol = self._c_strings[text] = f"cstring.{len(self._c_strings)}"
-            data = text.encode("utf-8", errors="replace") + b"\0"
-            self.module.data[symbol] = Datum(symbol, data, alignment=1)
-        return symbol
-
-    def table(self, elements: list[ast.Expression]) -> str:
-        """The symbol of a static vector's datum; word 0 stands 8 bytes behind it."""
-        symbol = f"table.{len(self.module.data)}"
-        data = bytearray(struct.pack("<q", len(elements)))
-        datum = Datum(symbol, alignment=8)
-        for element in elements:
-            if isinstance(element, ast.StringLiteral):
-                datum.addresses.append(Address(len(data), self.string(element.value), 8))
-                data += bytes(8)
-            elif isinstance(element, ast.FloatLiteral):
-                data += struct.pack("<d", element.value)
-            elif isinstance(element, ast.IntegerLiteral):
-                data += struct.pack("<q", element.value)
-        datum.data = bytes(data)
-        self.module.data[symbol] = datum
-        return symbol
 
     def vtable(self, info: ClassInfo) -> None:
         datum = Datum(info.vtable, bytes(8 * len(info.slots)), alignment=8)
+        datum.exported = self.exports
         for index, method in enumerate(info.slots):
             if method is not None:
+                self.function_symbol(method)
                 datum.addresses.append(Address(8 * index, method.symbol))
         self.module.data[info.vtable] = datum
 
     def function(self, info: FunctionInfo) -> None:
-        function = Function(info.symbol, info.signature(), self.source.name)
+        function = Function(info.symbol, info.signature(), info.declaration.span.file.name)
         function.display_name = info.name
-        function.exported = False
+        function.exported = self.exports
         self.module.functions[info.symbol] = function
-        builder = FunctionBuilder(function)
-        lowering = FunctionLowering(self, builder, info)
-        lowering.parameters()
-        body = info.declaration.body
-        builder.line = info.declaration.name_span.line
-        if isinstance(body, ast.Expression):
-            wanted = FLOAT if info.result is FLOAT else body.type
-            value = lowering.converted(body, FLOAT if info.result is FLOAT else wanted)
-            builder.return_(value)
-        else:
-            lowering.statement(body)
-            if not builder.is_terminated:
-                lowering.return_nothing()
-        builder.finish()
+        FunctionLowering(self, FunctionBuilder(function), info).run()
 
     def start(self) -> None:
         """`bcpl_start`: the globals in order, then START."""
@@ -143,10 +130,8 @@ class ModuleLowering:
         builder = FunctionBuilder(function)
         lowering = FunctionLowering(self, builder, None)
         for variables, values in self.info.globals:
-            numbers = []
-            for variable, value in zip(variables, values, strict=True):
-                builder.line = value.span.line
-                numbers.append(lowering.converted(value, variable.type))
+            builder.line = values[0].span.line
+            numbers = lowering.first_values(variables, values, values[0].span)
             for variable, number in zip(variables, numbers, strict=True):
                 lowering.write_variable(variable, number)
         start = self.info.start
@@ -154,7 +139,10 @@ class ModuleLowering:
             builder.line = start.declaration.name_span.line
             builder.call(start.symbol, start.signature(), [])
         builder.return_()
-        if self.module.origins:
+        others_may = self.exports and any(
+            isinstance(meaning, ExternalInfo) for meaning in self.info.names.values()
+        )
+        if self.module.origins or others_may:
             self.share_stdio(builder)
         builder.finish()
 

@@ -19,7 +19,7 @@ from callproof.bcpl.external import (
     anonymous_type,
     check_arguments,
 )
-from callproof.bcpl.symbols import FLOAT, INTEGER
+from callproof.bcpl.value_types import FLOAT, INTEGER
 from callproof.ir import operations as op
 from callproof.ir.model import CONSTANT, Constant, Operand, Symbol
 from callproof.ir.types import F32, F64, I64, of_scalar
@@ -27,10 +27,10 @@ from callproof.runtime.entries import CSTRING as TO_CSTRING
 from callproof.runtime.entries import FREE_CSTRING, FROM_CSTRING
 
 if TYPE_CHECKING:
-    from callproof.bcpl.lower_expressions import ExpressionLowering
+    from callproof.bcpl.lower_values import ValueLowering
 
 
-def call_external(lowering: ExpressionLowering, info: ExternalInfo, node: ast.Call) -> Operand:
+def call_external(lowering: ValueLowering, info: ExternalInfo, node: ast.Call) -> Operand:
     """The call's value as a word or FLOAT; 0 of a ROUTINE.
 
     A CSTRING argument is a copy, which lives until the call has returned and its result
@@ -69,13 +69,13 @@ def _is_c_literal(node: ast.Expression, type_: CType) -> bool:
     return type_ is CSTRING and isinstance(node, ast.StringLiteral)
 
 
-def _c_literal(lowering: ExpressionLowering, node: ast.Expression) -> Operand:
+def _c_literal(lowering: ValueLowering, node: ast.Expression) -> Operand:
     assert isinstance(node, ast.StringLiteral)
     return Symbol(lowering.module.c_string(node.value))
 
 
 def argument(
-    lowering: ExpressionLowering, value: Operand, node: ast.Expression, type_: CType
+    lowering: ValueLowering, value: Operand, node: ast.Expression, type_: CType
 ) -> Operand:
     """A value in a C type; between FLOAT and integers as the language converts (3.2.2)."""
     builder = lowering.builder
@@ -100,7 +100,7 @@ def argument(
     return builder.value(op.TRUNC, wanted, word)
 
 
-def result(lowering: ExpressionLowering, value: Operand, type_: CType) -> Operand:
+def result(lowering: ValueLowering, value: Operand, type_: CType) -> Operand:
     """A C value as a word, or as a FLOAT."""
     builder = lowering.builder
     if type_ is CSTRING:

@@ -121,8 +121,11 @@ class FieldAccess(Expression):
 
 @dataclass(slots=True, eq=False)
 class Lane(Expression):
+    """`member`: the word it was written with, which may name a field of an object."""
+
     pack: Expression
     index: Expression
+    member: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -192,6 +195,7 @@ class Foreach(Statement):
     collection: Expression
     body: Statement
     is_pattern: bool
+    annotation: TypeExpression | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -223,7 +227,10 @@ class Jump(Statement):
 
 @dataclass(slots=True, eq=False)
 class Goto(Statement):
+    """`using_depth`: how many USINGs are around the label, once it is resolved."""
+
     label: str
+    using_depth: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -265,8 +272,11 @@ class Ownership(Statement):
 
 @dataclass(slots=True, eq=False)
 class TypeExpression(Node):
+    """`is_pointer` for a ^ or POINTER TO before it."""
+
     name: str
     of: TypeExpression | None = None
+    is_pointer: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -393,7 +403,7 @@ def dump(node: object) -> str:
         if (
             isinstance(value, Span)
             or (isinstance(value, list) and value and isinstance(value[0], Span))
-            or item.name in ("type", "meaning")
+            or item.name in ("type", "meaning", "member")
             or value is None
             or value is False
         ):

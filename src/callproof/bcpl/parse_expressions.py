@@ -335,7 +335,7 @@ class ExpressionParser:
             return ast.MethodCall(left.span.to(self.last_span()), left, name, arguments)
         if name in LANES:
             index = ast.IntegerLiteral(self.last_span(), LANES[name])
-            return ast.Lane(span, left, index)
+            return ast.Lane(span, left, index, name)
         return ast.FieldAccess(span, left, name)
 
     def bit_field(self, left: ast.Expression) -> ast.Expression:

@@ -329,12 +329,13 @@ class StatementParser(ExpressionParser):
             names.append(self.name("the loop's variable"))
         if is_pattern:
             self.expect(")", "')'")
-        self.annotation()
+        annotation = self.annotation()
         self.expect("IN", "IN and the collection")
         collection = self.condition()
         self.then("DO", "THEN")
         body = self.statement()
-        return ast.Foreach(start.to(self.last_span()), names, collection, body, is_pattern)
+        span = start.to(self.last_span())
+        return ast.Foreach(span, names, collection, body, is_pattern, annotation)
 
     def switch_statement(self) -> ast.Statement:
         start = self.take()

@@ -189,7 +189,9 @@ class Parser(ExternalParser):
 
     def type_expression(self) -> ast.TypeExpression:
         self.enter()
+        is_pointer = False
         while self.kind in ("^", "POINTER", "TO"):
+            is_pointer = True
             self.at += 1
         token = self.token
         if token.kind != NAME and not (token.kind.isalpha() and token.kind.isupper()):
@@ -198,7 +200,7 @@ class Parser(ExternalParser):
         name = str(token.value)
         of = self.type_expression() if self.accept("OF") else None
         self.leave()
-        return ast.TypeExpression(span, name, of)
+        return ast.TypeExpression(span, name, of, is_pointer)
 
     def manifest(self) -> ast.Manifest:
         start = self.take()

@@ -1,4 +1,4 @@
-"""What names mean: variables, functions, classes; and the classes of values (types)."""
+"""What names mean: variables, functions, classes."""
 
 from __future__ import annotations
 
@@ -8,53 +8,17 @@ from callproof.abi.signature import Parameter as AbiParameter
 from callproof.abi.signature import Signature
 from callproof.abi.types import F64, I64
 from callproof.bcpl import nodes as ast
+from callproof.bcpl.value_types import FLOAT, ValueType
 from callproof.runtime.entries import Entry
 from callproof.source import Span
-
-
-class ValueType:
-    """The class of a value (reference section 3); all are a word but FLOAT."""
-
-    __slots__ = ("class_info", "name")
-
-    def __init__(self, name: str, class_info: ClassInfo | None = None) -> None:
-        self.name = name
-        self.class_info = class_info
-
-    def __repr__(self) -> str:
-        return self.class_info.name if self.class_info else self.name
-
-
-INTEGER = ValueType("INTEGER")
-FLOAT = ValueType("FLOAT")
-WORD = ValueType("WORD")
-NULL = ValueType("NULL")
-STRING = ValueType("STRING")
-VEC = ValueType("VEC")
-FVEC = ValueType("FVEC")
-
-BY_NAME = {
-    "INTEGER": INTEGER,
-    "INT": INTEGER,
-    "WORD": WORD,
-    "ANY": WORD,
-    "CHAR": INTEGER,
-    "BYTE": INTEGER,
-    "FLOAT": FLOAT,
-    "STRING": STRING,
-    "VEC": VEC,
-    "VECTOR": VEC,
-    "TABLE": VEC,
-    "FVEC": FVEC,
-    "OBJECT": WORD,
-}
 
 
 @dataclass(slots=True, eq=False)
 class Variable:
     """A local, a parameter or a global variable.
 
-    `symbol` of a global's memory, '' for others; `in_memory` if its address is taken.
+    `symbol` of a global's memory, '' for others; `in_memory` if its address is taken;
+    `vector_size` of a vector with which it begins, if that is known; `is_assigned` later.
     """
 
     name: str
@@ -65,6 +29,8 @@ class Variable:
     is_parameter: bool = False
     fixed_type: bool = False
     slot: object = None
+    vector_size: int | None = None
+    is_assigned: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -86,9 +52,8 @@ class FunctionInfo:
     parameters: list[Variable]
     result: ValueType
     class_info: ClassInfo | None = None
-    scope: dict[str, object] | None = None
     used_as_value: bool = False
-    calls: int = 0
+    has_defer: bool = False
     this: Variable | None = None
     slot: int = -1
 
@@ -145,13 +110,17 @@ class ClassInfo:
 
 @dataclass(slots=True)
 class ProgramInfo:
-    """A resolved program.  `globals` in order of initialisation."""
+    """A resolved program.
+
+    `globals` in order of initialisation; `annotations`: the classes behind VALOF AS.
+    """
 
     functions: list[FunctionInfo] = field(default_factory=list)
     classes: dict[str, ClassInfo] = field(default_factory=dict)
     globals: list[tuple[list[Variable], list[ast.Expression]]] = field(default_factory=list)
-    statics: list[tuple[Variable, int | float]] = field(default_factory=list)
+    statics: list[tuple[Variable, int | float | str]] = field(default_factory=list)
     names: dict[str, object] = field(default_factory=dict)
+    annotations: dict[ast.Valof, ValueType] = field(default_factory=dict)
     start: FunctionInfo | None = None
 
 
@@ -163,15 +132,41 @@ class Library:
     entry: Entry
 
 
-LIBRARY_SPECIAL = frozenset(["WRITEF", *(f"WRITEF{n}" for n in range(1, 8)), "LENGTH", "FLTOFX"])
-LATER_LIBRARY = frozenset(
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A library routine that is not simply one C function: how many arguments it takes.
+
+    `most` is None where any number may follow.  What it gives is in `infer_library.py`,
+    how it is done in `lower_library.py`.
     """
-    SPLIT JOIN SLURP SPIT PACKSTRING UNPACKSTRING APND FPND SPND LPND CONCAT COPYLIST
-    DEEPCOPYLIST REVERSE FIND FILTER MAP AS_INT AS_FLOAT AS_STRING AS_LIST BCPL_FREE_LIST
-    MIN MAX SUM PAIRWISE_MIN PAIRWISE_MAX PAIRWISE_ADD IGETVEC SGETVEC PGETVEC QGETVEC
-    MALLOC BCPL_ALLOC_WORDS BCPL_ALLOC_CHARS HEAP_INFO GC BCPL_CHECK_AND_DISPLAY_ERRORS
-    BCPL_CLEAR_ERRORS BCPL_FREE_CELLS FILE_OPEN_READ FILE_OPEN_WRITE FILE_OPEN_APPEND
-    FILE_CLOSE FILE_WRITES FILE_READS FILE_READ FILE_WRITE FILE_SEEK FILE_TELL FILE_EOF
-    TIMER_START TIMER_END TIMER_DISPLAY SLEEP SETTYPE READN READF
-    """.split()
-)
+
+    least: int
+    most: int | None
+
+
+_PAIR_OF_VALUES, _ONE_OR_TWO = Special(2, 2), Special(1, 2)
+SPECIALS: dict[str, Special] = {
+    **{name: Special(1, None) for name in ("WRITEF", *(f"WRITEF{n}" for n in range(1, 8)))},
+    **dict.fromkeys("LENGTH FLTOFX AS_INT AS_FLOAT AS_STRING AS_LIST".split(), Special(1, 1)),
+    **dict.fromkeys("COPYLIST DEEPCOPYLIST REVERSE BCPL_FREE_LIST".split(), Special(1, 1)),
+    **dict.fromkeys("APND FPND SPND LPND CONCAT FIND FILTER MAP".split(), _PAIR_OF_VALUES),
+    **dict.fromkeys("MIN MAX SUM".split(), _ONE_OR_TWO),
+    **dict.fromkeys("PAIRWISE_MIN PAIRWISE_MAX PAIRWISE_ADD".split(), _ONE_OR_TWO),
+    "SETTYPE": _PAIR_OF_VALUES,
+    "BCPL_ALLOC_WORDS": Special(1, None),
+}
+
+
+def special_name(name: str) -> str:
+    """The special routine that is meant, in upper or in lower case; '' if none."""
+    if name in SPECIALS:
+        return name
+    return name.upper() if name.islower() and name.upper() in SPECIALS else ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpecialRoutine:
+    """The meaning of a name in `SPECIALS`."""
+
+    name: str
+    special: Special

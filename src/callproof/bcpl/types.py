@@ -8,81 +8,110 @@ FLOAT or something more telling, so that ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.external import ExternalInfo
-from callproof.bcpl.symbols import (
+from callproof.bcpl.infer_expressions import ARITHMETIC, ExpressionInference, root_of
+from callproof.bcpl.symbols import FunctionInfo, ProgramInfo, Variable
+from callproof.bcpl.value_types import (
     FLOAT,
     FVEC,
     INTEGER,
     NULL,
     STRING,
+    UNDECIDED,
     VEC,
     WORD,
-    ClassInfo,
-    Constant,
-    FieldInfo,
-    FunctionInfo,
-    Library,
-    ProgramInfo,
     ValueType,
-    Variable,
+    described,
+    join,
+    node_of,
 )
 from callproof.source import Diagnostics, Note, Span
 
-ARITHMETIC = frozenset(("+", "-", "*", "/"))
-COMPARISONS = frozenset(("=", "~=", "<", "<=", ">", ">="))
-LIBRARY_RESULTS = {"FLOAT": FLOAT, "STRING": STRING, "VEC": VEC, "FVEC": FVEC, "INTEGER": INTEGER}
-CONVERSIONS = {
-    "FLOAT": FLOAT,
-    "FSQRT": FLOAT,
-    "FIX": INTEGER,
-    "TRUNC": INTEGER,
-    "ENTIER": INTEGER,
-    "LEN": INTEGER,
-    "NOT": INTEGER,
-    "~": INTEGER,
-    "@": INTEGER,
-    "!": WORD,
-    "%": INTEGER,
-}
-ELEMENTS = {VEC: WORD, FVEC: FLOAT}
 MAXIMUM_PASSES = 100
 
 
-class Inference:
+class Inference(ExpressionInference):
     """See `infer`."""
-
-    def __init__(
-        self, info: ProgramInfo, locals_of: dict[object, list[Variable]], diagnostics: Diagnostics
-    ) -> None:
-        self.info = info
-        self.locals_of = locals_of
-        self.diagnostics = diagnostics
-        self.changed = False
-        self.function: FunctionInfo | None = None
-        self.results: list[list[ValueType]] = []
-        self.passed: dict[Variable, set[ValueType]] = {}
 
     def run(self) -> None:
         for _ in range(MAXIMUM_PASSES):
             self.changed = False
             self.passed = {}
+            self.appended_before, self.appended = self.appended, {}
+            self.held_before, self.held = self.held, {}
             self.one_pass()
+            self.overrides()
+            if self.appended != self.appended_before or self.held != self.held_before:
+                self.changed = True
             if not self.changed:
                 self.from_call_sites()
             if not self.changed:
                 return
+        self.diagnostics.error(
+            "the classes of the values of this program cannot be worked out; "
+            "declare those of parameters and variables with AS",
+            self.info.start.declaration.name_span if self.info.start else None,
+            code="inference",
+        )
 
     def one_pass(self) -> None:
         for variables, values in self.info.globals:
-            for variable, value in zip(variables, values, strict=False):
-                self.give(variable, self.type_of(value))
+            self.give_all(variables, values)
         for info in self.info.classes.values():
             for field in info.own_fields:
                 if field.initialiser is not None:
                     self.give(field.variable, self.type_of(field.initialiser))
         for function in self.info.functions:
             self.body(function)
+
+    def give_all(self, variables: list[Variable], values: list[ast.Expression]) -> None:
+        """Variables take the classes of their values, or of the lanes of a single pack."""
+        types = [self.type_of(value) for value in values]
+        if len(types) == 1 and len(variables) > 1:
+            pack = types[0].pack
+            lane = FLOAT if pack is not None and pack.is_float else INTEGER
+            types = [lane] * len(variables)
+        for variable, type_ in zip(variables, types, strict=False):
+            self.give(variable, type_)
+        for index, variable in enumerate(variables):
+            self.hold(variable, values[min(index, len(values) - 1)])
+
+    def overrides(self) -> None:
+        """What is called through one vtable slot has one signature: FLOAT where any has it."""
+        for info in self.info.classes.values():
+            for name, method in info.methods.items():
+                root = root_of(method, name)
+                if root is method:
+                    continue
+                for mine, other in zip(method.parameters, root.parameters, strict=False):
+                    # Who calls the one may get to the other.
+                    passed = self.passed.get(mine, set()) | self.passed.get(other, set())
+                    self.passed[mine] = self.passed[other] = passed
+                    if FLOAT in (mine.type, other.type):
+                        self.make_float(mine)
+                        self.make_float(other)
+                if FLOAT in (method.result, root.result) and method.result is not root.result:
+                    method.result = root.result = FLOAT
+                    self.changed = True
+
+    def check_overrides(self) -> None:
+        """Annotations may make the signatures of one slot differ: that cannot be called."""
+        for info in self.info.classes.values():
+            for name, method in info.methods.items():
+                if method.class_info is not info:
+                    continue
+                root = root_of(method, name)
+                for mine, other in zip(method.parameters, root.parameters, strict=False):
+                    if (mine.type is FLOAT) != (other.type is FLOAT):
+                        self.diagnostics.error(
+                            f"'{mine.name}' of {method.name} is {described(mine.type)}, in the "
+                            f"class that it overrides it is {described(other.type)}",
+                            mine.span,
+                            [Note("there it is declared here", other.span)],
+                            code="override",
+                        )
 
     def body(self, function: FunctionInfo) -> None:
         self.function = function
@@ -94,33 +123,14 @@ class Inference:
             if result is FLOAT:
                 self.flows_to_float(body)
             result = INTEGER if result is NULL else result
+            if function.declaration.annotation is not None or result is UNDECIDED:
+                result = function.result
             if result is not function.result and function.result is not FLOAT:
                 function.result = result
                 self.changed = True
         else:
             self.statement(body)
         self.function = None
-
-    def give(self, variable: Variable, type_: ValueType) -> None:
-        """A variable takes the class of its first value, unless it was declared with one."""
-        if type_ is NULL:
-            type_ = WORD
-        if variable.fixed_type or variable.type is type_ or variable.type is FLOAT:
-            return
-        variable.type = type_
-        self.changed = True
-
-    def make_float(self, variable: Variable) -> None:
-        if not variable.fixed_type and variable.type is not FLOAT:
-            variable.type = FLOAT
-            self.changed = True
-
-    def evidence(self, node: ast.Expression) -> None:
-        """The expression meets a FLOAT in arithmetic: if it is a parameter, so is it."""
-        if isinstance(node, ast.Name) and isinstance(node.meaning, Variable):
-            variable = node.meaning
-            if variable.is_parameter and variable.type in (INTEGER, WORD):
-                self.make_float(variable)
 
     def flows_to_float(self, node: ast.Expression) -> None:
         """The value of the expression becomes the FLOAT result: so do parameters in it."""
@@ -142,284 +152,154 @@ class Inference:
                 return
 
     def from_call_sites(self) -> None:
-        """A parameter that gets a FLOAT at every call is one; that of an object its class."""
+        """A parameter that gets a FLOAT at every call is one; else a class that all agree on.
+
+        First where all calls are decided, then where those that are decided agree (the
+        others go round in circles), at last what nothing is known of is INTEGER.
+        """
+        for wants_all in (True, False):
+            for function in self.info.functions:
+                if not function.used_as_value:
+                    for parameter in function.parameters:
+                        self.decide_parameter(parameter, wants_all)
+            if self.changed:
+                return
         for function in self.info.functions:
-            if function.used_as_value:
-                continue
-            for parameter in function.parameters:
-                types = self.passed.get(parameter)
-                if not types or parameter.fixed_type:
-                    continue
-                types = types - {NULL}
-                if types == {FLOAT}:
-                    self.make_float(parameter)
-                elif len(types) == 1 and parameter.type is INTEGER:
-                    (only,) = types
-                    if only not in (INTEGER, WORD):
-                        parameter.type = only
-                        self.changed = True
+            if function.result is UNDECIDED:
+                function.result = INTEGER
+                self.changed = True
+        parameters = [p for function in self.info.functions for p in function.parameters]
+        for variable in [*parameters, *(v for found in self.locals_of.values() for v in found)]:
+            if variable.type is UNDECIDED:
+                variable.type = INTEGER
+                self.changed = True
+
+    def decide_parameter(self, parameter: Variable, wants_all: bool) -> None:
+        types = self.passed.get(parameter, set()) - {NULL}
+        if wants_all and UNDECIDED in types:
+            return
+        types -= {UNDECIDED}
+        if not types or parameter.fixed_type or parameter.type is FLOAT:
+            return
+        common = INTEGER if FLOAT in types and len(types) > 1 else join(types)
+        if common is FLOAT:
+            self.make_float(parameter)
+        elif parameter.type is UNDECIDED or common not in (INTEGER, WORD, parameter.type):
+            parameter.type = common
+            self.changed = True
 
     # --- statements --------------------------------------------------------------------------
 
     def statement(self, node: ast.Statement) -> None:
-        if isinstance(node, ast.Block):
-            for item in node.statements:
-                self.statement(item)
-        elif isinstance(node, ast.Let):
-            types = [self.type_of(value) for value in node.values]
-            for variable, type_ in zip(self.locals_of.get(node, []), types, strict=False):
-                self.give(variable, type_)
-        elif isinstance(node, ast.If):
+        rule = STATEMENTS.get(type(node))
+        if rule is not None:
+            rule(self, node)
+
+    def block(self, node: ast.Block) -> None:
+        for item in node.statements:
+            self.statement(item)
+
+    def let(self, node: ast.Let) -> None:
+        self.give_all(self.locals_of.get(node, []), node.values)
+
+    def if_(self, node: ast.If) -> None:
+        self.type_of(node.condition)
+        self.statement(node.then)
+        if node.otherwise is not None:
+            self.statement(node.otherwise)
+
+    def while_(self, node: ast.While) -> None:
+        self.type_of(node.condition)
+        self.statement(node.body)
+
+    def repeat(self, node: ast.Repeat) -> None:
+        self.statement(node.body)
+        if node.condition is not None:
             self.type_of(node.condition)
-            self.statement(node.then)
-            if node.otherwise is not None:
-                self.statement(node.otherwise)
-        elif isinstance(node, ast.While):
-            self.type_of(node.condition)
-            self.statement(node.body)
-        elif isinstance(node, ast.Repeat):
-            self.statement(node.body)
-            if node.condition is not None:
-                self.type_of(node.condition)
-        elif isinstance(node, ast.For):
-            for value in (node.start, node.end, node.step):
-                if value is not None:
-                    self.type_of(value)
-            self.statement(node.body)
-        elif isinstance(node, ast.Foreach):
-            collection = self.type_of(node.collection)
-            for variable in self.locals_of.get(node, []):
-                self.give(variable, ELEMENTS.get(collection, INTEGER))
-            self.statement(node.body)
-        elif isinstance(node, ast.Switch):
-            self.type_of(node.value)
-            self.statement(node.body)
-        elif isinstance(node, ast.Resultis):
-            type_ = self.type_of(node.value)
-            if self.results:
-                self.results[-1].append(type_)
-        elif isinstance(node, ast.Assignment):
-            self.assignment(node)
-        elif isinstance(node, ast.CallStatement):
-            self.type_of(node.call)
-        elif isinstance(node, ast.Ownership) and node.value is not None:
-            self.type_of(node.value)
+
+    def for_(self, node: ast.For) -> None:
+        for value in (node.start, node.end, node.step):
+            if value is not None:
+                self.type_of(value)
+        self.statement(node.body)
+
+    def foreach(self, node: ast.Foreach) -> None:
+        collection = self.type_of(node.collection)
+        variables = self.locals_of.get(node, [])
+        for variable, type_ in zip(variables, foreach_types(node, collection), strict=False):
+            self.give(variable, type_)
+        self.statement(node.body)
+
+    def switch(self, node: ast.Switch) -> None:
+        self.type_of(node.value)
+        for item in node.body.statements:
+            if isinstance(item, ast.Case) and item.value is not None:
+                self.type_of(item.value)
+        self.statement(node.body)
+
+    def resultis(self, node: ast.Resultis) -> None:
+        type_ = self.type_of(node.value)
+        if self.results:
+            self.results[-1].append(type_)
+
+    def using(self, node: ast.Using) -> None:
+        self.give_all(self.locals_of.get(node, []), [node.value])
+        self.statement(node.body)
+
+    def defer(self, node: ast.Defer) -> None:
+        self.statement(node.body)
+
+    def call_statement(self, node: ast.CallStatement) -> None:
+        self.type_of(node.call)
+
+    def ownership(self, node: ast.Ownership) -> None:
+        if node.value is None:
+            return
+        type_ = self.type_of(node.value)
+        if node.kind == "SEND" and self.results:
+            self.results[-1].append(type_)
+        for variable in self.locals_of.get(node, []):
+            self.give(variable, type_)
 
     def assignment(self, node: ast.Assignment) -> None:
-        for target, value in zip(node.targets, node.values, strict=False):
+        types = [self.type_of(value) for value in node.values]
+        for index, target in enumerate(node.targets):
             self.type_of(target)
-            type_ = self.type_of(value)
-            # A field without a class of its own takes that of an object stored into it.
-            variable = self.field_variable(target)
-            if variable is not None and variable.type in (INTEGER, WORD):
-                if type_ in (FLOAT, STRING, VEC, FVEC) or type_.class_info is not None:
+            if isinstance(target, ast.Name) and isinstance(target.meaning, Variable):
+                self.hold(target.meaning, node.values[min(index, len(node.values) - 1)])
+        for target, type_ in zip(node.targets, types, strict=False):
+            variable = self.variable_of(target)
+            if variable is None or type_ is variable.type or len(types) < len(node.targets):
+                continue
+            # A field, or a variable of no class of its own, takes that of what is stored in it.
+            if isinstance(target, ast.Name) and variable is target.meaning:
+                if variable.type is WORD and (type_.class_info is not None or type_.is_list):
                     self.give(variable, type_)
-            elif isinstance(target, ast.Name) and isinstance(target.meaning, Variable):
-                known = target.meaning
-                if known.type is WORD and type_.class_info is not None:
-                    self.give(known, type_)
-
-    def field_variable(self, target: ast.Expression) -> Variable | None:
-        if isinstance(target, ast.Name) and isinstance(target.meaning, FieldInfo):
-            return target.meaning.variable
-        if isinstance(target, ast.FieldAccess):
-            field = self.field_of(target)
-            return field.variable if field else None
-        return None
-
-    # --- expressions ---------------------------------------------------------------------------
-
-    def type_of(self, node: ast.Expression) -> ValueType:
-        # A long chain leans to the left: walk down it, then up.
-        spine = []
-        while isinstance(node, ast.Binary):
-            spine.append(node)
-            node = node.left
-        type_ = node.type = self.plain(node)
-        while spine:
-            parent = spine.pop()
-            right = self.type_of(parent.right)
-            type_ = parent.type = self.binary(parent, type_, right)
-        return type_
-
-    def plain(self, node: ast.Expression) -> ValueType:
-        if isinstance(node, ast.IntegerLiteral):
-            return INTEGER
-        if isinstance(node, ast.FloatLiteral):
-            return FLOAT
-        if isinstance(node, ast.StringLiteral):
-            return STRING
-        if isinstance(node, ast.NullLiteral):
-            return NULL
-        if isinstance(node, ast.Name):
-            return self.name(node.meaning)
-        if isinstance(node, ast.Unary):
-            operand = self.type_of(node.operand)
-            if node.operator in ("-", "+"):
-                return FLOAT if operand is FLOAT else INTEGER
-            return CONVERSIONS.get(node.operator, WORD)
-        if isinstance(node, ast.Conditional):
-            self.type_of(node.condition)
-            return self.join([self.type_of(node.then), self.type_of(node.otherwise)])
-        if isinstance(node, ast.Valof):
-            return self.valof(node)
-        if isinstance(node, ast.Call):
-            return self.call(node)
-        if isinstance(node, ast.MethodCall):
-            return self.method_call(node)
-        if isinstance(node, ast.SuperCall):
-            info = self.function.class_info if self.function else None
-            base = info.base if info else None
-            method = base.methods.get(node.method) if base else None
-            return self.arguments(method, node.arguments)
-        if isinstance(node, ast.New):
-            info = self.info.classes.get(node.class_name)
-            create = info.methods.get("CREATE") if info else None
-            self.arguments(create, node.arguments)
-            return info.type if info else WORD
-        if isinstance(node, ast.FieldAccess):
-            self.type_of(node.receiver)
-            field = self.field_of(node)
-            return field.variable.type if field else WORD
-        if isinstance(node, ast.BitField):
-            for part in (node.word, node.start, node.width):
-                if part is not None:
-                    self.type_of(part)
-            return INTEGER
-        if isinstance(node, ast.Constructor):
-            if node.size is not None:
-                self.type_of(node.size)
-            for element in node.elements:
-                self.type_of(element)
-            return {"STRING": STRING, "FVEC": FVEC, "FTABLE": FVEC}.get(node.kind, VEC)
-        return WORD
-
-    def name(self, meaning: object) -> ValueType:
-        if isinstance(meaning, Variable):
-            return meaning.type
-        if isinstance(meaning, Constant):
-            return FLOAT if isinstance(meaning.value, float) else INTEGER
-        if isinstance(meaning, FieldInfo):
-            return meaning.variable.type
-        return WORD
-
-    def join(self, types: list[ValueType]) -> ValueType:
-        """The class of a value that is one of several (3.2.5, 3.2.6)."""
-        found = {type_ for type_ in types if type_ is not NULL}
-        if len(found) == 1:
-            return found.pop()
-        if FLOAT in found:
-            return FLOAT
-        infos = [type_.class_info for type_ in found]
-        if infos and all(info is not None for info in infos):
-            common = _common_base([info for info in infos if info is not None])
-            if common is not None:
-                return common.type
-        return WORD if found else INTEGER
-
-    def valof(self, node: ast.Valof) -> ValueType:
-        self.results.append([])
-        self.statement(node.body)
-        types = self.results.pop()
-        if node.is_float or (node.annotation and node.annotation.name.upper() == "FLOAT"):
-            return FLOAT
-        return self.join(types)
-
-    def binary(self, node: ast.Binary, left: ValueType, right: ValueType) -> ValueType:
-        operator = node.operator
-        if operator in ARITHMETIC:
-            if node.float_marked or left is FLOAT or right is FLOAT:
-                self.evidence(node.left)
-                self.evidence(node.right)
-                return FLOAT
-            return INTEGER
-        if operator == "!":
-            return ELEMENTS.get(left, WORD)
-        return INTEGER
-
-    def call(self, node: ast.Call) -> ValueType:
-        callee = node.callee
-        if not isinstance(callee, ast.Name):
-            self.type_of(callee)
-            self.arguments(None, node.arguments)
-            return INTEGER
-        meaning = callee.meaning
-        if isinstance(meaning, FunctionInfo):
-            return self.arguments(meaning, node.arguments)
-        if isinstance(meaning, ClassInfo):
-            self.arguments(meaning.methods.get("CREATE"), node.arguments)
-            return meaning.type
-        self.arguments(None, node.arguments)
-        if isinstance(meaning, Library):
-            return LIBRARY_RESULTS.get(meaning.entry.result, INTEGER)
-        if isinstance(meaning, ExternalInfo):
-            return meaning.value
-        if meaning is None and callee.name.upper() == "FLTOFX":
-            return FLOAT
-        return INTEGER
-
-    def arguments(
-        self, function: FunctionInfo | None, arguments: list[ast.Expression]
-    ) -> ValueType:
-        types = [self.type_of(argument) for argument in arguments]
-        if function is None:
-            return INTEGER
-        for parameter, type_ in zip(function.parameters, types, strict=False):
-            self.passed.setdefault(parameter, set()).add(type_)
-        return function.result
-
-    def method_call(self, node: ast.MethodCall) -> ValueType:
-        self.type_of(node.receiver)
-        method = self.method_of(node)
-        return self.arguments(method, node.arguments)
-
-    # --- members, for lowering too ---------------------------------------------------------------
-
-    def class_of(self, node: ast.Expression) -> ClassInfo | None:
-        type_ = node.type
-        return type_.class_info if isinstance(type_, ValueType) else None
-
-    def field_of(self, node: ast.FieldAccess) -> FieldInfo | None:
-        """The field that an access means; by a unique name where the class is not known."""
-        info = self.class_of(node.receiver)
-        if info is not None:
-            return info.fields.get(node.name)
-        owners = {
-            field.owner: field
-            for other in self.info.classes.values()
-            for field in other.own_fields
-            if field.name == node.name
-        }
-        return next(iter(owners.values())) if len(owners) == 1 else None
-
-    def method_of(self, node: ast.MethodCall) -> FunctionInfo | None:
-        info = self.class_of(node.receiver)
-        if info is not None:
-            return info.methods.get(node.method)
-        found = [
-            method
-            for other in self.info.classes.values()
-            for method in [other.methods.get(node.method)]
-            if method is not None and method.class_info is other
-        ]
-        roots = {_root_of(method, node.method) for method in found}
-        return next(iter(roots)) if len(roots) == 1 else None
+            elif variable.type in (INTEGER, WORD) and _says_something(type_):
+                self.give(variable, type_)
 
 
-def _root_of(method: FunctionInfo, name: str) -> FunctionInfo:
-    """The first declaration that a method overrides: it has the vtable slot."""
-    info = method.class_info
-    while info is not None and info.base is not None and name in info.base.methods:
-        method = info.base.methods[name]
-        info = method.class_info
-    return method
+def _says_something(type_: ValueType) -> bool:
+    return (
+        type_ in (FLOAT, STRING, VEC, FVEC)
+        or type_.class_info is not None
+        or type_.element is not None
+        or type_.pack is not None
+        or type_.is_list
+    )
 
 
-def _common_base(infos: list[ClassInfo]) -> ClassInfo | None:
-    for candidate in infos[0].ancestors():
-        if all(candidate in info.ancestors() for info in infos):
-            return candidate
-    return None
+def foreach_types(node: ast.Foreach, collection: ValueType) -> list[ValueType]:
+    """The classes of the variables of a FOREACH over a collection of that class."""
+    if collection.is_list and len(node.names) == 2 and not node.is_pattern:
+        return [INTEGER, node_of(collection.element)]  # T, V: tag and node
+    element = WORD if collection.is_list else INTEGER
+    if (collection.is_vector or collection.is_list) and collection.element is not None:
+        element = collection.element
+    if len(node.names) == 1 and not node.is_pattern:
+        return [element]
+    is_float = element.pack is not None and element.pack.is_float
+    return [FLOAT if is_float else INTEGER] * len(node.names)
 
 
 def _results_of(node: ast.Statement) -> list[ast.Expression]:
@@ -434,9 +314,31 @@ def _results_of(node: ast.Statement) -> list[ast.Expression]:
             pending += item.statements
         elif isinstance(item, ast.If):
             pending += [item.then, item.otherwise]
-        elif isinstance(item, ast.While | ast.Repeat | ast.For | ast.Foreach | ast.Switch):
+        elif isinstance(item, ast.Ownership) and item.kind == "SEND" and item.value is not None:
+            found.append(item.value)
+        elif isinstance(
+            item, ast.While | ast.Repeat | ast.For | ast.Foreach | ast.Switch | ast.Using
+        ):
             pending.append(item.body)
     return found
+
+
+STATEMENTS: dict[type, Callable[..., None]] = {
+    ast.Block: Inference.block,
+    ast.If: Inference.if_,
+    ast.While: Inference.while_,
+    ast.Repeat: Inference.repeat,
+    ast.For: Inference.for_,
+    ast.Foreach: Inference.foreach,
+    ast.Switch: Inference.switch,
+    ast.Resultis: Inference.resultis,
+    ast.Let: Inference.let,
+    ast.Using: Inference.using,
+    ast.Defer: Inference.defer,
+    ast.CallStatement: Inference.call_statement,
+    ast.Ownership: Inference.ownership,
+    ast.Assignment: Inference.assignment,
+}
 
 
 def check_count(
@@ -468,4 +370,5 @@ def infer(
     """Set the class of every expression, variable, parameter and result."""
     inference = Inference(info, locals_of, diagnostics)
     inference.run()
+    inference.check_overrides()
     return inference

@@ -22,6 +22,9 @@ def asm(
     target: shared.Target = "aarch64-linux",
     verify: shared.Verify = False,
     time_passes: shared.TimePasses = False,
+    include: shared.Include = None,
+    bounds_check: shared.BoundsCheck = False,
+    werror: shared.WarningsAreErrors = False,
 ) -> None:
     """Show the commented assembly of a program, or of one function of it.
 
@@ -29,7 +32,15 @@ def asm(
     kept across calls and where, spill slots by variable, and the source lines. GNU
     as and Clang accept the text.
     """
-    options = shared.make((o0, o1, o2), target, verify, time_passes)
+    options = shared.make(
+        (o0, o1, o2),
+        target,
+        verify,
+        time_passes,
+        include=include,
+        bounds_check=bounds_check,
+        warnings_are_errors=werror,
+    )
     compilation = driver.compile_file(file, options)
     print_diagnostics(compilation.warnings)
     print(compilation.listing(function), end="")

@@ -15,7 +15,9 @@ from callproof.cli.output import print_diagnostics, print_timings
 def build(
     files: Annotated[
         list[Path],
-        typer.Argument(help="One source (.bcl, .ir), and .o and .a files to link with it."),
+        typer.Argument(
+            help="Sources (.bcl, .ir) of one program, and .o and .a files to link with them."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -39,6 +41,9 @@ def build(
     verify: shared.Verify = False,
     linker: shared.Linker = "builtin",
     time_passes: shared.TimePasses = False,
+    include: shared.Include = None,
+    bounds_check: shared.BoundsCheck = False,
+    werror: shared.WarningsAreErrors = False,
 ) -> None:
     """Compile a program into a stand-alone executable (or an object, assembly, IR).
 
@@ -46,7 +51,17 @@ def build(
 
     Example: `callproof build hello.bcl -o hello && callproof run hello`
     """
-    options = shared.make((o0, o1, o2), target, verify, time_passes, poison=poison, linker=linker)
+    options = shared.make(
+        (o0, o1, o2),
+        target,
+        verify,
+        time_passes,
+        poison=poison,
+        linker=linker,
+        include=include,
+        bounds_check=bounds_check,
+        warnings_are_errors=werror,
+    )
     _, warnings = driver.build(files, output, emit, options)
     print_diagnostics(warnings)
     if options.timings is not None:

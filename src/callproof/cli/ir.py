@@ -26,6 +26,9 @@ def ir(
     o2: shared.Level2 = False,
     verify: shared.Verify = False,
     time_passes: shared.TimePasses = False,
+    include: shared.Include = None,
+    bounds_check: shared.BoundsCheck = False,
+    werror: shared.WarningsAreErrors = False,
 ) -> None:
     """Show a program's intermediate representation after optimisation.
 
@@ -33,7 +36,15 @@ def ir(
     """
     from callproof.ir.text import print_module
 
-    options = shared.make((o0, o1, o2), "aarch64-linux", verify, time_passes)
+    options = shared.make(
+        (o0, o1, o2),
+        "aarch64-linux",
+        verify,
+        time_passes,
+        include=include,
+        bounds_check=bounds_check,
+        warnings_are_errors=werror,
+    )
     options.print_after = print_after if print_after != "front-end" else ""
     options.show = print
     _, module, warnings = driver.front_end(file, options)

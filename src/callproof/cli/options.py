@@ -30,6 +30,19 @@ Linker = Annotated[
     str,
     typer.Option("--linker", help="'builtin', or 'system' for an installed cross linker."),
 ]
+Include = Annotated[
+    list[Path] | None,
+    typer.Option("-I", help="A folder where GET looks for headers (may be repeated)."),
+]
+BoundsCheck = Annotated[
+    bool,
+    typer.Option(
+        "--bounds-check", help="Have a NewBCPL program test the indices that it reads with."
+    ),
+]
+WarningsAreErrors = Annotated[
+    bool, typer.Option("--werror", help="Refuse a program of which anything is warned.")
+]
 
 
 def level(o0: bool, o1: bool, o2: bool) -> int:
@@ -48,6 +61,9 @@ def make(
     *,
     poison: bool = False,
     linker: str = "builtin",
+    include: Sequence[Path] | None = None,
+    bounds_check: bool = False,
+    warnings_are_errors: bool = False,
 ) -> Options:
     return Options(
         level=level(*levels),
@@ -56,5 +72,8 @@ def make(
         poison=poison,
         timings={} if time_passes else None,
         linker=linker,
+        include=tuple(include or ()),
+        bounds_check=bounds_check,
+        warnings_are_errors=warnings_are_errors,
         progress=progress,
     )

@@ -48,6 +48,10 @@ def run(
             "a callee that does not preserve what it must (exit status 3).",
         ),
     ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Where NewBCPL's random numbers begin (default: the time)."),
+    ] = None,
     o0: shared.Level0 = False,
     o1: shared.Level1 = False,
     o2: shared.Level2 = False,
@@ -55,6 +59,9 @@ def run(
     verify: shared.Verify = False,
     linker: shared.Linker = "builtin",
     time_passes: shared.TimePasses = False,
+    include: shared.Include = None,
+    bounds_check: shared.BoundsCheck = False,
+    werror: shared.WarningsAreErrors = False,
     gc_stress: Annotated[
         bool, typer.Option("--gc-stress", help="Sox: collect garbage at every allocation.")
     ] = False,
@@ -77,7 +84,18 @@ def run(
 
     Example: `callproof run --poison examples/colorpoint.bcl`
     """
-    options = shared.make((o0, o1, o2), target, verify, time_passes, linker=linker)
+    if seed is not None:
+        os.environ["CALLPROOF_SEED"] = str(seed)
+    options = shared.make(
+        (o0, o1, o2),
+        target,
+        verify,
+        time_passes,
+        linker=linker,
+        include=include,
+        bounds_check=bounds_check,
+        warnings_are_errors=werror,
+    )
     options.module_path = tuple(module_path or ())
     if log_calls:
         options.log = lambda text: print(text, file=sys.stderr)

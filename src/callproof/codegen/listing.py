@@ -43,17 +43,28 @@ def quoted(symbol: str) -> str:
 class Listing:
     """Collects the lines of a text; `source` gives the source lines to show."""
 
-    __slots__ = ("_source", "_text")
+    __slots__ = ("_shown", "_source", "_text")
 
     def __init__(self, source: SourceFile | None = None) -> None:
-        self._source = source
+        self._source = self._shown = source
         self._text: list[str] = []
 
     def text(self) -> str:
         return "\n".join(self._text) + "\n"
 
-    def function(self, function: EmittedFunction, number: int, *, exported: bool = True) -> None:
-        """One function; `number` keeps its local labels apart from the others'."""
+    def function(
+        self,
+        function: EmittedFunction,
+        number: int,
+        *,
+        exported: bool = True,
+        source: SourceFile | None = None,
+    ) -> None:
+        """One function; `number` keeps its local labels apart from the others'.
+
+        `source`: the file that its lines are of, if that is not the module's.
+        """
+        self._shown = source or self._source
         put = self._text.append
         name = quoted(function.name)
         put(f'        .section .text.{_section_suffix(function.name)},"ax",%progbits')
@@ -75,7 +86,7 @@ class Listing:
         for line in block.lines:
             if line.line and line.line != last_line:
                 last_line = line.line
-                source = self._source.line_text(last_line).strip() if self._source else ""
+                source = self._shown.line_text(last_line).strip() if self._shown else ""
                 self._text.append(f"        // {last_line}: {source}".rstrip(": "))
             self._text.append(_comment_at(f"        {_instruction(line, number)}", line.comment))
         return last_line

@@ -13,8 +13,9 @@ class Entry:
     """A routine of the library.
 
     `names` as programs write them (also in lower case), `symbol` of the C function,
-    `result` the class of its value ('INTEGER', 'FLOAT', 'STRING', 'VEC', 'FVEC' or ''
-    for none), `may_fail` if it can end the program, `may_collect` if it allocates.
+    `result` the class of its value ('INTEGER', 'FLOAT', 'STRING', 'VEC', 'FVEC',
+    'STRINGS' for a list of strings, or '' for none), `may_fail` if it can end the
+    program, `may_collect` if it allocates.
     """
 
     names: tuple[str, ...]
@@ -79,12 +80,93 @@ ROWS = (
     _row("FTAN", "bcpl_ftan", "x:double", "FLOAT"),
     _row("FLOG", "bcpl_flog", "x:double", "FLOAT"),
     _row("FEXP", "bcpl_fexp", "x:double", "FLOAT"),
+    _row("IGETVEC", "bcpl_getvec", "words:word", "VEC", may_fail=True, may_collect=True),
+    _row("SGETVEC", "bcpl_getvec", "words:word", "VEC", may_fail=True, may_collect=True),
+    _row("PGETVEC", "bcpl_getvec", "words:word", "PAIRS", may_fail=True, may_collect=True),
+    _row("QGETVEC", "bcpl_getvec", "words:word", "QUADS", may_fail=True, may_collect=True),
+    _row("MALLOC", "bcpl_malloc", "bytes:word", "WORD", may_fail=True, may_collect=True),
+    _row("BCPL_ALLOC_CHARS", "bcpl_string", "n:word", "STRING", may_fail=True, may_collect=True),
+    _row("HEAP_INFO GC BCPL_FREE_CELLS", "bcpl_nothing"),
+    _row("BCPL_CHECK_AND_DISPLAY_ERRORS BCPL_CLEAR_ERRORS", "bcpl_nothing"),
+    _row("READN", "bcpl_readn", "", "INTEGER"),
+    _row("READF", "bcpl_readf", "", "FLOAT"),
+    _row("PACKSTRING", "bcpl_packstring", "text:ptr", "WORD", may_collect=True),
+    _row("UNPACKSTRING", "bcpl_from_cstring", "bytes:ptr", "STRING", may_collect=True),
+    _row("SPLIT", "bcpl_split", "text:ptr delimiter:ptr", "STRINGS", may_collect=True),
+    _row("JOIN", "bcpl_join", "list:ptr delimiter:ptr", "STRING", may_collect=True),
+    _row("SLURP", "bcpl_slurp", "name:ptr", "STRING", may_collect=True),
+    _row("SPIT", "bcpl_spit", "text:ptr name:ptr", "INTEGER"),
+    _row("FILE_OPEN_READ", "bcpl_file_open_read", "name:ptr", "INTEGER"),
+    _row("FILE_OPEN_WRITE", "bcpl_file_open_write", "name:ptr", "INTEGER"),
+    _row("FILE_OPEN_APPEND", "bcpl_file_open_append", "name:ptr", "INTEGER"),
+    _row("FILE_CLOSE", "bcpl_file_close", "file:word", "INTEGER"),
+    _row("FILE_WRITES", "bcpl_file_writes", "file:word text:ptr", "INTEGER"),
+    _row("FILE_READS", "bcpl_file_reads", "file:word", "STRING", may_collect=True),
+    _row("FILE_READ", "bcpl_file_read", "file:word cells:ptr count:word", "INTEGER"),
+    _row("FILE_WRITE", "bcpl_file_write", "file:word cells:ptr count:word", "INTEGER"),
+    _row("FILE_SEEK", "bcpl_file_seek", "file:word offset:word origin:word", "INTEGER"),
+    _row("FILE_TELL", "bcpl_file_tell", "file:word", "INTEGER"),
+    _row("FILE_EOF", "bcpl_file_eof", "file:word", "INTEGER"),
+    _row("TIMER_START", "bcpl_timer_start", "", "INTEGER"),
+    _row("TIMER_END", "bcpl_timer_end", "start:word", "INTEGER"),
+    _row("TIMER_DISPLAY", "bcpl_timer_display", "nanoseconds:word"),
+    _row("SLEEP", "bcpl_sleep", "milliseconds:word"),
 )
 
 # What the compiler calls by itself.
 WRITEF = _row("WRITEF", "bcpl_writef", "format:ptr count:word values:ptr")
 NEW = _row("", "bcpl_new", "bytes:word vtable:ptr", "INTEGER", may_fail=True, may_collect=True)
 STRING = _row("", "bcpl_string", "characters:word", "STRING", may_fail=True, may_collect=True)
+
+NO_MEMBER = _row("", "bcpl_no_member", "name:ptr", may_fail=True)
+BOUNDS = _row("", "bcpl_bounds", "index:word length:word file:ptr line:word", may_fail=True)
+BRK = _row("", "bcpl_brk", "function:ptr file:ptr line:word count:word variables:ptr")
+
+# Lists (lists.c): a list is a header or, where only its atoms are looked at, a node.
+LIST = _row("", "bcpl_list", "", "LIST", may_fail=True, may_collect=True)
+APPEND = _row(
+    "", "bcpl_append", "list:ptr tag:word value:word", "LIST", may_fail=True, may_collect=True
+)
+HD = _row("", "bcpl_hd", "list:ptr", "WORD")
+HD_FLOAT = _row("", "bcpl_hd_float", "list:ptr", "FLOAT")
+TL = _row("", "bcpl_tl", "list:ptr", "LIST", may_fail=True, may_collect=True)
+LIST_LENGTH = _row("", "bcpl_list_length", "list:ptr", "INTEGER")
+NTH = _row("", "bcpl_nth", "list:ptr index:word", "WORD")
+FIND = _row("", "bcpl_find", "list:ptr tag:word value:word", "WORD")
+LIST_FUNCTIONS = {
+    name: _row("", f"bcpl_{name.lower()}", parameters, "LIST", may_fail=True, may_collect=True)
+    for name, parameters in (
+        ("CONCAT", "a:ptr b:ptr"),
+        ("COPYLIST", "list:ptr"),
+        ("DEEPCOPYLIST", "list:ptr"),
+        ("REVERSE", "list:ptr"),
+    )
+}
+ATOMS = {
+    "AS_INT": _row("", "bcpl_as_int", "node:ptr", "INTEGER"),
+    "AS_FLOAT": HD_FLOAT,
+    "AS_STRING": _row("", "bcpl_as_string", "node:ptr", "STRING", may_fail=True),
+    "AS_LIST": _row("", "bcpl_as_list", "node:ptr", "LIST", may_fail=True),
+}
+
+# Whole vectors (packs.c); `operation` and `kind` are numbers that both sides know.
+VECTORS = _row(
+    "",
+    "bcpl_vectors",
+    "operation:word kind:word a:ptr b:ptr",
+    "VEC",
+    may_fail=True,
+    may_collect=True,
+)
+REDUCE = _row("", "bcpl_reduce", "operation:word kind:word vector:ptr", "WORD", may_collect=True)
+PAIRWISE = _row(
+    "",
+    "bcpl_pairwise",
+    "operation:word kind:word a:ptr b:ptr",
+    "VEC",
+    may_fail=True,
+    may_collect=True,
+)
 
 FREE_CSTRING = _row("", "bcpl_free_cstring", "bytes:ptr")
 SHARE_STDIO = _row("", "bcpl_share_stdio")

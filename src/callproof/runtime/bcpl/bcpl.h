@@ -14,7 +14,7 @@ typedef int64_t word;
 typedef int32_t character;
 
 /* Exit statuses of errors at run time, as in BSD's sysexits.h. */
-enum { NO_MEMORY = 71, NO_OUTPUT = 74 };
+enum { PROGRAM_ERROR = 70, NO_MEMORY = 71, NO_OUTPUT = 74 };
 
 /* output.c */
 void bcpl_writes(const character *text);
@@ -33,6 +33,8 @@ word *bcpl_new(word bytes, const void *vtable);
 character *bcpl_string(word characters);
 void bcpl_freevec(const void *vector);
 void *bcpl_allocate(size_t bytes);
+void *bcpl_malloc(word bytes);
+word bcpl_nothing(void);
 
 /* library.c */
 _Noreturn void bcpl_finish(void);
@@ -55,11 +57,80 @@ double bcpl_fexp(double x);
 
 /* c_strings.c */
 char *bcpl_cstring(const character *text);
+char *bcpl_packstring(const character *text);
 character *bcpl_from_cstring(const char *bytes);
 void bcpl_free_cstring(char *bytes);
 word bcpl_getbyte(const unsigned char *address, word index);
 void bcpl_putbyte(unsigned char *address, word index, word byte);
 word bcpl_signed32(word value);
+
+/* lists.c: a list is a header (tag 0) or, where only its atoms are looked at, a node. */
+typedef struct node {
+    int32_t tag, unused;
+    word value;
+    struct node *next;
+} node;
+
+typedef struct list {
+    int32_t tag, is_static;
+    word length;
+    node *head, *tail;
+} list;
+
+enum { TAG_LIST_HEADER, TAG_INTEGER, TAG_FLOAT, TAG_STRING, TAG_LIST };
+
+list *bcpl_list(void);
+list *bcpl_append(list *to, word tag, word value);
+word bcpl_hd(const void *items);
+double bcpl_hd_float(const void *items);
+list *bcpl_tl(const void *items);
+word bcpl_list_length(const void *items);
+node *bcpl_nth(const list *items, word index);
+node *bcpl_find(const list *items, word tag, word value);
+list *bcpl_concat(const list *a, const list *b);
+list *bcpl_copylist(const list *items);
+list *bcpl_deepcopylist(const list *items);
+list *bcpl_reverse(const list *items);
+word bcpl_as_int(const node *atom);
+character *bcpl_as_string(const node *atom);
+list *bcpl_as_list(const node *atom);
+list *bcpl_split(const character *text, const character *delimiter);
+character *bcpl_join(const list *items, const character *delimiter);
+
+/* packs.c */
+word *bcpl_vectors(word operation, word kind, const word *a, const word *b);
+word bcpl_reduce(word operation, word kind, const word *vector);
+word *bcpl_pairwise(word operation, word kind, const word *a, const word *b);
+
+/* files.c; a file is a FILE pointer */
+character *bcpl_slurp(const character *name);
+word bcpl_spit(const character *text, const character *name);
+word bcpl_file_open_read(const character *name);
+word bcpl_file_open_write(const character *name);
+word bcpl_file_open_append(const character *name);
+word bcpl_file_close(word file);
+word bcpl_file_writes(word file, const character *text);
+character *bcpl_file_reads(word file);
+word bcpl_file_read(word file, character *cells, word count);
+word bcpl_file_write(word file, const character *cells, word count);
+word bcpl_file_seek(word file, word offset, word origin);
+word bcpl_file_tell(word file);
+word bcpl_file_eof(word file);
+
+/* input.c */
+word bcpl_readn(void);
+double bcpl_readf(void);
+
+/* timer.c */
+word bcpl_timer_start(void);
+word bcpl_timer_end(word start);
+void bcpl_timer_display(word nanoseconds);
+void bcpl_sleep(word milliseconds);
+
+/* report.c */
+_Noreturn void bcpl_no_member(const char *name);
+_Noreturn void bcpl_bounds(word index, word length, const char *file, word line);
+void bcpl_brk(const char *function, const char *file, word line, word count, const word *rows);
 
 /* stdio.c */
 void bcpl_share_stdio(void);

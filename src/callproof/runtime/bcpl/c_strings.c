@@ -18,6 +18,21 @@ char *bcpl_cstring(const character *text) {
     return copy;
 }
 
+/* PACKSTRING: the string as UTF-8 with a zero behind it, in the program's own memory, and
+ * the number of its bytes before it. */
+char *bcpl_packstring(const character *text) {
+    char bytes[4];
+    size_t size = 0;
+    if (text == NULL) return NULL;
+    for (const character *at = text; *at != 0; at++) size += (size_t)encode_utf8(*at, bytes);
+    word *block = bcpl_allocate(sizeof(word) + size + 1);
+    block[0] = (word)size;
+    char *to = (char *)(block + 1);
+    while (*text != 0) to += encode_utf8(*text++, to);
+    *to = 0;
+    return (char *)(block + 1);
+}
+
 void bcpl_free_cstring(char *bytes) { free(bytes); }
 
 /* The code point at `*at`, which moves behind it.  A byte that begins no well-formed

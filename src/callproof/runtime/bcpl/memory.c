@@ -56,3 +56,9 @@ word *bcpl_new(word bytes, const void *vtable) {
 }
 
 void bcpl_freevec(const void *vector) { (void)vector; }
+
+/* MALLOC: bytes without a length. */
+void *bcpl_malloc(word bytes) { return bytes <= 0 ? NULL : bcpl_allocate((size_t)bytes); }
+
+/* HEAP_INFO, GC and their like: there is nothing to tell and nothing to do. */
+word bcpl_nothing(void) { return 0; }
