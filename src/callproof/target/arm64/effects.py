@@ -64,7 +64,7 @@ class Effect:
                     d is -1 if c is extended otherwise
     ADDRESS         a: written, b: distance from the instruction, c: 1 if it counts from the page
     LOAD, STORE     a: base bit, b: offset of the access from the base, c: what the base gets
-                    added (0: nothing), pairs: the transfers
+                    added (0: nothing), d: bytes in all, pairs: the transfers
     INDEXED_LOAD    a: written, b: base, c: index, d: bytes (negative: sign-extended)
     COMPARE         a: SP, b: the other bit
     JUMP BRANCH CALL  a: distance

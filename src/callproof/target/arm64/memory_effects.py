@@ -40,9 +40,11 @@ def _finish(
     offset: int,
     add: int,
     transfers: list[tuple[int, int, int]],
+    size: int,
 ) -> None:
     effect.kind = LOAD if load else STORE
     effect.a, effect.b, effect.c = base, offset, add
+    effect.d = size
     effect.pairs = tuple(transfers)
     effect.reads |= 1 << base
     for bit, _, _ in transfers:
@@ -71,7 +73,7 @@ def _pair(word: int, effect: Effect) -> None:
         transfers = [(bit, position, -part) for bit, position, part in transfers]
     base = word >> 5 & 31
     offset = 0 if mode == 1 else distance
-    _finish(effect, load, base, offset, distance if mode in (1, 3) else 0, transfers)
+    _finish(effect, load, base, offset, distance if mode in (1, 3) else 0, transfers, 2 * size)
 
 
 def _tag_pair(word: int, effect: Effect) -> None:
@@ -81,7 +83,7 @@ def _tag_pair(word: int, effect: Effect) -> None:
     transfers = _general(word & 31, 0, 8) + _general(word >> 10 & 31, 8, 8)
     offset = 0 if mode == 1 else distance
     add = distance if mode in (1, 3) else 0
-    _finish(effect, False, word >> 5 & 31, offset, add, transfers)
+    _finish(effect, False, word >> 5 & 31, offset, add, transfers, 16)
 
 
 def _single(word: int, effect: Effect) -> None:
@@ -103,7 +105,7 @@ def _single(word: int, effect: Effect) -> None:
     if load and not vector and opc >= 2:  # sign-extended
         transfers = [(bit, position, -part) for bit, position, part in transfers]
     offset = 0 if mode == 1 else distance
-    _finish(effect, load, base, offset, distance if mode in (1, 3) else 0, transfers)
+    _finish(effect, load, base, offset, distance if mode in (1, 3) else 0, transfers, size)
 
 
 def _indexed(word: int, effect: Effect) -> None:
@@ -167,7 +169,7 @@ def _whole(word: int, effect: Effect, load: bool) -> None:
     base = word >> 5 & 31
     add, known = _post_index(word, count * size)
     if in_order and known:
-        _finish(effect, load, base, 0, add, transfers)
+        _finish(effect, load, base, 0, add, transfers, count * size)
         return
     if word >> 23 & 1:
         effect.writes |= 1 << base
@@ -207,7 +209,7 @@ def _one_element(word: int, effect: Effect, load: bool) -> None:
     effect.kind = OTHER_STORE
     add, known = _post_index(word, 8)
     if whole_half and count == 1 and known and not s:
-        _finish(effect, False, base, 0, add, [(half + registers[0], 0, 8)])
+        _finish(effect, False, base, 0, add, [(half + registers[0], 0, 8)], 8)
 
 
 def _compare_and_swap_pair(word: int, effect: Effect) -> None:

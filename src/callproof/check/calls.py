@@ -1,0 +1,439 @@
+"""Calls, tail calls and returns inside a flow; what a function does to its caller.
+
+A callee in the same image changes the registers that its summary says.  Any other
+function changes all that the convention lets it change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from callproof.check.conventions import (
+    ARGUMENTS,
+    CHANGED,
+    MAYBE_RESULTS,
+    RESULTS,
+    SAVED,
+    SAVED_LIST,
+    UNDEFINED_AT_ENTRY,
+    VECTOR_KEPT,
+    never_returns,
+)
+from callproof.check.functions import Function
+from callproof.check.state import (
+    CONSTANT_VALUE,
+    MEMORY,
+    RESULT,
+    STACK,
+    SURE,
+    TOP,
+    UNKNOWN_VALUE,
+    State,
+    clobber,
+    clobberer,
+    entry,
+    is_constant,
+    is_entry,
+    is_memory,
+    is_stack,
+)
+from callproof.target.arm64.effects import FLAGS, REGISTERS, SP_BIT
+
+if TYPE_CHECKING:
+    from callproof.check.flow import Flow
+
+ALL = (1 << REGISTERS) - 1
+LINK = 30
+VENEER = 1 << 16 | 1 << 17
+PLATFORM = 1 << 18
+TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
+HARD = CHANGED & ~RESULTS & ~MAYBE_RESULTS
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a call of a function does.
+
+    changed    registers that may hold something else afterwards
+    defined    those of them that the function itself gave a value at every return
+    lost       preserved registers among the changed
+    needs_at   register -> where its entry value is used; must: those used on every path
+    sp_change  what the function adds to SP; None if that is not known
+    stack_reads  offset above SP at entry -> where it is read
+    private    whether it is called by a convention of its own
+    """
+
+    returns: bool = False
+    changed: int = 0
+    defined: int = ALL
+    lost: int = 0
+    needs_at: dict[int, int] = field(default_factory=dict)
+    must: int = 0
+    sp_change: int | None = 0
+    stack_reads: dict[int, int] = field(default_factory=dict)
+    private: bool = False
+    unsure: bool = False
+
+
+def is_clean(state: State) -> bool:
+    """Whether the caller's frame and all that is preserved are as at entry."""
+    values = state.values
+    return (
+        values[SP_BIT] == STACK
+        and values[LINK] == entry(LINK)
+        and all(values[bit] == bit + 1 for bit in SAVED_LIST)
+    )
+
+
+class Calls:
+    """The part of a flow that knows about other functions."""
+
+    __slots__ = ("flow", "summaries")
+
+    def __init__(self, flow: Flow, summaries: dict[int, Summary]) -> None:
+        self.flow = flow
+        self.summaries = summaries
+
+    # --- what a callee changes ----------------------------------------------------------------
+
+    def unknown_callee(self, state: State, address: int, variant: bool, unsure: bool) -> None:
+        """A call by the convention and nothing more."""
+        sure, perhaps = clobber(address, RESULT if unsure else SURE), clobber(address, RESULT)
+        hard = HARD & ~PLATFORM if self.flow.profile.platform else HARD
+        if variant:
+            hard &= ~VECTOR_KEPT
+        self.spread(state, MAYBE_RESULTS & ~(VECTOR_KEPT if variant else 0), perhaps)
+        self.spread(state, hard, sure)
+        state.clear(RESULTS)
+        self.after(state, address)
+
+    def spread(self, state: State, mask: int, value: int) -> None:
+        state.special |= mask
+        state.watch |= mask
+        values = state.values
+        while mask:
+            low = mask & -mask
+            mask ^= low
+            values[low.bit_length() - 1] = value
+
+    def after(self, state: State, address: int) -> None:
+        """What any call does: the link, the memory below SP, slots whose address is out."""
+        state.set(LINK, CONSTANT_VALUE + address + 4)
+        pointer = state.values[SP_BIT]
+        values = state.values
+        if not state.escaped:
+            state.escaped = any(is_stack(values[bit]) for bit in range(9))
+        if not state.slots:
+            return
+        bottom = pointer - STACK if is_stack(pointer) else None
+        for at, (size, value, below) in list(state.slots.items()):
+            if bottom is not None and at < bottom:
+                del state.slots[at]
+            elif state.escaped and not is_entry(value):
+                state.slots[at] = (size, TOP, below)
+
+    def known_callee(
+        self, state: State, address: int, callee: Function, summary: Summary
+    ) -> None:
+        changed, defined = summary.changed & ~(1 << SP_BIT), summary.defined
+        sure = clobber(address, SURE)
+        values = state.values
+        top = changed & defined & ARGUMENTS
+        rest = changed & ~ARGUMENTS & ~(1 << LINK)
+        hard = rest & ~defined
+        mine = rest & defined
+        while mine:
+            low = mine & -mine
+            mine ^= low
+            prior = values[low.bit_length() - 1]
+            undefined_before = prior < 0 or is_entry(prior)
+            if not callee.is_global and (summary.private or undefined_before):
+                top |= low  # handed back by a convention of their own
+            elif low & SAVED and undefined_before:
+                top |= low
+            else:
+                hard |= low
+        if address in self.flow.code.image.relocated:
+            hard |= VENEER
+            top &= ~VENEER
+        if self.flow.profile.platform:
+            hard &= ~PLATFORM
+        self.spread(state, changed & ~defined & ARGUMENTS, clobber(address, RESULT))
+        self.spread(state, hard, sure)
+        state.clear(top & ~hard)
+        pointer = values[SP_BIT]
+        self.after(state, address)
+        if summary.sp_change is None:
+            state.set(SP_BIT, UNKNOWN_VALUE)
+        elif summary.sp_change and is_stack(pointer):
+            state.set(SP_BIT, pointer + summary.sp_change)
+
+    def arguments(self, state: State, address: int, summary: Summary) -> None:
+        """The registers that the callee needs are uses of ours."""
+        flow = self.flow
+        for bit in summary.needs_at:
+            value = state.values[bit]
+            if value < 0:
+                call, grade = clobberer(value)
+                severity = "error" if not grade and summary.must >> bit & 1 else "warning"
+                if not ARGUMENTS >> bit & 1 and not summary.private:
+                    continue  # reported at the callee (AR2)
+                flow.event("argument", address, bit, call, severity)
+                state.watch &= ~(1 << bit)
+            elif is_entry(value) and ARGUMENTS >> (value - 1) & 1:
+                flow.need(value - 1, address)
+        pointer = state.values[SP_BIT]
+        if summary.stack_reads and is_stack(pointer) and not state.escaped:
+            for offset in summary.stack_reads:
+                flow.stack_arguments.setdefault((address, pointer - STACK + offset), offset)
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def aligned(self, state: State, address: int) -> None:
+        pointer = state.values[SP_BIT]
+        if is_stack(pointer) and pointer - STACK & 15:
+            self.flow.event("misaligned", address, SP_BIT, pointer - STACK)
+
+    def frame_record(self, state: State, address: int) -> None:
+        """For FP1: does X29 point at a saved X29 and X30?"""
+        value = state.values[29]
+        slots = state.slots
+        if is_stack(value):
+            at = value - STACK
+            if slots.get(at, (0, 0, False))[1] == entry(29) and slots.get(at + 8, (0, 0, False))[
+                1
+            ] == entry(LINK):
+                return
+        if value != UNKNOWN_VALUE:
+            self.flow.event("frame-record", address, 29, severity="warning")
+
+    def direct(self, state: State, address: int, target: int) -> bool:
+        """BL; whether it comes back."""
+        flow = self.flow
+        self.aligned(state, address)
+        self.frame_record(state, address)
+        name = flow.code.extern_at(target)
+        if name is not None:
+            return self.external(state, address, name, target)
+        callee = flow.code.functions.get(target)
+        if callee is None:
+            self.unknown_callee(state, address, False, False)
+            return True
+        return self.internal(state, address, callee)
+
+    def internal(self, state: State, address: int, callee: Function) -> bool:
+        if never_returns(callee.name):
+            return False
+        summary = self.summaries.get(callee.start)
+        if summary is None:  # recursion
+            self.unknown_callee(state, address, callee.variant, False)
+            return True
+        self.arguments(state, address, summary)
+        if not summary.returns:
+            return False
+        self.known_callee(state, address, callee, summary)
+        return True
+
+    def external(self, state: State, address: int, name: str, target: int) -> bool:
+        if never_returns(name):
+            return False
+        ending = self.flow.code.endings.get(target)
+        if ending == "never":
+            return False
+        local = self.flow.code.by_name(name)
+        if local is not None and self.flow.code.image.relocatable:
+            return self.internal(state, address, local)
+        variant = self.flow.code.image.relocatable is False and name in self.flow.code.variants
+        self.unknown_callee(state, address, variant, ending == "perhaps")
+        return True
+
+    def indirect(self, state: State, address: int, bit: int) -> bool:
+        """BLR; whether it comes back."""
+        flow = self.flow
+        value = state.values[bit]
+        self.aligned(state, address)
+        self.frame_record(state, address)
+        flow.use(state, 1 << bit & state.watch, address)
+        if is_constant(value):
+            target = value - CONSTANT_VALUE
+            callee = flow.code.functions.get(target)
+            if callee is not None:
+                return self.internal(state, address, callee)
+        elif is_memory(value):
+            if state.values[0] == value - MEMORY + CONSTANT_VALUE or self.is_tls(address, bit):
+                state.clear(TLSDESC_CHANGES & ~(1 << LINK))
+                state.set(LINK, CONSTANT_VALUE + address + 4)
+                return True
+            name = flow.code.image.slots.get(value - MEMORY)
+            if name is not None:
+                return self.external(state, address, name, -1)
+        self.unknown_callee(state, address, False, False)
+        return True
+
+    def is_tls(self, address: int, bit: int) -> bool:
+        """The end of the sequence `adrp x0; ldr xN, [x0]; add x0, x0; blr xN`."""
+        words = [self.flow.code.image.word(address - 4 * back) or 0 for back in (1, 2, 3)]
+        return (
+            words[0] & 0xFF8003FF == 0x91000000
+            and words[1] & 0xFFC003FF == 0xF9400000 | bit
+            and words[2] & 0x9F00001F == 0x90000000
+        )
+
+    # --- leaving ------------------------------------------------------------------------------
+
+    def branch(self, state: State, address: int, target: int) -> None:
+        """A direct branch: inside, to a part of this function, or a tail call."""
+        flow = self.flow
+        function = flow.function
+        name = flow.code.extern_at(target)
+        if name is not None:
+            self.tail(state, address, name, target)
+            return
+        callee = flow.code.functions.get(target)
+        if callee is None or callee is function or function.start <= target < function.end:
+            flow.go(state, target, address)
+            return
+        if not is_clean(state) and (callee.is_part or self.needs_our_frame(callee)):
+            flow.go(state, target, address)
+            return
+        if not self.compatible(state, address):
+            return
+        summary = self.summaries.get(target)
+        if summary is not None:
+            self.arguments(state, address, summary)
+            if summary.returns:
+                self.known_callee(state, address, callee, summary)
+                self.exit(state, keep_link=True)
+            return
+        if not never_returns(callee.name):
+            self.unknown_callee(state, address, callee.variant, False)
+            self.exit(state, keep_link=True)
+
+    def needs_our_frame(self, callee: Function) -> bool:
+        """Whether a function is one that cannot stand alone: it loses what it never saved."""
+        summary = self.summaries.get(callee.start)
+        if callee.is_global or summary is None:
+            return False
+        return summary.sp_change != 0 or bool(summary.lost)
+
+    def tail(self, state: State, address: int, name: str, target: int) -> None:
+        """A tail call of a function outside the image."""
+        ending = self.flow.code.endings.get(target)
+        if never_returns(name) or ending == "never":
+            return
+        if self.compatible(state, address):
+            self.unknown_callee(state, address, False, False)
+            self.exit(state, keep_link=True)
+
+    def tail_register(self, state: State, address: int, bit: int) -> None:
+        flow = self.flow
+        value = state.values[bit]
+        if is_constant(value) and flow.code.image.code_at(value - CONSTANT_VALUE) is not None:
+            self.branch(state, address, value - CONSTANT_VALUE)
+            return
+        if is_memory(value):
+            name = flow.code.image.slots.get(value - MEMORY)
+            if name is not None:
+                flow.use(state, 1 << bit & state.watch, address)
+                self.tail(state, address, name, -1)
+                return
+        if state.values[SP_BIT] != STACK or state.values[LINK] != entry(LINK):
+            flow.unexplored[address] = "a computed branch is not resolved"
+            return
+        flow.use(state, 1 << bit & state.watch, address)
+        if self.compatible(state, address):
+            self.unknown_callee(state, address, False, False)
+            self.exit(state, keep_link=True)
+
+    def compatible(self, state: State, address: int) -> bool:
+        """Report what is lost at a tail call; whether the frame at least is popped."""
+        if state.values[LINK] not in (entry(LINK), UNKNOWN_VALUE):
+            self.flow.event("link", address, LINK, 1, root_only=True)
+        self.preserved(state, address)
+        return True
+
+    def leave(self, state: State, address: int, bit: int) -> None:
+        """RET, or BR to the link."""
+        flow = self.flow
+        value = state.values[bit]
+        if value == UNKNOWN_VALUE:
+            flow.unexplored[address] = "where it returns to is not known"
+        elif value != entry(LINK):
+            if is_entry(value):
+                flow.need(value - 1, address)
+            flow.event("link", address, bit, root_only=True)
+        self.preserved(state, address)
+        self.exit(state)
+
+    def preserved(self, state: State, address: int) -> None:
+        values = state.values
+        pointer = values[SP_BIT]
+        if is_stack(pointer):
+            if pointer != STACK:
+                self.flow.event("stack-lost", address, SP_BIT, pointer - STACK, root_only=True)
+        else:
+            self.flow.unexplored[address] = "SP is not known here"
+        for bit in SAVED_LIST:
+            value = values[bit]
+            if value == bit + 1:
+                continue
+            if value == UNKNOWN_VALUE:
+                self.flow.unexplored.setdefault(address, "a preserved register is not known here")
+            else:
+                self.flow.event("lost", address, bit, root_only=True)
+
+    def exit(self, state: State, *, keep_link: bool = False) -> None:
+        """Add a return to the summary."""
+        summary = self.flow.summary
+        values = state.values
+        changed = ALL & ~state.special
+        defined = changed
+        mask = state.special
+        while mask:
+            low = mask & -mask
+            mask ^= low
+            bit = low.bit_length() - 1
+            value = values[bit]
+            if value != bit + 1:
+                changed |= low
+                if value >= 0:
+                    defined |= low
+        changed &= ~(1 << SP_BIT)
+        pointer = values[SP_BIT]
+        change = pointer - STACK if is_stack(pointer) else None
+        if summary.returns and summary.sp_change != change:
+            change = None
+        summary.sp_change = change
+        summary.returns = True
+        unchanged = ALL & ~changed
+        summary.changed |= changed
+        # A register that one path leaves alone and another defines may be handed back, too.
+        summary.defined &= defined | unchanged
+        summary.lost |= changed & SAVED
+        if keep_link:
+            summary.changed |= 1 << LINK
+
+
+def settle(flow: Flow) -> None:
+    """Complete the summary when the flow has come to its end."""
+    summary = flow.summary
+    function = flow.function
+    if flow.unexplored and not summary.returns:
+        # It may return where we could not follow: by the convention.
+        summary.returns = True
+        summary.changed |= CHANGED
+        summary.defined &= ARGUMENTS
+        summary.unsure = True
+    elif flow.unexplored:
+        summary.changed |= CHANGED
+        summary.unsure = True
+    needs = sum(1 << bit for bit in summary.needs_at)
+    private = summary.lost | needs & (UNDEFINED_AT_ENTRY | SAVED)
+    summary.private = not function.is_global and bool(private or not function.typed)
+    if function.is_global and not flow.unexplored:
+        # Whoever finds a preserved register lost finds it at the function itself.
+        summary.changed &= ~SAVED
+        summary.sp_change = 0
+    if summary.unsure:
+        summary.sp_change = 0 if summary.sp_change is None else summary.sp_change

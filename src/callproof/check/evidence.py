@@ -1,0 +1,122 @@
+"""The path that a finding shows: where a value was right, where it was lost, where it matters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callproof.check.blocks import instruction_at
+from callproof.check.finding import Step, register_name
+from callproof.target.arm64 import effects as e
+from callproof.target.arm64.instructions import decode
+
+if TYPE_CHECKING:
+    from callproof.check.flow import Flow
+
+MOST_BLOCKS = 400  # looked at for one finding
+
+
+def disassemble(flow: Flow, address: int) -> str:
+    """Assembly; for what the instruction table has no form of, the word and its group."""
+    word = flow.code.image.word(address)
+    if word is None:
+        return "(no code)"
+    effect = e.effect_of(word)
+    if effect.kind in (e.CALL, e.JUMP):
+        target = address + effect.a
+        name = flow.code.extern_at(target) or flow.code.name_of(target)
+        return f"{'bl' if effect.kind == e.CALL else 'b'} {name}"
+    decoded = decode(word)
+    if decoded is None:
+        return f".inst {word:#010x} ({effect.group})"
+    form, arguments = decoded
+    return form.text(arguments)
+
+
+class Evidence:
+    """Looks back through a flow that has run."""
+
+    __slots__ = ("flow",)
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+    def step(self, address: int, comment: str) -> Step:
+        return Step(address, disassemble(self.flow, address), comment)
+
+    def entry(self) -> Step:
+        return self.step(self.flow.function.start, "entry")
+
+    def last_write(self, address: int, bit: int, *, wrong: bool = False) -> int | None:
+        """The nearest instruction before `address` on some path that writes a register; with
+        `wrong`, one after which it does not hold its entry value."""
+        flow = self.flow
+        start = max(
+            (b.start for b in flow.blocks.values() if b.start <= address < b.end), default=None
+        )
+        if start is None:
+            return None
+        seen = {start}
+        queue = [(start, address)]
+        while queue and len(seen) < MOST_BLOCKS:
+            block, end = queue.pop(0)
+            for place in range(end - 4, block - 4, -4):
+                effect = instruction_at(flow.code, place)
+                if self.writes(effect, place, bit):
+                    return place
+            for previous in sorted(flow.predecessors.get(block, ())):
+                if previous in seen:
+                    continue
+                seen.add(previous)
+                if wrong and not self.is_wrong_after(previous, bit):
+                    continue
+                queue.append((previous, flow.blocks[previous].end))
+        return None
+
+    def writes(self, effect: e.Effect, place: int, bit: int) -> bool:
+        if effect.kind in (e.CALL, e.CALL_REGISTER):
+            return bit == 30 or bool(self.call_changes(place) >> bit & 1)
+        return bool(effect.writes >> bit & 1)
+
+    def call_changes(self, place: int) -> int:
+        effect = instruction_at(self.flow.code, place)
+        if effect.kind != e.CALL:
+            return 0
+        summary = self.flow.calls.summaries.get(place + effect.a)
+        return summary.changed if summary is not None else 0
+
+    def is_wrong_after(self, block: int, bit: int) -> bool:
+        """Whether a register holds anything but its entry value where a block ends."""
+        flow = self.flow
+        events, unexplored = dict(flow.events), dict(flow.unexplored)
+        states = flow.execute(flow.blocks[block], flow.inputs[block].copy())
+        flow.events, flow.unexplored = events, unexplored
+        return any(state.values[bit] != bit + 1 for _, state in states)
+
+    def lost(self, address: int, bit: int) -> tuple[list[Step], str]:
+        """The path of a preserved register that is wrong at `address`; how it was lost."""
+        flow = self.flow
+        shown = register_name(bit)
+        steps = []
+        save = flow.saves.get(bit)
+        where = self.last_write(address, bit, wrong=True)
+        if save is not None:
+            steps.append(self.step(save[0], f"{shown} is saved here"))
+        how = "it is overwritten and not restored"
+        if save is None:
+            how = "it is overwritten and was never saved"
+        if where is not None:
+            effect = instruction_at(flow.code, where)
+            comment = f"{shown} is overwritten here"
+            if effect.kind == e.LOAD:
+                sizes = {pair[0]: pair[2] for pair in effect.pairs}
+                comment = f"{shown} gets another value here"
+                if abs(sizes.get(bit, 8)) < 8:
+                    comment = f"only {8 * abs(sizes[bit])} bits of {shown} are restored here"
+                    how = "it is restored in less than its width"
+                elif effect.a == 31:
+                    how = "what is loaded into it is not what it held at entry"
+            elif effect.kind in (e.CALL, e.CALL_REGISTER):
+                comment = f"this call changes {shown}"
+                how = "a function that does not keep it is called"
+            steps.append(self.step(where, comment))
+        return steps, how

@@ -1,0 +1,612 @@
+"""One function, interpreted over abstract states until nothing changes.
+
+What breaks the convention becomes an `Event`; the rules make findings of them.  What the
+function does to its caller becomes a `Summary`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from callproof.check.blocks import Block, Operation, instruction_at, make_block
+from callproof.check.calls import Calls, Summary, settle
+from callproof.check.conventions import (
+    SAVED,
+    UNDEFINED_AT_ENTRY,
+    Profile,
+)
+from callproof.check.functions import Code, Function
+from callproof.check.state import (
+    CONSTANT_VALUE,
+    MEMORY,
+    PARTLY,
+    STACK,
+    TABLES,
+    TOP,
+    UNKNOWN_VALUE,
+    State,
+    clobber,
+    clobberer,
+    entry,
+    is_constant,
+    is_entry,
+    is_stack,
+)
+from callproof.check.tables import Table, find_targets
+from callproof.target.arm64 import effects as e
+from callproof.target.arm64.effects import SP_BIT, Effect
+
+MOST_VISITS = 60  # of one block; then the function is given up as unexplored
+MOST_BLOCKS = 60_000
+CALLEE_SAVED_LOADS = 6  # as many restored from elsewhere than the frame: a context switch
+
+
+@dataclass(slots=True)
+class Event:
+    """Something seen at an address: `kind` names what (see the rules), `bit` the register,
+    `other` the address or number that belongs to it.
+
+    `root_only`: it breaks the convention only if the function is called by it, not by
+    callers that know its registers.
+    """
+
+    kind: str
+    address: int
+    bit: int = -1
+    other: int = 0
+    severity: str = "error"
+    root_only: bool = False
+    text: str = ""
+
+
+Successor = tuple[int, State]
+
+
+class Flow:
+    """`run()` once; then `events`, `summary` and what evidence needs."""
+
+    def __init__(
+        self, code: Code, function: Function, summaries: dict[int, Summary], profile: Profile
+    ) -> None:
+        self.code = code
+        self.function = function
+        self.profile = profile
+        self.summary = Summary()
+        self.events: dict[tuple[str, int, int], Event] = {}
+        self.calls = Calls(self, summaries)
+        self.blocks: dict[int, Block] = {}
+        self.inputs: dict[int, State] = {}
+        self.predecessors: dict[int, set[int]] = {}
+        self.unexplored: dict[int, str] = {}
+        self.tables: list[Table] = []
+        self.table_numbers: dict[Table, int] = {}
+        self.saves: dict[int, tuple[int, int]] = {}  # bit -> (address, offset) of its save
+        self.written_slots: set[int] = set()
+        self.stack_reads: dict[int, int] = {}  # offset above the entry's SP -> address
+        self.foreign_loads = 0  # saved registers loaded from elsewhere than the frame
+        self.switched = 0  # where SP got a value that does not come from SP
+        self.writes_platform: dict[int, int] = {}
+        self.stack_arguments: dict[tuple[int, int], int] = {}  # (call, place) -> offset
+        self.pending: list[Successor] = []
+        self.instructions = 0
+        self.current = 0  # the block in execution
+
+    # --- the worklist -------------------------------------------------------------------------
+
+    def run(self) -> None:
+        start = self.function.start
+        self.inputs[start] = State()
+        queue: deque[int] = deque([start])
+        queued = {start}
+        visits: dict[int, int] = {}
+        while queue:
+            address = queue.popleft()
+            queued.discard(address)
+            visits[address] = visits.get(address, 0) + 1
+            if visits[address] > MOST_VISITS or len(self.blocks) > MOST_BLOCKS:
+                self.unexplored[address] = "it does not settle"
+                continue
+            block = self.blocks.get(address)
+            if block is None:
+                block = self.blocks[address] = make_block(self.code, address)
+                self.instructions += block.instructions
+            for target, state in self.execute(block, self.inputs[address].copy()):
+                self.predecessors.setdefault(target, set()).add(address)
+                known = self.inputs.get(target)
+                if known is None:
+                    self.inputs[target] = state
+                elif not known.join(state):
+                    continue
+                if target not in queued:
+                    queued.add(target)
+                    queue.append(target)
+        self.finish()
+
+    def finish(self) -> None:
+        if self.switched or (self.foreign_loads & SAVED).bit_count() >= CALLEE_SAVED_LOADS:
+            for key in [key for key in self.events if key[0] in ("lost", "link", "stack-lost")]:
+                del self.events[key]
+            restored = self.foreign_loads & SAVED
+            if restored.bit_count() >= CALLEE_SAVED_LOADS:
+                for bit in (*range(19, 30), *range(40, 48)):
+                    if not restored >> bit & 1:
+                        where = self.switched or self.function.start
+                        self.event("switch", where, bit)
+        self.summary.stack_reads = self.stack_reads
+        for (address, place), offset in self.stack_arguments.items():
+            if place not in self.written_slots and place < 0:
+                self.event("stack-argument", address, SP_BIT, offset)
+        settle(self)
+
+    def event(
+        self,
+        kind: str,
+        address: int,
+        bit: int = -1,
+        other: int = 0,
+        severity: str = "error",
+        root_only: bool = False,
+        text: str = "",
+    ) -> None:
+        key = (kind, address, bit)
+        if key not in self.events:
+            self.events[key] = Event(kind, address, bit, other, severity, root_only, text)
+
+    # --- uses ---------------------------------------------------------------------------------
+
+    def use(self, state: State, mask: int, address: int) -> None:
+        """Look at the registers in `mask`, which are watched, being read at an address."""
+        while mask:
+            low = mask & -mask
+            mask ^= low
+            bit = low.bit_length() - 1
+            self.use_value(state.values[bit], bit, address)
+            state.watch &= ~low
+
+    def use_value(self, value: int, bit: int, address: int) -> None:
+        if value < 0:
+            call, grade = clobberer(value)
+            severity = "warning" if grade else "error"
+            self.event("read-after-call", address, bit, call, severity)
+        elif is_entry(value):
+            self.need(value - 1, address)
+
+    def need(self, source: int, address: int) -> None:
+        """The entry value of a register is used."""
+        needs = self.summary.needs_at
+        if self.current == self.function.start:
+            self.summary.must |= 1 << source
+        if source not in needs:
+            needs[source] = address
+            if UNDEFINED_AT_ENTRY >> source & 1:
+                self.event("undefined", address, source, root_only=True)
+
+    def locate(self, first: int, bit: int) -> int:
+        """Where in the run of plain instructions from `first` a register is read first."""
+        address = first
+        while True:
+            effect = instruction_at(self.code, address)
+            if effect.reads >> bit & 1:
+                return address
+            if effect.kind >= e.FIRST_CONTROL or address - first > 1 << 14:
+                return first
+            address += 4
+
+    # --- blocks -------------------------------------------------------------------------------
+
+    def execute(self, block: Block, state: State) -> list[Successor]:
+        self.pending = []
+        self.current = block.start
+        handlers = HANDLERS
+        for operation in block.operations:
+            kind, address, reads, writes, effect = operation
+            if kind == e.PLAIN:
+                watched = reads & state.watch
+                if watched:
+                    self.use_run(state, watched, address, effect)
+                if effect is not None and effect.merges:
+                    self.merge(state, effect, address)
+                if writes & state.special:
+                    state.clear(writes)
+                continue
+            if not handlers[kind](self, state, operation):
+                return self.pending
+        if not block.operations:
+            self.unexplored[block.start] = "no code is here"
+            return self.pending
+        self.go(state, block.end, block.end - 4)
+        return self.pending
+
+    def use_run(self, state: State, watched: int, address: int, effect: Effect | None) -> None:
+        if effect is not None:
+            self.use(state, watched & ~effect.merges, address)
+            return
+        while watched:
+            low = watched & -watched
+            watched ^= low
+            self.use(state, low, self.locate(address, low.bit_length() - 1))
+
+    def merge(self, state: State, effect: Effect, address: int) -> None:
+        """Registers that are partly written: what a call left in the rest stays suspect."""
+        kept = []
+        mask = effect.merges & state.watch
+        while mask:
+            low = mask & -mask
+            mask ^= low
+            bit = low.bit_length() - 1
+            value = state.values[bit]
+            if value < 0:
+                kept.append((bit, clobber(clobberer(value)[0], PARTLY)))
+            elif UNDEFINED_AT_ENTRY >> value - 1 & 1:
+                continue
+            else:
+                self.use_value(value, bit, address)
+        state.clear(effect.writes)
+        for bit, value in kept:
+            state.set(bit, value)
+
+    # --- plain things with known values -------------------------------------------------------
+
+    def move(self, state: State, operation: Operation) -> bool:
+        _, address, _, writes, effect = operation
+        assert effect is not None
+        values = [state.values[source] for _, source in effect.pairs]
+        state.clear(writes)
+        for (bit, _), value in zip(effect.pairs, values, strict=True):
+            self.assign(state, bit, value, address)
+        return True
+
+    def assign(self, state: State, bit: int, value: int, address: int) -> None:
+        if bit == SP_BIT and not is_stack(value):
+            if value != UNKNOWN_VALUE:
+                self.switched = self.switched or address
+            value = UNKNOWN_VALUE
+        state.set(bit, value)
+
+    def constant(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        self.assign(state, effect.a, CONSTANT_VALUE + effect.b, address)
+        return True
+
+    def movk(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        value = state.values[effect.a]
+        if is_constant(value):
+            value = CONSTANT_VALUE + ((value - CONSTANT_VALUE) & effect.c | effect.b)
+            state.set(effect.a, value)
+        else:
+            self.use(state, 1 << effect.a & state.watch, address)
+            state.set(effect.a, TOP)
+        return True
+
+    def address(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        base = address & ~0xFFF if effect.c else address
+        target = base + effect.b & (1 << 64) - 1
+        state.set(effect.a, CONSTANT_VALUE + target)
+        self.point_to(target)
+        return True
+
+    def point_to(self, target: int) -> None:
+        """The code makes an address: if it is a function's, somebody may call it by pointer."""
+        function = self.code.functions.get(target)
+        if function is not None:
+            function.pointed = True
+
+    def add_immediate(self, state: State, operation: Operation) -> bool:
+        _, address, reads, _, effect = operation
+        assert effect is not None
+        value = state.values[effect.b]
+        if is_stack(value):
+            value += effect.c
+        elif is_constant(value):
+            target = (value - CONSTANT_VALUE + effect.c) & (1 << 64) - 1
+            value = CONSTANT_VALUE + target
+            self.point_to(target)
+        elif value == UNKNOWN_VALUE or (effect.c == 0 and effect.a != SP_BIT):
+            pass  # the same unknown place, or a copy
+        else:
+            self.use(state, reads & state.watch, address)
+            value = TOP
+        self.assign(state, effect.a, value, address)
+        return True
+
+    def add_register(self, state: State, operation: Operation) -> bool:
+        _, address, reads, _, effect = operation
+        assert effect is not None
+        left, right = state.values[effect.b], state.values[effect.c]
+        value = TOP
+        if is_constant(right) and effect.d >= 0 and (is_stack(left) or is_constant(left)):
+            number = (right - CONSTANT_VALUE) << effect.d
+            if number >> 63:
+                number -= 1 << 64
+            value = left + effect.e * number
+            if is_constant(left):
+                value = CONSTANT_VALUE + (value - CONSTANT_VALUE & (1 << 64) - 1)
+        elif is_stack(left) and is_constant(right):
+            value = UNKNOWN_VALUE
+        elif effect.e > 0 and (table := self.table_step(left, right, effect.d)):
+            value = self.keep_table(table)
+        elif left == UNKNOWN_VALUE or is_stack(left) or (effect.e > 0 and is_stack(right)):
+            self.use(state, reads & state.watch, address)
+            value = UNKNOWN_VALUE  # somewhere in the stack
+        else:
+            self.use(state, reads & state.watch, address)
+        self.assign(state, effect.a, value, address)
+        return True
+
+    # --- jump tables --------------------------------------------------------------------------
+
+    def keep_table(self, table: Table) -> int:
+        number = self.table_numbers.get(table)
+        if number is None:
+            number = self.table_numbers[table] = len(self.tables)
+            self.tables.append(table)
+        return TABLES + number
+
+    def table_step(self, left: int, right: int, shift: int) -> Table | None:
+        if right >= TABLES and is_constant(left):
+            base, loaded = left, right
+        elif left >= TABLES and is_constant(right) and shift == 0:
+            base, loaded = right, left
+        else:
+            return None
+        table = self.tables[loaded - TABLES]
+        return None if table.base is not None else table.based(base - CONSTANT_VALUE, shift)
+
+    def indexed_load(self, state: State, operation: Operation) -> bool:
+        _, address, reads, writes, effect = operation
+        assert effect is not None
+        base = state.values[effect.b]
+        if is_stack(base) or base == UNKNOWN_VALUE:
+            self.use(state, 1 << effect.c & state.watch, address)
+            state.set(effect.a, UNKNOWN_VALUE if abs(effect.d) == 8 else TOP)
+            return True
+        self.use(state, reads & state.watch, address)
+        if is_constant(base):
+            table = Table(base - CONSTANT_VALUE, effect.d, address)
+            state.set(effect.a, self.keep_table(table))
+        else:
+            state.set(effect.a, TOP)
+        return True
+
+    # --- memory -------------------------------------------------------------------------------
+
+    def base_of(self, state: State, effect: Effect, address: int) -> int:
+        """The base's value; reading it is a use unless it is the stack's."""
+        value = state.values[effect.a]
+        if effect.a == SP_BIT and is_stack(value) and value - STACK & 15:
+            self.event("misaligned", address, SP_BIT, value - STACK)
+        if 1 << effect.a & state.watch:
+            self.use(state, 1 << effect.a, address)
+        return value
+
+    def write_back(self, state: State, effect: Effect, base: int, address: int) -> None:
+        if effect.c:
+            if is_stack(base):
+                self.assign(state, effect.a, base + effect.c, address)
+            elif is_constant(base):
+                state.set(effect.a, base + effect.c)
+            else:
+                self.assign(
+                    state, effect.a, UNKNOWN_VALUE if base == UNKNOWN_VALUE else TOP, address
+                )
+
+    def load(self, state: State, operation: Operation) -> bool:
+        _, address, _, writes, effect = operation
+        assert effect is not None
+        base = self.base_of(state, effect, address)
+        pairs = effect.pairs
+        if is_stack(base):
+            at = base - STACK + effect.b
+            loaded = [self.load_slot(state, at + p, size, address) for _, p, size in pairs]
+        elif base == UNKNOWN_VALUE:
+            loaded = [UNKNOWN_VALUE if size == 8 else TOP for _, _, size in pairs]
+            for bit, _, _ in pairs:
+                self.foreign_loads |= 1 << bit
+        elif is_constant(base):
+            place = (base - CONSTANT_VALUE + effect.b) & (1 << 64) - 1
+            loaded = [MEMORY + place + p if size == 8 else TOP for _, p, size in pairs]
+        else:
+            loaded = [TOP] * len(pairs)
+            for bit, _, size in pairs:
+                if size == 8:
+                    self.foreign_loads |= 1 << bit
+        # The base may be among what is loaded: it was read before.
+        state.clear(writes)
+        self.write_back(state, effect, base, address)
+        for (bit, _, _), value in zip(pairs, loaded, strict=True):
+            if value != TOP:
+                state.set(bit, value)
+            elif bit != effect.a:
+                state.set(bit, TOP)
+        return True
+
+    def load_slot(self, state: State, at: int, size: int, address: int) -> int:
+        pointer = state.values[SP_BIT]
+        slot = state.slots.get(at)
+        if at >= 0 and slot is None:
+            self.stack_reads.setdefault(at, address)
+        if slot is not None and is_stack(pointer) and at < pointer - STACK:
+            zone = self.profile.red_zone
+            if at < pointer - STACK - zone:
+                self.event("below", address, SP_BIT, at - (pointer - STACK))
+        if slot is None:
+            return TOP
+        if slot[0] == size == 8 or (slot[1] < 0 and abs(size) <= slot[0]):
+            return slot[1]
+        return TOP
+
+    def store(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        base = self.base_of(state, effect, address)
+        if is_stack(base):
+            self.store_slots(state, effect, base - STACK + effect.b, address)
+        else:
+            for bit, _, _ in effect.pairs:
+                value = state.values[bit]
+                if is_stack(value):
+                    state.escaped = True
+                # A context switch stores what nobody defined; that is no use.
+                elif base != UNKNOWN_VALUE and (
+                    value != bit + 1 or not UNDEFINED_AT_ENTRY >> bit & 1
+                ):
+                    self.use(state, 1 << bit & state.watch, address)
+        self.write_back(state, effect, base, address)
+        return True
+
+    def store_slots(self, state: State, effect: Effect, at: int, address: int) -> None:
+        values = state.values
+        pointer = values[SP_BIT]
+        after = pointer - STACK + (effect.c if effect.a == SP_BIT else 0)
+        below = is_stack(pointer) and at < after
+        for position in range(0, effect.d, 8):
+            self.written_slots.add(at + position)
+            if len(effect.pairs) * 8 < effect.d:  # zero registers are no pairs
+                state.store(at + position, min(8, effect.d), TOP, below)
+        for bit, position, size in effect.pairs:
+            value = values[bit]
+            if is_stack(value):
+                state.escaped = True
+            if bit + 1 == value and size == 8 and bit not in self.saves:
+                self.saves[bit] = (address, at + position)
+            state.store(at + position, size, value, below)
+
+    def other_store(self, state: State, operation: Operation) -> bool:
+        _, address, reads, writes, effect = operation
+        assert effect is not None
+        word = self.code.image.word(address) or 0
+        base = state.values[word >> 5 & 31]
+        self.use(state, reads & state.watch, address)
+        if is_stack(base) or base == UNKNOWN_VALUE:
+            # Somewhere in the frame: an array, hardly where registers are saved.
+            for at, (size, value, below) in list(state.slots.items()):
+                if not is_entry(value):
+                    state.slots[at] = (size, TOP, below)
+            state.escaped = True
+        state.clear(writes)
+        return True
+
+    def compare(self, state: State, operation: Operation) -> bool:
+        state.set(e.FLAGS_BIT, TOP)
+        return True
+
+    def merge_only(self, state: State, operation: Operation) -> bool:
+        raise AssertionError("merges are plain operations")
+
+    # --- control ------------------------------------------------------------------------------
+
+    def go(self, state: State, target: int, address: int) -> None:
+        """Control goes on at a place of this function, or of a part of it."""
+        if self.code.image.code_at(target) is None:
+            self.unexplored[address] = f"a branch to {target:#x}, where no code is"
+            return
+        self.pending.append((target, state))
+
+    def jump(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        if effect.a == 0 and address not in self.code.image.relocated:
+            return False  # an endless loop on purpose
+        self.calls.branch(state, address, address + effect.a)
+        return False
+
+    def branch(self, state: State, operation: Operation) -> bool:
+        _, address, reads, _, effect = operation
+        assert effect is not None
+        if reads & state.watch:
+            self.use(state, reads & state.watch, address)
+        taken = state.copy()
+        before = instruction_at(self.code, address - 4)
+        word = self.code.image.word(address) or 0
+        if before.kind == e.COMPARE and word >> 24 == 0x54:
+            # A loop that moves SP to a known place ends with SP there.
+            known = state.values[before.b]
+            if is_stack(known):
+                if word & 15 == 1:
+                    state.set(SP_BIT, known)
+                elif word & 15 == 0:
+                    taken.set(SP_BIT, known)
+        self.calls.branch(taken, address, address + effect.a)
+        self.go(state, address + 4, address)
+        return False
+
+    def call(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        if effect.a in (0, 4) and address not in self.code.image.relocated:
+            self.event("unresolved", address)
+            state.set(30, CONSTANT_VALUE + address + 4)
+            return True
+        return self.calls.direct(state, address, address + effect.a)
+
+    def call_register(self, state: State, operation: Operation) -> bool:
+        _, address, reads, _, effect = operation
+        assert effect is not None
+        return self.calls.indirect(state, address, effect.a)
+
+    def jump_register(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        value = state.values[effect.a]
+        if value == entry(30):
+            self.calls.leave(state, address, effect.a)
+        elif value >= TABLES:
+            targets = find_targets(self.code, self.function, self.tables[value - TABLES])
+            if targets is None:
+                self.unexplored[address] = "the bounds of a jump table are not known"
+            else:
+                for target in targets:
+                    self.go(state.copy(), target, address)
+        else:
+            self.calls.tail_register(state, address, effect.a)
+        return False
+
+    def return_(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        self.calls.leave(state, address, effect.a)
+        return False
+
+    def trap(self, state: State, operation: Operation) -> bool:
+        return False
+
+    def unknown(self, state: State, operation: Operation) -> bool:
+        _, address, _, _, effect = operation
+        assert effect is not None
+        why = (
+            "scalable vector code"
+            if effect.group in ("sve", "sme", "smstart")
+            else "an instruction that is not known"
+        )
+        self.unexplored[address] = why
+        return False
+
+
+Handler = Callable[[Flow, State, Operation], bool]
+HANDLERS: list[Handler] = [Flow.merge_only] * 21
+HANDLERS[e.MOVE] = Flow.move
+HANDLERS[e.CONSTANT] = Flow.constant
+HANDLERS[e.MOVK] = Flow.movk
+HANDLERS[e.ADD_IMMEDIATE] = Flow.add_immediate
+HANDLERS[e.ADD_REGISTER] = Flow.add_register
+HANDLERS[e.ADDRESS] = Flow.address
+HANDLERS[e.LOAD] = Flow.load
+HANDLERS[e.STORE] = Flow.store
+HANDLERS[e.INDEXED_LOAD] = Flow.indexed_load
+HANDLERS[e.OTHER_STORE] = Flow.other_store
+HANDLERS[e.COMPARE] = Flow.compare
+HANDLERS[e.JUMP] = Flow.jump
+HANDLERS[e.BRANCH] = Flow.branch
+HANDLERS[e.CALL] = Flow.call
+HANDLERS[e.CALL_REGISTER] = Flow.call_register
+HANDLERS[e.JUMP_REGISTER] = Flow.jump_register
+HANDLERS[e.RETURN] = Flow.return_
+HANDLERS[e.TRAP] = Flow.trap
+HANDLERS[e.UNKNOWN] = Flow.unknown
