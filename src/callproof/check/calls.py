@@ -22,16 +22,15 @@ from callproof.check.conventions import (
 )
 from callproof.check.functions import Function
 from callproof.check.state import (
+    CERTAIN,
     CONSTANT_VALUE,
+    FOREIGN,
     MEMORY,
     RESULT,
     STACK,
-    SURE,
     TOP,
     UNKNOWN_VALUE,
     State,
-    clobber,
-    clobberer,
     entry,
     is_constant,
     is_entry,
@@ -48,6 +47,7 @@ LINK = 30
 VENEER = 1 << 16 | 1 << 17
 PLATFORM = 1 << 18
 TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
+SWITCHED_REGISTERS = 6  # as many preserved ones loaded with SP: a context switch
 HARD = CHANGED & ~RESULTS & ~MAYBE_RESULTS
 
 
@@ -99,23 +99,24 @@ class Calls:
 
     def unknown_callee(self, state: State, address: int, variant: bool, unsure: bool) -> None:
         """A call by the convention and nothing more."""
-        sure, perhaps = clobber(address, RESULT if unsure else SURE), clobber(address, RESULT)
         hard = HARD & ~PLATFORM if self.flow.profile.platform else HARD
         if variant:
             hard &= ~VECTOR_KEPT
-        self.spread(state, MAYBE_RESULTS & ~(VECTOR_KEPT if variant else 0), perhaps)
-        self.spread(state, hard, sure)
+        results = MAYBE_RESULTS & ~(VECTOR_KEPT if variant else 0)
+        if unsure:  # it may well be that this call does not come back
+            results |= hard
+        else:
+            state.spread(hard)
+        self.perhaps(state, results)
         state.clear(RESULTS)
         self.after(state, address)
 
-    def spread(self, state: State, mask: int, value: int) -> None:
-        state.special |= mask
-        state.watch |= mask
-        values = state.values
+    def perhaps(self, state: State, mask: int) -> None:
+        """These registers may hold results, or rubbish."""
         while mask:
             low = mask & -mask
             mask ^= low
-            values[low.bit_length() - 1] = value
+            state.set(low.bit_length() - 1, RESULT)
 
     def after(self, state: State, address: int) -> None:
         """What any call does: the link, the memory below SP, slots whose address is out."""
@@ -137,7 +138,6 @@ class Calls:
         self, state: State, address: int, callee: Function, summary: Summary
     ) -> None:
         changed, defined = summary.changed & ~(1 << SP_BIT), summary.defined
-        sure = clobber(address, SURE)
         values = state.values
         top = changed & defined & ARGUMENTS
         rest = changed & ~ARGUMENTS & ~(1 << LINK)
@@ -159,8 +159,8 @@ class Calls:
             top &= ~VENEER
         if self.flow.profile.platform:
             hard &= ~PLATFORM
-        self.spread(state, changed & ~defined & ARGUMENTS, clobber(address, RESULT))
-        self.spread(state, hard, sure)
+        self.perhaps(state, changed & ~defined & ARGUMENTS)
+        state.spread(hard)
         state.clear(top & ~hard)
         pointer = values[SP_BIT]
         self.after(state, address)
@@ -175,11 +175,11 @@ class Calls:
         for bit in summary.needs_at:
             value = state.values[bit]
             if value < 0:
-                call, grade = clobberer(value)
-                severity = "error" if not grade and summary.must >> bit & 1 else "warning"
+                certain = value in CERTAIN and summary.must >> bit & 1
+                severity = "error" if certain else "warning"
                 if not ARGUMENTS >> bit & 1 and not summary.private:
                     continue  # reported at the callee (AR2)
-                flow.event("argument", address, bit, call, severity)
+                flow.event("argument", address, bit, 0, severity)
                 state.watch &= ~(1 << bit)
             elif is_entry(value) and ARGUMENTS >> (value - 1) & 1:
                 flow.need(value - 1, address)
@@ -338,6 +338,8 @@ class Calls:
                 flow.use(state, 1 << bit & state.watch, address)
                 self.tail(state, address, name, -1)
                 return
+        if self.switches(state, address):
+            return
         if state.values[SP_BIT] != STACK or state.values[LINK] != entry(LINK):
             flow.unexplored[address] = "a computed branch is not resolved"
             return
@@ -357,6 +359,9 @@ class Calls:
         """RET, or BR to the link."""
         flow = self.flow
         value = state.values[bit]
+        if self.switches(state, address):
+            self.exit(state)
+            return
         if value == UNKNOWN_VALUE:
             flow.unexplored[address] = "where it returns to is not known"
         elif value != entry(LINK):
@@ -365,6 +370,20 @@ class Calls:
             flow.event("link", address, bit, root_only=True)
         self.preserved(state, address)
         self.exit(state)
+
+    def switches(self, state: State, address: int) -> bool:
+        """Is this a switch to another context: SP and the preserved registers come from
+        memory?  Then all of them must."""
+        flow, values = self.flow, state.values
+        if not flow.switched or values[SP_BIT] != UNKNOWN_VALUE:
+            return False
+        loaded = [bit for bit in SAVED_LIST if values[bit] in (FOREIGN, UNKNOWN_VALUE)]
+        if len(loaded) < SWITCHED_REGISTERS:
+            return False
+        for bit in SAVED_LIST:
+            if is_entry(values[bit]):
+                flow.event("switch", flow.switched, bit)
+        return True
 
     def preserved(self, state: State, address: int) -> None:
         values = state.values

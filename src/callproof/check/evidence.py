@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callproof.check.blocks import instruction_at
+from callproof.check.conventions import CHANGED
 from callproof.check.finding import Step, register_name
 from callproof.target.arm64 import effects as e
 from callproof.target.arm64.instructions import decode
@@ -79,10 +80,43 @@ class Evidence:
 
     def call_changes(self, place: int) -> int:
         effect = instruction_at(self.flow.code, place)
-        if effect.kind != e.CALL:
-            return 0
-        summary = self.flow.calls.summaries.get(place + effect.a)
-        return summary.changed if summary is not None else 0
+        summary = None
+        if effect.kind == e.CALL:
+            summary = self.flow.calls.summaries.get(place + effect.a)
+        return CHANGED if summary is None else summary.changed
+
+    def call_before(self, address: int, bit: int) -> int | None:
+        """The call that left rubbish in a register (or in what was copied to it)."""
+        flow = self.flow
+        for _ in range(8):
+            where = self.last_write(address, bit)
+            if where is None:
+                return None
+            effect = instruction_at(flow.code, where)
+            if effect.kind in (e.CALL, e.CALL_REGISTER):
+                return where
+            if effect.kind == e.MOVE:
+                bit = next((source for to, source in effect.pairs if to == bit), bit)
+            elif effect.kind == e.LOAD:
+                stored = self.stored(where, effect, bit)
+                if stored is None:
+                    return None
+                where, bit = stored
+            elif not effect.merges >> bit & 1:
+                return None
+            address = where
+        return None
+
+    def stored(self, load: int, effect: e.Effect, bit: int) -> tuple[int, int] | None:
+        """The nearest store before a load that names the same base and offset."""
+        offset = next((effect.b + p for b, p, _ in effect.pairs if b == bit), None)
+        for place in range(load - 4, max(self.flow.function.start, load - 4 * 2000) - 4, -4):
+            other = instruction_at(self.flow.code, place)
+            if other.kind == e.STORE and other.a == effect.a:
+                for source, position, _ in other.pairs:
+                    if other.b + position == offset:
+                        return place, source
+        return None
 
     def is_wrong_after(self, block: int, bit: int) -> bool:
         """Whether a register holds anything but its entry value where a block ends."""

@@ -6,20 +6,21 @@ function does to its caller becomes a `Summary`.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from callproof.check.blocks import Block, Operation, instruction_at, make_block
 from callproof.check.calls import Calls, Summary, settle
 from callproof.check.conventions import (
-    SAVED,
     UNDEFINED_AT_ENTRY,
     Profile,
 )
 from callproof.check.functions import Code, Function
 from callproof.check.state import (
+    CERTAIN,
     CONSTANT_VALUE,
+    FOREIGN,
     MEMORY,
     PARTLY,
     STACK,
@@ -27,8 +28,6 @@ from callproof.check.state import (
     TOP,
     UNKNOWN_VALUE,
     State,
-    clobber,
-    clobberer,
     entry,
     is_constant,
     is_entry,
@@ -40,7 +39,6 @@ from callproof.target.arm64.effects import SP_BIT, Effect
 
 MOST_VISITS = 60  # of one block; then the function is given up as unexplored
 MOST_BLOCKS = 60_000
-CALLEE_SAVED_LOADS = 6  # as many restored from elsewhere than the frame: a context switch
 
 
 @dataclass(slots=True)
@@ -84,8 +82,8 @@ class Flow:
         self.table_numbers: dict[Table, int] = {}
         self.saves: dict[int, tuple[int, int]] = {}  # bit -> (address, offset) of its save
         self.written_slots: set[int] = set()
+        self.foreign_saves: set[tuple[int, int]] = set()  # (bit, offset) saved elsewhere
         self.stack_reads: dict[int, int] = {}  # offset above the entry's SP -> address
-        self.foreign_loads = 0  # saved registers loaded from elsewhere than the frame
         self.switched = 0  # where SP got a value that does not come from SP
         self.writes_platform: dict[int, int] = {}
         self.stack_arguments: dict[tuple[int, int], int] = {}  # (call, place) -> offset
@@ -98,11 +96,11 @@ class Flow:
     def run(self) -> None:
         start = self.function.start
         self.inputs[start] = State()
-        queue: deque[int] = deque([start])
+        queue = [start]  # a heap: in the order of addresses, which is nearly that of control
         queued = {start}
         visits: dict[int, int] = {}
         while queue:
-            address = queue.popleft()
+            address = heappop(queue)
             queued.discard(address)
             visits[address] = visits.get(address, 0) + 1
             if visits[address] > MOST_VISITS or len(self.blocks) > MOST_BLOCKS:
@@ -121,19 +119,25 @@ class Flow:
                     continue
                 if target not in queued:
                     queued.add(target)
-                    queue.append(target)
+                    heappush(queue, target)
         self.finish()
 
+    def recheck(self) -> None:
+        """Uses seen on the way may be less certain than they looked: a join came later.  So
+        they are looked for once more, with all states final."""
+        uncertain = ("read-after-call", "argument")
+        if not any(kind in uncertain for kind, _, _ in self.events):
+            return
+        before = self.events
+        self.events = {}
+        for address, block in self.blocks.items():
+            if address in self.inputs:
+                self.execute(block, self.inputs[address].copy())
+        again = {key: event for key, event in self.events.items() if key[0] in uncertain}
+        self.events = {k: event for k, event in before.items() if k[0] not in uncertain} | again
+
     def finish(self) -> None:
-        if self.switched or (self.foreign_loads & SAVED).bit_count() >= CALLEE_SAVED_LOADS:
-            for key in [key for key in self.events if key[0] in ("lost", "link", "stack-lost")]:
-                del self.events[key]
-            restored = self.foreign_loads & SAVED
-            if restored.bit_count() >= CALLEE_SAVED_LOADS:
-                for bit in (*range(19, 30), *range(40, 48)):
-                    if not restored >> bit & 1:
-                        where = self.switched or self.function.start
-                        self.event("switch", where, bit)
+        self.recheck()
         self.summary.stack_reads = self.stack_reads
         for (address, place), offset in self.stack_arguments.items():
             if place not in self.written_slots and place < 0:
@@ -167,9 +171,8 @@ class Flow:
 
     def use_value(self, value: int, bit: int, address: int) -> None:
         if value < 0:
-            call, grade = clobberer(value)
-            severity = "warning" if grade else "error"
-            self.event("read-after-call", address, bit, call, severity)
+            severity = "error" if value in CERTAIN else "warning"
+            self.event("read-after-call", address, bit, 0, severity)
         elif is_entry(value):
             self.need(value - 1, address)
 
@@ -238,7 +241,7 @@ class Flow:
             bit = low.bit_length() - 1
             value = state.values[bit]
             if value < 0:
-                kept.append((bit, clobber(clobberer(value)[0], PARTLY)))
+                kept.append((bit, PARTLY))
             elif UNDEFINED_AT_ENTRY >> value - 1 & 1:
                 continue
             else:
@@ -253,6 +256,9 @@ class Flow:
         _, address, _, writes, effect = operation
         assert effect is not None
         values = [state.values[source] for _, source in effect.pairs]
+        if effect.c and values[0] >= 0:  # half of a value is another value
+            self.use(state, 1 << effect.pairs[0][1] & state.watch, address)
+            values = [TOP]
         state.clear(writes)
         for (bit, _), value in zip(effect.pairs, values, strict=True):
             self.assign(state, bit, value, address)
@@ -407,16 +413,14 @@ class Flow:
             loaded = [self.load_slot(state, at + p, size, address) for _, p, size in pairs]
         elif base == UNKNOWN_VALUE:
             loaded = [UNKNOWN_VALUE if size == 8 else TOP for _, _, size in pairs]
-            for bit, _, _ in pairs:
-                self.foreign_loads |= 1 << bit
         elif is_constant(base):
             place = (base - CONSTANT_VALUE + effect.b) & (1 << 64) - 1
             loaded = [MEMORY + place + p if size == 8 else TOP for _, p, size in pairs]
         else:
-            loaded = [TOP] * len(pairs)
-            for bit, _, size in pairs:
-                if size == 8:
-                    self.foreign_loads |= 1 << bit
+            loaded = [FOREIGN if size == 8 else TOP for _, _, size in pairs]
+            for number, (bit, p, _) in enumerate(pairs):
+                if (bit, effect.b + p) in self.foreign_saves:
+                    loaded[number] = UNKNOWN_VALUE  # perhaps from where it was saved
         # The base may be among what is loaded: it was read before.
         state.clear(writes)
         self.write_back(state, effect, base, address)
@@ -449,8 +453,10 @@ class Flow:
         if is_stack(base):
             self.store_slots(state, effect, base - STACK + effect.b, address)
         else:
-            for bit, _, _ in effect.pairs:
+            for bit, position, _ in effect.pairs:
                 value = state.values[bit]
+                if value == bit + 1:
+                    self.foreign_saves.add((bit, effect.b + position))
                 if is_stack(value):
                     state.escaped = True
                 # A context switch stores what nobody defined; that is no use.

@@ -69,7 +69,8 @@ def _moves(flow: Flow, block: Block) -> None:
                 and to in ARGUMENT_BITS
                 and source in ARGUMENT_BITS
                 and source not in holds.values()
-                and holds[source] >= 0
+                and value >= 0
+                and holds.get(value, value) == value  # else this is how a swap ends
                 and not _saved_before(run, number, source)
             ):
                 redundant = value == holds.get(to, to)

@@ -5,28 +5,37 @@ A register (or half of a V register) holds a value, an integer by kind:
     TOP               some value of the function's own making: no entry value
     1 + r             what register r held at the function's entry
     UNKNOWN_VALUE     it may be anything, entry values included: nothing is concluded
+    FOREIGN           8 bytes loaded from memory that is not the frame
     STACK + k         the address SP had at entry, plus k
     CONSTANT_VALUE + c  the number c
     MEMORY + a        what lies at the constant address a
     TABLES + i        a step of a jump table, kept aside in the flow
-    negative          left by a call: `clobber(address, grade)`
+    negative          left by a call, by grade:
+        LEFT          the register held something before the call: whoever reads it expects that
+        NOTHING       it held nothing then either
+        PERHAPS       NOTHING on one path, something on another: compilers leave that where a
+                      variable has no value yet, and such a path is hardly ever taken
+        RESULT        it may be a result
+        PARTLY        overwritten in part
 
-They are ordered entry < UNKNOWN_VALUE < TOP < clobbered; a join goes upwards, so that
-analysis ends.  A stack slot is (bytes, value, whether it was written below SP), by its
+They are ordered entry < UNKNOWN_VALUE < FOREIGN < TOP < NOTHING < PERHAPS < RESULT < PARTLY
+< LEFT; a join goes upwards, so that analysis ends.  A stack slot is (bytes, value, whether it was written below SP), by its
 distance from SP at entry; it is exact to the byte.
 """
 
 from __future__ import annotations
 
+from callproof.check.conventions import UNDEFINED_AT_ENTRY
 from callproof.target.arm64.effects import REGISTERS, SP_BIT
 
-TOP, UNKNOWN_VALUE = 0, 98
+TOP, UNKNOWN_VALUE, FOREIGN = 0, 98, 99
 STACK = 1 << 66
 STACK_LOW, STACK_HIGH = STACK - (1 << 62), STACK + (1 << 62)
 CONSTANT_VALUE = 1 << 68
 MEMORY = 1 << 69
 TABLES = 1 << 71
-SURE, RESULT, PARTLY = 0, 1, 2  # grades: certainly left by a call; perhaps a result; overwritten
+NOTHING, PERHAPS, RESULT, PARTLY, LEFT = -1, -2, -3, -4, -5
+CERTAIN = frozenset((NOTHING, LEFT))
 Slot = tuple[int, int, bool]
 
 
@@ -50,26 +59,20 @@ def is_memory(value: int) -> bool:
     return MEMORY <= value < TABLES
 
 
-def clobber(address: int, grade: int) -> int:
-    return -(address * 4 + grade) - 1
-
-
-def clobberer(value: int) -> tuple[int, int]:
-    """The call's address and the grade of a negative value."""
-    return (-value - 1) // 4, (-value - 1) % 4
-
-
 class State:
     """`special` has a bit for each register that is not TOP; `watch` for those whose use is
-    to be looked at: clobbered ones and entry values."""
+    to be looked at: clobbered ones and entry values; `empty` for those that hold nothing
+    (undefined at entry, or NOTHING); `left` for NOTHING and LEFT."""
 
-    __slots__ = ("escaped", "slots", "special", "values", "watch")
+    __slots__ = ("empty", "escaped", "left", "slots", "special", "values", "watch")
 
     def __init__(self) -> None:
         self.values: list[int] = [bit + 1 for bit in range(REGISTERS)]
         self.values[SP_BIT] = STACK
         self.special = self.watch = (1 << REGISTERS) - 1
         self.watch ^= 1 << SP_BIT
+        self.empty = UNDEFINED_AT_ENTRY
+        self.left = 0
         self.slots: dict[int, Slot] = {}
         self.escaped = False
 
@@ -78,6 +81,8 @@ class State:
         new.values = self.values.copy()
         new.special = self.special
         new.watch = self.watch
+        new.empty = self.empty
+        new.left = self.left
         new.slots = self.slots.copy()
         new.escaped = self.escaped
         return new
@@ -85,21 +90,31 @@ class State:
     def set(self, bit: int, value: int) -> None:
         mask = 1 << bit
         self.values[bit] = value
+        keep = ~mask
+        self.empty &= keep
+        self.left &= keep
         if value == TOP:
             self.special &= ~mask
             self.watch &= ~mask
             return
         self.special |= mask
-        if value < 0 or value <= REGISTERS:
+        if value <= REGISTERS:
             self.watch |= mask
+            if value in CERTAIN:
+                self.left |= mask
+            if value == NOTHING or (value > 0 and UNDEFINED_AT_ENTRY >> (value - 1) & 1):
+                self.empty |= mask
         else:
             self.watch &= ~mask
 
     def clear(self, mask: int) -> None:
         """All of these registers become TOP."""
         mask &= self.special
-        self.special &= ~mask
-        self.watch &= ~mask
+        keep = ~mask
+        self.special &= keep
+        self.watch &= keep
+        self.empty &= keep
+        self.left &= keep
         values = self.values
         while mask:
             low = mask & -mask
@@ -107,6 +122,27 @@ class State:
             mask ^= low
         if values[SP_BIT] == TOP:
             self.set(SP_BIT, UNKNOWN_VALUE)
+
+    def spread(self, mask: int) -> None:
+        """A call leaves rubbish in these registers."""
+        self.special |= mask
+        self.watch |= mask
+        values = self.values
+        rest = mask & ~self.left
+        self.left |= mask
+        empty = rest & self.empty
+        rest ^= empty
+        while empty:
+            low = empty & -empty
+            empty ^= low
+            values[low.bit_length() - 1] = NOTHING
+        while rest:
+            low = rest & -rest
+            rest ^= low
+            bit = low.bit_length() - 1
+            values[bit] = PERHAPS if values[bit] == PERHAPS else LEFT
+            if values[bit] == PERHAPS:
+                self.left ^= low
 
     def store(self, offset: int, size: int, value: int, below: bool) -> None:
         slots = self.slots
@@ -156,13 +192,11 @@ def join_values(mine: int, theirs: int) -> int:
     if mine == theirs:
         return mine
     if mine < 0 or theirs < 0:
-        if mine >= 0:
-            return theirs
-        if theirs >= 0:
-            return mine
-        # The graver one; of equals the earlier call, so that it cannot go round.
-        return max(mine, theirs, key=lambda v: (-clobberer(v)[1], v))
+        low = min(mine, theirs)
+        return PERHAPS if low == NOTHING else low
     if mine == TOP or theirs == TOP:
+        return TOP
+    if FOREIGN in (mine, theirs):
         return TOP
     if UNKNOWN_VALUE in (mine, theirs) or (is_stack(mine) and is_stack(theirs)):
         return UNKNOWN_VALUE

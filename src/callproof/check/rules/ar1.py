@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 def describe(evidence: Evidence, event: Event) -> Described:
     shown = register_name(event.bit)
-    steps = [evidence.step(event.other, f"{shown} is undefined after this call")]
+    steps = []
+    call = evidence.call_before(event.address, event.bit)
+    if call is not None:
+        steps.append(evidence.step(call, f"{shown} is undefined after this call"))
     steps.append(evidence.step(event.address, f"the callee uses {shown}"))
     effect = instruction_at(evidence.flow.code, event.address)
     name = evidence.flow.code.name_of(event.address + effect.a)

@@ -15,9 +15,11 @@ def read_after_call(evidence: Evidence, event: Event) -> list[Step]:
     """Where the register was set, the call that may change it, where it is read."""
     shown = register_name(event.bit)
     steps = []
-    before = evidence.last_write(event.other, event.bit)
-    if before is not None and before < event.other:
-        steps.append(evidence.step(before, f"{shown} is set here"))
-    steps.append(evidence.step(event.other, f"this call may change {shown}"))
+    call = evidence.call_before(event.address, event.bit)
+    if call is not None:
+        before = evidence.last_write(call, event.bit)
+        if before is not None and before < call:
+            steps.append(evidence.step(before, f"{shown} is set here"))
+        steps.append(evidence.step(call, f"this call may change {shown}"))
     steps.append(evidence.step(event.address, f"{shown} is read here"))
     return steps

@@ -56,7 +56,7 @@ Transfer = tuple[int, int, int]
 class Effect:
     """`kind` and what belongs to it:
 
-    MOVE            pairs: (written bit, read bit) ...
+    MOVE            pairs: (written bit, read bit) ...; c: 1 if only 32 bits are moved
     CONSTANT        a: the written bit, b: the value
     MOVK            a: the register, b: the bits put in, c: the mask of the bits kept
     ADD_IMMEDIATE   a: written, b: read, c: the number added
@@ -392,13 +392,20 @@ def _move(effect: Effect, *pairs: tuple[int, int]) -> None:
 @_builder("logical_or")
 def _logical_or(word: int, effect: Effect) -> None:
     n, m, d = word >> 5 & 31, word >> 16 & 31, word & 31
-    if word >> 31 and n == 31 and not word & 0xFC00 and not word >> 22 & 3 and 31 not in (m, d):
+    if word & 0xFC00 or word >> 22 & 3 or 31 in (m, d):
+        return
+    if n == 31 or n == m:
         _move(effect, (d, m))
+        effect.c = 1 - (word >> 31)
 
 
-def _cancels(word: int, effect: Effect) -> None:
-    if word >> 5 & 31 == word >> 16 & 31 and not (word >> 28 & 15 and word & 0xFC00):
-        effect.reads = 0
+@_builder("extract_bits")
+def _extract_bits(word: int, effect: Effect) -> None:
+    """A register rotated in place is still what it was: tools are asked for things by
+    sequences of such rotations (Valgrind's client requests)."""
+    n, m, d = word >> 5 & 31, word >> 16 & 31, word & 31
+    if n == m == d != 31:
+        effect.merges = 1 << d
 
 
 @_builder("cancels")

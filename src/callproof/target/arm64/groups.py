@@ -88,7 +88,7 @@ g("movk", "x11100101", "mXd", "movk")
 g("sbfm", "x00100110", "rXn wXd", "bitfield")
 g("bfm", "x01100110", "rXn mXd")
 g("ubfm", "x10100110", "rXn wXd", "bitfield")
-g("extr", "x00100111", "rXn rXm wXd")
+g("extr", "x00100111", "rXn rXm wXd", "extract_bits")
 
 # --- branches, exceptions, system -------------------------------------------------------------
 g("b.cond", "01010100xxxxxxxxxxxxxxxxxxx01110", "", "jump19")  # always
