@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from callproof.check.blocks import Block, Operation, make_block
 from callproof.check.conventions import (
     ARGUMENTS,
     CHANGED,
@@ -37,7 +38,15 @@ from callproof.check.state import (
     is_memory,
     is_stack,
 )
-from callproof.target.arm64.effects import FLAGS, REGISTERS, SP_BIT
+from callproof.target.arm64.effects import (
+    CALL,
+    FIRST_CONTROL,
+    FLAGS,
+    JUMP,
+    REGISTERS,
+    RETURN,
+    SP_BIT,
+)
 
 if TYPE_CHECKING:
     from callproof.check.flow import Flow
@@ -47,6 +56,8 @@ LINK = 30
 VENEER = 1 << 16 | 1 << 17
 PLATFORM = 1 << 18
 TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
+LONGEST_INLINED = 64  # instructions
+DEEPEST = 4
 SWITCHED_REGISTERS = 6  # as many preserved ones loaded with SP: a context switch
 HARD = CHANGED & ~RESULTS & ~MAYBE_RESULTS
 
@@ -62,6 +73,8 @@ class Summary:
     sp_change  what the function adds to SP; None if that is not known
     stack_reads  offset above SP at entry -> where it is read
     private    whether it is called by a convention of its own
+    touches    whether it reads or writes its caller's frame, or moves SP
+    unsure     whether some of it could not be followed
     """
 
     returns: bool = False
@@ -73,6 +86,7 @@ class Summary:
     sp_change: int | None = 0
     stack_reads: dict[int, int] = field(default_factory=dict)
     private: bool = False
+    touches: bool = False
     unsure: bool = False
 
 
@@ -89,11 +103,12 @@ def is_clean(state: State) -> bool:
 class Calls:
     """The part of a flow that knows about other functions."""
 
-    __slots__ = ("flow", "summaries")
+    __slots__ = ("depth", "flow", "summaries")
 
     def __init__(self, flow: Flow, summaries: dict[int, Summary]) -> None:
         self.flow = flow
         self.summaries = summaries
+        self.depth = 0
 
     # --- what a callee changes ----------------------------------------------------------------
 
@@ -229,11 +244,58 @@ class Calls:
         if summary is None:  # recursion
             self.unknown_callee(state, address, callee.variant, False)
             return True
+        if not callee.is_global and (summary.private or summary.touches):
+            block = self.straight(callee)
+            if block is not None and self.depth < DEEPEST:
+                return self.inline(state, address, block)
         self.arguments(state, address, summary)
         if not summary.returns:
             return False
         self.known_callee(state, address, callee, summary)
         return True
+
+    def straight(self, callee: Function) -> Block | None:
+        """The only block of a function without branches that ends in RET or a tail call."""
+        flow = self.flow
+        if callee.start not in flow.code.straight:
+            block: Block | None = make_block(flow.code, callee.start)
+            assert block is not None
+            last = block.operations[-1] if block.operations else None
+            if (
+                last is None
+                or block.instructions > LONGEST_INLINED
+                or last[0] not in (RETURN, JUMP)
+                or (last[4] is not None and last[0] == RETURN and last[4].a != LINK)
+                or (last[4] is not None and last[0] == JUMP and not self.is_tail(callee, last))
+                or any(op[0] >= FIRST_CONTROL for op in block.operations[:-1] if op[0] != CALL)
+            ):
+                block = None
+            flow.code.straight[callee.start] = block
+        return flow.code.straight[callee.start]
+
+    def is_tail(self, callee: Function, jump: Operation) -> bool:
+        """Whether a branch goes to another function's start."""
+        _, address, _, _, effect = jump
+        assert effect is not None
+        target = address + effect.a
+        outside = target in self.flow.code.functions or self.flow.code.extern_at(target)
+        return bool(outside) and not callee.start <= target < callee.end
+
+    def inline(self, state: State, address: int, block: Block) -> bool:
+        """Go through a callee as though its code stood here: compilers outline pieces of
+        functions that work on their caller's frame."""
+        flow = self.flow
+        state.set(LINK, CONSTANT_VALUE + address + 4)
+        self.depth += 1
+        try:
+            if not flow.go_through(state, block.operations[:-1]):
+                return False
+            kind, place, _, _, effect = block.operations[-1]
+            if kind == JUMP and effect is not None:
+                return self.direct(state, place, place + effect.a)
+            return True
+        finally:
+            self.depth -= 1
 
     def external(self, state: State, address: int, name: str, target: int) -> bool:
         if never_returns(name):
@@ -449,6 +511,9 @@ def settle(flow: Flow) -> None:
         summary.unsure = True
     needs = sum(1 << bit for bit in summary.needs_at)
     private = summary.lost | needs & (UNDEFINED_AT_ENTRY | SAVED)
+    summary.touches = bool(
+        flow.touches_caller or flow.stack_reads or summary.sp_change != 0
+    )
     summary.private = not function.is_global and bool(private or not function.typed)
     if function.is_global and not flow.unexplored:
         # Whoever finds a preserved register lost finds it at the function itself.

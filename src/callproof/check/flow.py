@@ -89,6 +89,7 @@ class Flow:
         self.stack_arguments: dict[tuple[int, int], int] = {}  # (call, place) -> offset
         self.pending: list[Successor] = []
         self.instructions = 0
+        self.touches_caller = False
         self.current = 0  # the block in execution
 
     # --- the worklist -------------------------------------------------------------------------
@@ -202,8 +203,20 @@ class Flow:
     def execute(self, block: Block, state: State) -> list[Successor]:
         self.pending = []
         self.current = block.start
+        if not self.go_through(state, block.operations):
+            return self.pending
+        if not block.operations:
+            self.unexplored[block.start] = "no code is here"
+            return self.pending
+        if block.operations[-1][0] in (e.CALL, e.CALL_REGISTER) and self.ends(block.end):
+            return self.pending  # a call that is the last of its function does not come back
+        self.go(state, block.end, block.end - 4)
+        return self.pending
+
+    def go_through(self, state: State, operations: list[Operation]) -> bool:
+        """Whether control comes out behind the last operation."""
         handlers = HANDLERS
-        for operation in block.operations:
+        for operation in operations:
             kind, address, reads, writes, effect = operation
             if kind == e.PLAIN:
                 watched = reads & state.watch
@@ -215,12 +228,12 @@ class Flow:
                     state.clear(writes)
                 continue
             if not handlers[kind](self, state, operation):
-                return self.pending
-        if not block.operations:
-            self.unexplored[block.start] = "no code is here"
-            return self.pending
-        self.go(state, block.end, block.end - 4)
-        return self.pending
+                return False
+        return True
+
+    def ends(self, address: int) -> bool:
+        """Whether a function ends here: another starts, or the section ends."""
+        return address in self.code.functions or self.code.image.code_at(address) is None
 
     def use_run(self, state: State, watched: int, address: int, effect: Effect | None) -> None:
         if effect is not None:
@@ -472,6 +485,8 @@ class Flow:
         pointer = values[SP_BIT]
         after = pointer - STACK + (effect.c if effect.a == SP_BIT else 0)
         below = is_stack(pointer) and at < after
+        if at >= 0:
+            self.touches_caller = True
         for position in range(0, effect.d, 8):
             self.written_slots.add(at + position)
             if len(effect.pairs) * 8 < effect.d:  # zero registers are no pairs
@@ -501,6 +516,25 @@ class Flow:
 
     def compare(self, state: State, operation: Operation) -> bool:
         state.set(e.FLAGS_BIT, TOP)
+        return True
+
+    def select(self, state: State, operation: Operation) -> bool:
+        """One of two registers is taken; compilers leave the other undefined where it cannot
+        matter, so what comes of it is suspect and nothing more."""
+        _, address, reads, writes, effect = operation
+        suspect = False
+        mask = reads & state.watch
+        while mask:
+            low = mask & -mask
+            mask ^= low
+            bit = low.bit_length() - 1
+            if bit != e.FLAGS_BIT and (state.values[bit] < 0 or state.empty >> bit & 1):
+                suspect = True
+            else:
+                self.use(state, low, address)
+        state.clear(writes)
+        if suspect and writes:
+            state.set((writes & -writes).bit_length() - 1, PARTLY)
         return True
 
     def merge_only(self, state: State, operation: Operation) -> bool:
@@ -546,11 +580,18 @@ class Flow:
     def call(self, state: State, operation: Operation) -> bool:
         _, address, _, _, effect = operation
         assert effect is not None
-        if effect.a in (0, 4) and address not in self.code.image.relocated:
+        if address not in self.code.image.relocated and self.is_unresolved(address, effect.a):
             self.event("unresolved", address)
             state.set(30, CONSTANT_VALUE + address + 4)
             return True
         return self.calls.direct(state, address, address + effect.a)
+
+    def is_unresolved(self, address: int, distance: int) -> bool:
+        """BL to itself, or to the next instruction unless a function starts there."""
+        if distance == 4:
+            function = self.code.functions.get(address + 4)
+            return function is None or function.how == "call"
+        return distance == 0
 
     def call_register(self, state: State, operation: Operation) -> bool:
         _, address, reads, _, effect = operation
@@ -596,7 +637,7 @@ class Flow:
 
 
 Handler = Callable[[Flow, State, Operation], bool]
-HANDLERS: list[Handler] = [Flow.merge_only] * 21
+HANDLERS: list[Handler] = [Flow.merge_only] * 22
 HANDLERS[e.MOVE] = Flow.move
 HANDLERS[e.CONSTANT] = Flow.constant
 HANDLERS[e.MOVK] = Flow.movk
@@ -608,6 +649,7 @@ HANDLERS[e.STORE] = Flow.store
 HANDLERS[e.INDEXED_LOAD] = Flow.indexed_load
 HANDLERS[e.OTHER_STORE] = Flow.other_store
 HANDLERS[e.COMPARE] = Flow.compare
+HANDLERS[e.SELECT] = Flow.select
 HANDLERS[e.JUMP] = Flow.jump
 HANDLERS[e.BRANCH] = Flow.branch
 HANDLERS[e.CALL] = Flow.call

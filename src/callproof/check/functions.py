@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from callproof.check.image import Image, Label, Region
+
+if TYPE_CHECKING:
+    from callproof.check.blocks import Block
 
 HOW = {
     "symbol": "symbol",
@@ -76,6 +80,8 @@ class Code:
     variants: set[str] = field(default_factory=set)
     stubs: dict[int, str | None] = field(default_factory=dict)
     names: dict[str, Function] = field(default_factory=dict)
+    straight: dict[int, Block | None] = field(default_factory=dict)
+    """Functions of one block by their start, for going through them at a call."""
 
     def by_name(self, name: str) -> Function | None:
         return self.names.get(name)

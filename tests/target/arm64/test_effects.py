@@ -85,7 +85,7 @@ def test_the_kinds_of_both_halves_are_the_same() -> None:
     assert (memory_effects.LOAD, memory_effects.STORE) == (effects.LOAD, effects.STORE)
     assert memory_effects.INDEXED_LOAD == effects.INDEXED_LOAD
     assert memory_effects.OTHER_STORE == effects.OTHER_STORE
-    assert effects.UNKNOWN == 20
+    assert memory_effects.UNKNOWN == effects.UNKNOWN
     assert (memory_effects.LOW, memory_effects.HIGH) == (LOW, HIGH)
 
 

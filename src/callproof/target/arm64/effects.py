@@ -38,6 +38,7 @@ REGISTERS = 97  # bits in a register set
     OTHER_STORE,
     MERGE,
     COMPARE,
+    SELECT,
     JUMP,
     BRANCH,
     CALL,
@@ -46,7 +47,7 @@ REGISTERS = 97  # bits in a register set
     RETURN,
     TRAP,
     UNKNOWN,
-) = range(21)
+) = range(22)
 FIRST_CONTROL = JUMP
 
 Transfer = tuple[int, int, int]
@@ -66,6 +67,7 @@ class Effect:
     LOAD, STORE     a: base bit, b: offset of the access from the base, c: what the base gets
                     added (0: nothing), d: bytes in all, pairs: the transfers
     INDEXED_LOAD    a: written, b: base, c: index, d: bytes (negative: sign-extended)
+    SELECT          one of the registers read goes into the one written, as the flags say
     COMPARE         a: SP, b: the other bit
     JUMP BRANCH CALL  a: distance
     *_REGISTER, RETURN  a: the bit of the register with the target
@@ -247,6 +249,7 @@ BUILDERS["plain"] = lambda word, effect: None
 BUILDERS["trap"] = _simple(TRAP)
 BUILDERS["exception_return"] = _simple(TRAP)
 BUILDERS["scalable"] = BUILDERS["unknown"] = _simple(UNKNOWN)
+BUILDERS["select"] = _simple(SELECT)
 BUILDERS["other_store"] = _simple(OTHER_STORE)
 
 

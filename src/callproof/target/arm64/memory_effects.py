@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Builder = Callable[[int, "Effect"], None]
 BUILDERS: dict[str, Builder] = {}
 LOAD, STORE, INDEXED_LOAD, OTHER_STORE = 7, 8, 9, 10  # as in effects.py; a test compares
+UNKNOWN = 21
 LOW, HIGH = 32, 64
 
 
@@ -63,7 +64,7 @@ def _pair(word: int, effect: Effect) -> None:
     mode = word >> 23 & 3  # 0 no-allocate, 1 post, 2 offset, 3 pre
     size = 4 << opc if vector else 4 if opc < 2 else 8
     if vector and opc == 3:
-        effect.kind = 20  # UNKNOWN: reserved
+        effect.kind = UNKNOWN  # reserved
         return
     distance = _sign(word >> 15 & 127, 7) * size
     place = _vector if vector else _general
@@ -92,7 +93,7 @@ def _single(word: int, effect: Effect) -> None:
         size = 16 if opc >= 2 else 1 << size_field
         load = bool(opc & 1)
         if opc >= 2 and size_field:
-            effect.kind = 20
+            effect.kind = UNKNOWN
             return
     else:
         size = 1 << size_field
@@ -159,7 +160,7 @@ def _post_index(word: int, size: int) -> tuple[int, bool]:
 def _whole(word: int, effect: Effect, load: bool) -> None:
     opcode = word >> 12 & 15
     if opcode not in MULTIPLE:
-        effect.kind = 20
+        effect.kind = UNKNOWN
         return
     count, in_order = MULTIPLE[opcode]
     size = 16 if word >> 30 & 1 else 8
