@@ -24,11 +24,13 @@ from callproof.check.conventions import (
 from callproof.check.functions import Function
 from callproof.check.state import (
     CERTAIN,
+    COMPUTED,
     CONSTANT_VALUE,
     FOREIGN,
     MEMORY,
     RESULT,
     STACK,
+    TABLES,
     TOP,
     UNKNOWN_VALUE,
     State,
@@ -88,6 +90,20 @@ class Summary:
     private: bool = False
     touches: bool = False
     unsure: bool = False
+
+    def facts(self) -> tuple[object, ...]:
+        """What callers see of it."""
+        return (
+            self.returns,
+            self.changed,
+            self.defined,
+            self.lost,
+            frozenset(self.needs_at),
+            self.must,
+            self.sp_change,
+            frozenset(self.stack_reads),
+            self.private,
+        )
 
 
 def is_clean(state: State) -> bool:
@@ -174,8 +190,11 @@ class Calls:
             top &= ~VENEER
         if self.flow.profile.platform:
             hard &= ~PLATFORM
-        self.perhaps(state, changed & ~defined & ARGUMENTS)
-        state.spread(hard)
+        if summary.unsure and not callee.is_global:
+            self.perhaps(state, changed & ~defined & ARGUMENTS | hard)
+        else:
+            self.perhaps(state, changed & ~defined & ARGUMENTS)
+            state.spread(hard)
         state.clear(top & ~hard)
         pointer = values[SP_BIT]
         self.after(state, address)
@@ -330,6 +349,14 @@ class Calls:
             name = flow.code.image.slots.get(value - MEMORY)
             if name is not None:
                 return self.external(state, address, name, -1)
+        private = value == COMPUTED or value >= TABLES
+        private = private or (is_entry(value) and not flow.function.is_root)
+        if private:
+            # A piece of this code or a callback of its driver, by a convention of their own:
+            # what it changes is not known, and not held against anybody.
+            flow.unexplored[address] = "a computed call is not resolved"
+            self.after(state, address)
+            return True
         self.unknown_callee(state, address, False, False)
         return True
 
@@ -353,7 +380,8 @@ class Calls:
             self.tail(state, address, name, target)
             return
         callee = flow.code.functions.get(target)
-        if callee is None or callee is function or function.start <= target < function.end:
+        inside = function.start < target < function.end
+        if callee is None or inside or (callee is function and not is_clean(state)):
             flow.go(state, target, address)
             return
         if not is_clean(state) and (callee.is_part or self.needs_our_frame(callee)):

@@ -19,6 +19,7 @@ from callproof.check.conventions import (
 from callproof.check.functions import Code, Function
 from callproof.check.state import (
     CERTAIN,
+    COMPUTED,
     CONSTANT_VALUE,
     FOREIGN,
     MEMORY,
@@ -356,6 +357,8 @@ class Flow:
             value = UNKNOWN_VALUE  # somewhere in the stack
         else:
             self.use(state, reads & state.watch, address)
+            if effect.e > 0 and (is_constant(left) or is_constant(right)):
+                value = COMPUTED
         self.assign(state, effect.a, value, address)
         return True
 

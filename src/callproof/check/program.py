@@ -17,6 +17,7 @@ from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
 from callproof.check.scan import look
 
+MOST_ROUNDS = 8
 FRAME_BITS = frozenset((*range(19, 29), 30, *range(40, 48)))
 
 
@@ -33,34 +34,58 @@ class Report:
     exempt: str = ""
 
 
-def order(code: Code) -> list[int]:
-    """Function starts, callees before callers where there is no recursion (depth first)."""
-    edges: dict[int, list[int]] = {}
+def edges_of(code: Code) -> dict[int, list[int]]:
+    """The functions that each function calls or branches to."""
+    edges: dict[int, list[int]] = {start: [] for start in code.functions}
     for places in (code.calls, code.jumps):
         for start, function in code.functions.items():
             first = bisect_left(places, (start, 0))
             last = bisect_left(places, (function.end, 0))
-            targets = edges.setdefault(start, [])
             for _, target in places[first:last]:
-                if target in code.functions and target != start:
-                    targets.append(target)
-    done: set[int] = set()
-    result: list[int] = []
+                if target in code.functions and (target != start or places is code.calls):
+                    edges[start].append(target)
+    return edges
+
+
+def components(code: Code) -> list[tuple[list[int], bool]]:
+    """Groups of functions that call each other, callees first, and whether they do recurse.
+
+    Tarjan's algorithm (1972), without recursion of its own.
+    """
+    edges = edges_of(code)
+    number: dict[int, int] = {}
+    low: dict[int, int] = {}
+    open_: list[int] = []
+    is_open: set[int] = set()
+    result: list[tuple[list[int], bool]] = []
     for root in code.starts:
-        if root in done:
+        if root in number:
             continue
-        done.add(root)
-        stack: list[tuple[int, Iterator[int]]] = [(root, iter(edges[root]))]
-        while stack:
-            node, rest = stack[-1]
+        work: list[tuple[int, Iterator[int]]] = [(root, iter(edges[root]))]
+        number[root] = low[root] = len(number)
+        open_.append(root)
+        is_open.add(root)
+        while work:
+            node, rest = work[-1]
             for target in rest:
-                if target not in done:
-                    done.add(target)
-                    stack.append((target, iter(edges[target])))
+                if target not in number:
+                    number[target] = low[target] = len(number)
+                    open_.append(target)
+                    is_open.add(target)
+                    work.append((target, iter(edges[target])))
                     break
+                if target in is_open:
+                    low[node] = min(low[node], number[target])
             else:
-                result.append(node)
-                stack.pop()
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == number[node]:
+                    group = []
+                    while not group or group[-1] != node:
+                        group.append(open_.pop())
+                        is_open.discard(group[-1])
+                    result.append((group, len(group) > 1 or node in edges[node]))
     return result
 
 
@@ -86,25 +111,16 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     report.functions = len(code.functions)
     rules = rules_by_kind(chosen)
     summaries: dict[int, Summary] = {}
-    found: list[tuple[Function, Event, bool, Finding]] = []
-    for start in order(code):
-        function = code.functions[start]
-        flow = Flow(code, function, summaries, profile)
-        flow.run()
-        look(flow)
-        summaries[start] = flow.summary
-        report.instructions += flow.instructions
-        if flow.unexplored:
-            place, why = next(iter(flow.unexplored.items()))
-            report.unexplored[function.name] = f"{image.place(place)}: {why}"
-        own_frame = not function.is_part and any(bit in FRAME_BITS for bit in flow.saves)
-        if flow.events:
-            found += [
-                (function, event, own_frame, _finding(flow, rule, event))
-                for event in list(flow.events.values())
-                for rule in rules.get(event.kind, ())
-                if rule.takes(event)
-            ]
+    found: Found = []
+    for group, recursive in components(code):
+        if recursive:
+            _settle(code, group, summaries, profile)
+        for start in group:
+            flow = Flow(code, code.functions[start], summaries, profile)
+            flow.run()
+            look(flow)
+            summaries[start] = flow.summary
+            _collect(report, found, flow, rules)
     seen: set[tuple[str, int, tuple[str, ...]]] = set()
     for function, event, own_frame, finding in found:
         if event.root_only and not _matters(function, event, own_frame):
@@ -115,6 +131,46 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
             report.findings.append(finding)
     report.findings.sort(key=lambda f: (f.address, f.rule, f.registers))
     return report
+
+
+def _settle(
+    code: Code, group: list[int], summaries: dict[int, Summary], profile: Profile
+) -> None:
+    """Summaries of functions that call each other: from nothing upwards until they agree.
+
+    If they do not within some rounds, calls among them are by the convention only.
+    """
+    for start in group:
+        summaries[start] = Summary()
+    for _ in range(MOST_ROUNDS):
+        changed = False
+        for start in reversed(group):
+            flow = Flow(code, code.functions[start], summaries, profile)
+            flow.run()
+            before = summaries[start]
+            summaries[start] = flow.summary
+            changed = changed or before.facts() != flow.summary.facts()
+        if not changed:
+            return
+    for start in group:
+        del summaries[start]
+
+
+Found = list[tuple[Function, Event, bool, Finding]]
+
+
+def _collect(report: Report, found: Found, flow: Flow, rules: dict[str, list[Rule]]) -> None:
+    """Findings of one function, as long as its flow is there to give the evidence."""
+    function = flow.function
+    report.instructions += flow.instructions
+    if flow.unexplored:
+        place, why = next(iter(flow.unexplored.items()))
+        report.unexplored[function.name] = f"{flow.code.image.place(place)}: {why}"
+    own_frame = not function.is_part and any(bit in FRAME_BITS for bit in flow.saves)
+    for event in list(flow.events.values()):
+        for rule in rules.get(event.kind, ()):
+            if rule.takes(event):
+                found.append((function, event, own_frame, _finding(flow, rule, event)))
 
 
 def _matters(function: Function, event: Event, own_frame: bool) -> bool:

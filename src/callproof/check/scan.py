@@ -18,6 +18,8 @@ ARGUMENT_BITS = frozenset((*range(8), *range(32, 40)))
 PLATFORM = 18
 # Moves and what may stand between them without touching what they move.
 HARMLESS = frozenset((e.CONSTANT, e.ADDRESS, e.MOVK))
+Move = tuple[int, int, int, int]
+"""(address, to, from, 1 if only 32 bits); `from` is negative for a constant."""
 SHADOW_PUSH, SHADOW_POP = 0xF800865E, 0xF85F8E5E  # str x30, [x18], #8; ldr x30, [x18, #-8]!
 LANDING_PADS = frozenset((0xD503245F, 0xD50324DF, 0xD503233F, 0xD503237F))  # bti c, jc; pac*sp
 
@@ -34,15 +36,15 @@ def look(flow: Flow) -> None:
             flow.event("landing-pad", function.start, severity="warning")
 
 
-def _runs(block: Block) -> Iterator[list[tuple[int, int, int]]]:
+def _runs(block: Block) -> Iterator[list[Move]]:
     """Runs of register moves that end in a call or tail call: (address, to, from)."""
-    run: list[tuple[int, int, int]] = []
+    run: list[Move] = []
     for kind, address, _, writes, effect in block.operations:
         if kind == e.MOVE and effect is not None:
-            run += [(address, to, source) for to, source in effect.pairs if to < 64]
+            run += [(address, to, source, effect.c) for to, source in effect.pairs if to < 64]
         elif kind in HARMLESS:
             # A constant put into an argument register ends what the register held.
-            run.append((address, writes.bit_length() - 1, -address))
+            run.append((address, writes.bit_length() - 1, -address, 0))
         else:
             if kind in (e.CALL, e.CALL_REGISTER, e.JUMP) and len(run) > 1:
                 yield run
@@ -58,7 +60,7 @@ def _moves(flow: Flow, block: Block) -> None:
     for run in _runs(block):
         holds: dict[int, int] = {}
         changed: dict[int, int] = {}
-        for number, (address, to, source) in enumerate(run):
+        for number, (address, to, source, narrow) in enumerate(run):
             if source < 0:
                 holds[to] = source
                 changed[to] = address
@@ -74,15 +76,16 @@ def _moves(flow: Flow, block: Block) -> None:
                 and not _saved_before(run, number, source)
             ):
                 redundant = value == holds.get(to, to)
-                severity = "error" if redundant else "note"
+                # Half a register moved back and forth may be meant: it clears the upper half.
+                severity = "error" if redundant and not narrow else "note"
                 flow.event("moves", address, source, changed[source], severity)
             holds[to] = value
             changed[to] = address
 
 
-def _saved_before(run: list[tuple[int, int, int]], number: int, source: int) -> bool:
+def _saved_before(run: list[Move], number: int, source: int) -> bool:
     """Whether a move of the run has put the source's old value elsewhere before."""
-    for _, _, earlier in run[:number]:
+    for _, _, earlier, _ in run[:number]:
         if earlier == source:
             return True
     return False

@@ -6,6 +6,7 @@ A register (or half of a V register) holds a value, an integer by kind:
     1 + r             what register r held at the function's entry
     UNKNOWN_VALUE     it may be anything, entry values included: nothing is concluded
     FOREIGN           8 bytes loaded from memory that is not the frame
+    COMPUTED          a constant address plus something: a place in a table or in code
     STACK + k         the address SP had at entry, plus k
     CONSTANT_VALUE + c  the number c
     MEMORY + a        what lies at the constant address a
@@ -18,7 +19,7 @@ A register (or half of a V register) holds a value, an integer by kind:
         RESULT        it may be a result
         PARTLY        overwritten in part
 
-They are ordered entry < UNKNOWN_VALUE < FOREIGN < TOP < NOTHING < PERHAPS < RESULT < PARTLY
+They are ordered entry < UNKNOWN_VALUE < FOREIGN, COMPUTED < TOP < NOTHING < PERHAPS < RESULT < PARTLY
 < LEFT; a join goes upwards, so that analysis ends.  A stack slot is (bytes, value, whether it was written below SP), by its
 distance from SP at entry; it is exact to the byte.
 """
@@ -28,13 +29,14 @@ from __future__ import annotations
 from callproof.check.conventions import UNDEFINED_AT_ENTRY
 from callproof.target.arm64.effects import REGISTERS, SP_BIT
 
-TOP, UNKNOWN_VALUE, FOREIGN = 0, 98, 99
+TOP, UNKNOWN_VALUE, FOREIGN, COMPUTED = 0, 98, 99, 100
 STACK = 1 << 66
 STACK_LOW, STACK_HIGH = STACK - (1 << 62), STACK + (1 << 62)
 CONSTANT_VALUE = 1 << 68
 MEMORY = 1 << 69
 TABLES = 1 << 71
 NOTHING, PERHAPS, RESULT, PARTLY, LEFT = -1, -2, -3, -4, -5
+OTHERS = frozenset((FOREIGN, COMPUTED))
 CERTAIN = frozenset((NOTHING, LEFT))
 Slot = tuple[int, int, bool]
 
@@ -196,7 +198,7 @@ def join_values(mine: int, theirs: int) -> int:
         return PERHAPS if low == NOTHING else low
     if mine == TOP or theirs == TOP:
         return TOP
-    if FOREIGN in (mine, theirs):
+    if mine in OTHERS or theirs in OTHERS:
         return TOP
     if UNKNOWN_VALUE in (mine, theirs) or (is_stack(mine) and is_stack(theirs)):
         return UNKNOWN_VALUE

@@ -60,6 +60,11 @@ def _bound(code: Code, function: Function, load: int) -> int | None:
     return None
 
 
+def _is_part(code: Code, target: int) -> bool:
+    inside = code.containing(target)
+    return inside is not None and inside.is_part
+
+
 def find_targets(code: Code, function: Function, table: Table) -> list[int] | None:
     """The targets of a jump table, or None if they cannot be told."""
     count = _bound(code, function, table.load)
@@ -73,7 +78,7 @@ def find_targets(code: Code, function: Function, table: Table) -> list[int] | No
     for at in range(0, size * count, size):
         value = int.from_bytes(data[at : at + size], "little", signed=table.size < 0)
         target = ((table.base or 0) + (value << table.shift)) & (1 << 64) - 1
-        if target % 4 or code.image.code_at(target) is None:
+        if target % 4 or not (function.start <= target < function.end or _is_part(code, target)):
             return None
         targets.add(target)
     return sorted(targets)
