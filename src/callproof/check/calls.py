@@ -349,7 +349,7 @@ class Calls:
             name = flow.code.image.slots.get(value - MEMORY)
             if name is not None:
                 return self.external(state, address, name, -1)
-        private = value == COMPUTED or value >= TABLES
+        private = value == COMPUTED or value >= TABLES or is_constant(value)
         private = private or (is_entry(value) and not flow.function.is_root)
         if private:
             # A piece of this code or a callback of its driver, by a convention of their own:

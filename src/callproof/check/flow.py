@@ -391,7 +391,7 @@ class Flow:
             return True
         self.use(state, reads & state.watch, address)
         if is_constant(base):
-            table = Table(base - CONSTANT_VALUE, effect.d, address)
+            table = Table(base - CONSTANT_VALUE, effect.d, address, effect.c)
             state.set(effect.a, self.keep_table(table))
         else:
             state.set(effect.a, TOP)
@@ -608,7 +608,9 @@ class Flow:
         if value == entry(30):
             self.calls.leave(state, address, effect.a)
         elif value >= TABLES:
-            targets = find_targets(self.code, self.function, self.tables[value - TABLES])
+            table = self.tables[value - TABLES]
+            start, before = self.before(table.load)
+            targets = find_targets(self.code, self.function, table, start, before)
             if targets is None:
                 self.unexplored[address] = "the bounds of a jump table are not known"
             else:
@@ -617,6 +619,19 @@ class Flow:
         else:
             self.calls.tail_register(state, address, effect.a)
         return False
+
+    def before(self, address: int) -> tuple[int, Block | None]:
+        """Where the block of an address starts, and the only block that leads there."""
+        start = self.current
+        for _ in range(4):
+            if self.blocks[start].start <= address < self.blocks[start].end:
+                break
+            leading = self.predecessors.get(start, set())
+            if len(leading) != 1:
+                return start, None
+            start = next(iter(leading))
+        leading = self.predecessors.get(start, set())
+        return start, self.blocks[next(iter(leading))] if len(leading) == 1 else None
 
     def return_(self, state: State, operation: Operation) -> bool:
         _, address, _, _, effect = operation

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from callproof.check.blocks import Block
 from callproof.check.functions import Code, Function
+from callproof.target.arm64.effects import FLAGS, MOVE, effect_of
 
 MOST_ENTRIES = 4096
-LOOK_BACK = 40  # instructions between the comparison and the load
 SIGNED_OPTIONS = {4: 1, 5: 2, 6: 4}  # extend option -> bytes
-UNSIGNED_ABOVE, UNSIGNED_NOT_BELOW = (8, 9), (2, 3)
+ABOVE, NOT_BELOW = 8, 2  # conditions hi and hs
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Entries of |size| bytes at `address` (negative: signed), loaded at `load`; the target
+    """Entries of |size| bytes at `address` (negative: signed), loaded at `load` with
+    the index in that register; the target
     is `base` + entry << `shift`; base None: not added yet."""
 
     address: int
     size: int
     load: int
+    index: int
     base: int | None = None
     shift: int = 0
 
@@ -38,26 +41,43 @@ class Table:
         )
 
 
-def _bound(code: Code, function: Function, load: int) -> int | None:
-    """How many entries the comparison before the load lets through."""
-    low = max(function.start, load - 4 * LOOK_BACK)
-    for address in range(load - 4, low - 1, -4):
-        word = code.image.word(address)
-        if word is None:
+def _compared(code: Code, start: int, end: int, index: int) -> tuple[int, int] | None:
+    """The last `cmp index, #limit` between two places: where it is, and the limit.
+
+    The index may be a copy of what was compared.
+    """
+    wanted = {index}
+    for address in range(end - 4, start - 4, -4):
+        word = code.image.word(address) or 0
+        if word & 0x7F80001F == 0x7100001F and word >> 5 & 31 in wanted:
+            return address, (word >> 10 & 0xFFF) << (12 if word >> 22 & 1 else 0)
+        effect = effect_of(word)
+        if effect.writes & FLAGS:
             return None
-        if word & 0x7F80001F != 0x7100001F:  # cmp (immediate)
-            continue
-        limit = (word >> 10 & 0xFFF) << (12 if word >> 22 & 1 else 0)
-        for after in range(address + 4, min(address + 24, load + 4), 4):
-            branch = code.image.word(after) or 0
-            if branch >> 24 == 0x54:
-                if branch & 15 in UNSIGNED_ABOVE:
-                    return limit + 1
-                if branch & 15 in UNSIGNED_NOT_BELOW:
-                    return limit
-                break
-        return None
+        if effect.kind == MOVE and effect.pairs[0][0] in wanted:
+            wanted.add(effect.pairs[0][1])
+        elif any(effect.writes >> register & 1 for register in wanted):
+            return None
     return None
+
+
+def _bound(code: Code, block: int, before: Block | None, load: int, index: int) -> int | None:
+    """How many entries the comparison before the load lets through.
+
+    `before` is the only block that leads to the load's `block`: it ends with the branch that
+    leaves if the index is too large.
+    """
+    if before is None:
+        return None
+    found = _compared(code, before.start, before.end - 4, index)
+    branch = code.image.word(before.end - 4) or 0
+    if found is None or branch >> 24 != 0x54:
+        return None
+    falls_through = before.end == block
+    condition = branch & 15 if falls_through else (branch & 15) ^ 1
+    if condition == ABOVE:
+        return found[1] + 1
+    return found[1] if condition == NOT_BELOW else None
 
 
 def _is_part(code: Code, target: int) -> bool:
@@ -65,9 +85,14 @@ def _is_part(code: Code, target: int) -> bool:
     return inside is not None and inside.is_part
 
 
-def find_targets(code: Code, function: Function, table: Table) -> list[int] | None:
-    """The targets of a jump table, or None if they cannot be told."""
-    count = _bound(code, function, table.load)
+def find_targets(
+    code: Code, function: Function, table: Table, block: int, before: Block | None
+) -> list[int] | None:
+    """The targets of a jump table, or None if they cannot be told.
+
+    `block` is where the load's block starts, `before` the only one that leads there.
+    """
+    count = _bound(code, block, before, table.load, table.index)
     if count is None or not 0 < count <= MOST_ENTRIES:
         return None
     size = abs(table.size)
