@@ -165,9 +165,7 @@ class Calls:
             elif state.escaped and not is_entry(value):
                 state.slots[at] = (size, TOP, below)
 
-    def known_callee(
-        self, state: State, address: int, callee: Function, summary: Summary
-    ) -> None:
+    def known_callee(self, state: State, address: int, callee: Function, summary: Summary) -> None:
         changed, defined = summary.changed & ~(1 << SP_BIT), summary.defined
         values = state.values
         top = changed & defined & ARGUMENTS
@@ -177,8 +175,10 @@ class Calls:
         while mine:
             low = mine & -mine
             mine ^= low
-            prior = values[low.bit_length() - 1]
-            undefined_before = prior < 0 or is_entry(prior)
+            bit = low.bit_length() - 1
+            undefined_before = (
+                values[bit] < 0 or bool(state.empty & low) or values[bit] == entry(bit)
+            )
             if not callee.is_global and (summary.private or undefined_before):
                 top |= low  # handed back by a convention of their own
             elif low & SAVED and undefined_before:
@@ -387,8 +387,9 @@ class Calls:
         if not is_clean(state) and (callee.is_part or self.needs_our_frame(callee)):
             flow.go(state, target, address)
             return
-        if not self.compatible(state, address):
-            return
+        if callee is function:
+            return  # it begins anew as a tail call: nothing that it does not do anyway
+        self.compatible(state, address)
         summary = self.summaries.get(target)
         if summary is not None:
             self.arguments(state, address, summary)
@@ -412,9 +413,9 @@ class Calls:
         ending = self.flow.code.endings.get(target)
         if never_returns(name) or ending == "never":
             return
-        if self.compatible(state, address):
-            self.unknown_callee(state, address, False, False)
-            self.exit(state, keep_link=True)
+        self.compatible(state, address)
+        self.unknown_callee(state, address, False, False)
+        self.exit(state, keep_link=True)
 
     def tail_register(self, state: State, address: int, bit: int) -> None:
         flow = self.flow
@@ -434,16 +435,15 @@ class Calls:
             flow.unexplored[address] = "a computed branch is not resolved"
             return
         flow.use(state, 1 << bit & state.watch, address)
-        if self.compatible(state, address):
-            self.unknown_callee(state, address, False, False)
-            self.exit(state, keep_link=True)
+        self.compatible(state, address)
+        self.unknown_callee(state, address, False, False)
+        self.exit(state, keep_link=True)
 
-    def compatible(self, state: State, address: int) -> bool:
-        """Report what is lost at a tail call; whether the frame at least is popped."""
+    def compatible(self, state: State, address: int) -> None:
+        """Report what is lost at a tail call."""
         if state.values[LINK] not in (entry(LINK), UNKNOWN_VALUE):
             self.flow.event("link", address, LINK, 1, root_only=True)
         self.preserved(state, address)
-        return True
 
     def leave(self, state: State, address: int, bit: int) -> None:
         """RET, or BR to the link."""
@@ -539,9 +539,7 @@ def settle(flow: Flow) -> None:
         summary.unsure = True
     needs = sum(1 << bit for bit in summary.needs_at)
     private = summary.lost | needs & (UNDEFINED_AT_ENTRY | SAVED)
-    summary.touches = bool(
-        flow.touches_caller or flow.stack_reads or summary.sp_change != 0
-    )
+    summary.touches = bool(flow.touches_caller or flow.stack_reads or summary.sp_change != 0)
     summary.private = not function.is_global and bool(private or not function.typed)
     if function.is_global and not flow.unexplored:
         # Whoever finds a preserved register lost finds it at the function itself.

@@ -28,9 +28,7 @@ CHANGED = (
 # vector PCS (AAPCS64, "Advanced SIMD vector PCS"): all of V8-V23 is kept.
 VECTOR_KEPT = _bits(LOW + 8, LOW + 23) | _bits(HIGH + 8, HIGH + 23)
 # Registers that hold nothing at the entry of a function called by the convention.
-UNDEFINED_AT_ENTRY = (
-    _bits(9, 18) | _bits(LOW + 16, LOW + 31) | _bits(HIGH + 8, HIGH + 31) | FLAGS
-)
+UNDEFINED_AT_ENTRY = _bits(9, 18) | _bits(LOW + 16, LOW + 31) | _bits(HIGH + 8, HIGH + 31) | FLAGS
 ARGUMENTS = _bits(0, 8) | _bits(LOW, LOW + 7) | _bits(HIGH, HIGH + 7)
 
 

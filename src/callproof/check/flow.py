@@ -63,6 +63,11 @@ class Event:
 Successor = tuple[int, State]
 
 
+def is_shadow(effect: Effect, step: int) -> bool:
+    """A push (8) on or a pop (-8) of the shadow call stack: X30 alone, through X18."""
+    return effect.a == 18 and effect.c == step and effect.d == 8 and effect.writes >> 18 & 1 == 1
+
+
 class Flow:
     """`run()` once; then `events`, `summary` and what evidence needs."""
 
@@ -91,6 +96,7 @@ class Flow:
         self.pending: list[Successor] = []
         self.instructions = 0
         self.touches_caller = False
+        self.shadow_pushed = False
         self.current = 0  # the block in execution
 
     # --- the worklist -------------------------------------------------------------------------
@@ -382,7 +388,7 @@ class Flow:
         return None if table.base is not None else table.based(base - CONSTANT_VALUE, shift)
 
     def indexed_load(self, state: State, operation: Operation) -> bool:
-        _, address, reads, writes, effect = operation
+        _, address, reads, _, effect = operation
         assert effect is not None
         base = state.values[effect.b]
         if is_stack(base) or base == UNKNOWN_VALUE:
@@ -422,6 +428,9 @@ class Flow:
     def load(self, state: State, operation: Operation) -> bool:
         _, address, _, writes, effect = operation
         assert effect is not None
+        if self.shadow_pushed and is_shadow(effect, -8):  # it gives the link back
+            state.set(30, entry(30))
+            return True
         base = self.base_of(state, effect, address)
         pairs = effect.pairs
         if is_stack(base):
@@ -465,6 +474,9 @@ class Flow:
     def store(self, state: State, operation: Operation) -> bool:
         _, address, _, _, effect = operation
         assert effect is not None
+        if is_shadow(effect, 8):
+            self.shadow_pushed = state.values[30] == entry(30)
+            return True
         base = self.base_of(state, effect, address)
         if is_stack(base):
             self.store_slots(state, effect, base - STACK + effect.b, address)
@@ -524,7 +536,7 @@ class Flow:
     def select(self, state: State, operation: Operation) -> bool:
         """One of two registers is taken; compilers leave the other undefined where it cannot
         matter, so what comes of it is suspect and nothing more."""
-        _, address, reads, writes, effect = operation
+        _, address, reads, writes, _ = operation
         suspect = False
         mask = reads & state.watch
         while mask:
@@ -597,7 +609,7 @@ class Flow:
         return distance == 0
 
     def call_register(self, state: State, operation: Operation) -> bool:
-        _, address, reads, _, effect = operation
+        _, address, _, _, effect = operation
         assert effect is not None
         return self.calls.indirect(state, address, effect.a)
 

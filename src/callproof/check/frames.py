@@ -165,7 +165,7 @@ def _landing_pads(image: Image, table: int, start: int) -> list[tuple[int, int, 
         cursor.leb()
     encoding = cursor.number(1) & 0x0F
     end = cursor.leb() + cursor.position
-    pads = []
+    pads: list[tuple[int, int, int]] = []
     while cursor.position < end and len(pads) < MOST_CALL_SITES:
         begin = cursor.encoded(encoding)
         length = cursor.encoded(encoding)

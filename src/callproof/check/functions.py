@@ -116,7 +116,11 @@ class Code:
 
 
 def _targets(
-    words: npt.NDArray[np.uint32], address: int, shift: int, bits: int, chosen: npt.NDArray[np.bool_]
+    words: npt.NDArray[np.uint32],
+    address: int,
+    shift: int,
+    bits: int,
+    chosen: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(places, targets) of the chosen branches, whose distance is a signed field."""
     (places,) = np.nonzero(chosen)
@@ -256,7 +260,6 @@ def _finish(code: Code, found: dict[int, tuple[str, Label | None]]) -> None:
             code.leaders.add(pad)
             for address in range(begin & ~3, min(end, begin + (1 << 20)), 4):
                 code.pads.setdefault(address, pad)
-
 
     code.names = {function.name: function for function in code.functions.values()}
     _endings(code)

@@ -59,7 +59,7 @@ def _fat(data: bytes, name: str) -> Image:
     table = data[8 : 8 + min(count, 64) * macho_format.FAT_ARCH.size]
     usable = len(table) // macho_format.FAT_ARCH.size * macho_format.FAT_ARCH.size
     for cpu, _, offset, size, _ in macho_format.FAT_ARCH.iter_unpack(table[:usable]):
-        if cpu == macho_format.CPU_ARM64 and 8 <= offset and offset + size <= len(data):
+        if cpu == macho_format.CPU_ARM64 and offset >= 8 and offset + size <= len(data):
             return _image(data[offset : offset + size], name)
     raise CallproofError(f"{name}: this fat file has no whole part for ARM64")
 

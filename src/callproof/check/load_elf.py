@@ -137,9 +137,7 @@ class _Linked:
         strings = self.content(header[6]) if 0 < header[6] < len(self.headers) else b""
         table = self.content(number)
         table = table[: len(table) // elf.SYMBOL.size * elf.SYMBOL.size]
-        return [
-            (string_at(strings, row[0]) or "", row) for row in elf.SYMBOL.iter_unpack(table)
-        ]
+        return [(string_at(strings, row[0]) or "", row) for row in elf.SYMBOL.iter_unpack(table)]
 
     def symbols(self, number: int) -> None:
         image = self.image

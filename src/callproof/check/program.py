@@ -81,7 +81,7 @@ def components(code: Code) -> list[tuple[list[int], bool]]:
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[node])
                 if low[node] == number[node]:
-                    group = []
+                    group: list[int] = []
                     while not group or group[-1] != node:
                         group.append(open_.pop())
                         is_open.discard(group[-1])
@@ -93,7 +93,7 @@ def rules_by_kind(chosen: frozenset[str]) -> dict[str, list[Rule]]:
     """The rules that look at an event; those that are only run if asked for, if they are."""
     table: dict[str, list[Rule]] = {}
     for rule in RULES.values():
-        if chosen and rule.name not in chosen or not chosen and rule.opt_in:
+        if (chosen and rule.name not in chosen) or (not chosen and rule.opt_in):
             continue
         for kind in rule.kinds:
             table.setdefault(kind, []).append(rule)
@@ -133,9 +133,7 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     return report
 
 
-def _settle(
-    code: Code, group: list[int], summaries: dict[int, Summary], profile: Profile
-) -> None:
+def _settle(code: Code, group: list[int], summaries: dict[int, Summary], profile: Profile) -> None:
     """Summaries of functions that call each other: from nothing upwards until they agree.
 
     If they do not within some rounds, calls among them are by the convention only.

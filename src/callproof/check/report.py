@@ -58,7 +58,9 @@ def summary(results: Sequence[Result]) -> str:
     found = ", ".join(
         f"{count} {severity}{'' if count == 1 else 's'}" for severity, count in counts.items()
     )
-    return f"{functions} functions in {len(results)} files: {found}; {unexplored} unexplored in part"
+    return (
+        f"{functions} functions in {len(results)} files: {found}; {unexplored} unexplored in part"
+    )
 
 
 def as_json(results: Sequence[Result]) -> str:

@@ -31,9 +31,8 @@ def look(flow: Flow) -> None:
     if flow.profile.platform:
         _platform(flow)
     image, function = flow.code.image, flow.function
-    if image.claims_bti and function.pointed and function.name not in image.externs.values():
-        if image.word(function.start) not in LANDING_PADS:
-            flow.event("landing-pad", function.start, severity="warning")
+    if image.claims_bti and function.pointed and image.word(function.start) not in LANDING_PADS:
+        flow.event("landing-pad", function.start, severity="warning")
 
 
 def _runs(block: Block) -> Iterator[list[Move]]:
@@ -85,10 +84,7 @@ def _moves(flow: Flow, block: Block) -> None:
 
 def _saved_before(run: list[Move], number: int, source: int) -> bool:
     """Whether a move of the run has put the source's old value elsewhere before."""
-    for _, _, earlier, _ in run[:number]:
-        if earlier == source:
-            return True
-    return False
+    return any(earlier == source for _, _, earlier, _ in run[:number])
 
 
 def _platform(flow: Flow) -> None:

@@ -3,7 +3,8 @@
 Exit statuses, for scripts: 0 done; 1 the input is wrong (diagnostics on standard
 error); 2 the command line is wrong; 70 a bug in Callproof; 141 the reader of our
 output went away.  `run` ends with the program's own status (128 + n if signal n
-ended it) and with 3 if `--trace-calls` saw a call break the convention.
+ended it) and with 3 if `--trace-calls` saw a call break the convention.  `check` ends
+with 1 if it found something and with 2 if it could not look.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 
 import typer
 
-from callproof.cli import asm, build, ir, link, run_command
+from callproof.cli import asm, build, check, ir, link, run_command
 from callproof.cli.output import print_error, print_internal_error
 from callproof.source import CallproofError, InternalError
 
@@ -31,6 +32,7 @@ app.command("build")(build.build)
 app.command("asm")(asm.asm)
 app.command("ir")(ir.ir)
 app.command("link")(link.link)
+app.command("check")(check.check)
 
 
 def _version(wanted: bool) -> None:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.check.finding import register_name
 from callproof.check.blocks import instruction_at
+from callproof.check.finding import register_name
 from callproof.check.rules.base import Described, Rule
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="AR1",
     title="an argument is never set",
-    kinds=('argument',),
-    clause=('AAPCS64 6.4.2: arguments are passed in X0-X7 and V0-V7, which no earlier call preserves'),
-    remedy=('set the register between the previous call and this one'),
+    kinds=("argument",),
+    clause=(
+        "AAPCS64 6.4.2: arguments are passed in X0-X7 and V0-V7, which no earlier call preserves"
+    ),
+    remedy=("set the register between the previous call and this one"),
     describe=describe,
     assumption="the callee comes to the place that uses the register",
 )

@@ -29,8 +29,8 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="AR2",
     title="a register that holds nothing at entry is read",
-    kinds=('undefined',),
-    clause=('AAPCS64 6.1.1: X9-X17, V16-V31 and the flags hold no arguments'),
-    remedy=('set the register first, or take the value as an argument'),
+    kinds=("undefined",),
+    clause=("AAPCS64 6.1.1: X9-X17, V16-V31 and the flags hold no arguments"),
+    remedy=("set the register first, or take the value as an argument"),
     describe=describe,
 )

@@ -22,9 +22,9 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="BT1",
     title="an indirect call's target is no landing pad",
-    kinds=('landing-pad',),
-    clause=('Arm ARM, FEAT_BTI: the target of BLR must be BTI c, BTI jc or PACIASP'),
-    remedy=('start the function with `bti c`'),
+    kinds=("landing-pad",),
+    clause=("Arm ARM, FEAT_BTI: the target of BLR must be BTI c, BTI jc or PACIASP"),
+    remedy=("start the function with `bti c`"),
     describe=describe,
     opt_in=True,
     assumption="the function is called through its address",

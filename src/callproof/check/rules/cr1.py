@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callproof.check.finding import register_name
+from callproof.check.rules.base import Described, Rule
 from callproof.check.rules.shared import read_after_call
 from callproof.target.arm64.effects import HIGH
-from callproof.check.rules.base import Described, Rule
 
 if TYPE_CHECKING:
     from callproof.check.evidence import Evidence
@@ -33,9 +33,13 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="CR1",
     title="a register is read after a call that may change it",
-    kinds=('read-after-call',),
-    clause=('AAPCS64 6.1.1: X0-X17 and the flags, 6.1.2: V0-V7 and V16-V31 are not preserved by a call'),
-    remedy=('keep the value in a preserved register (X19-X28, D8-D15) or in the frame across the call'),
+    kinds=("read-after-call",),
+    clause=(
+        "AAPCS64 6.1.1: X0-X17 and the flags, 6.1.2: V0-V7 and V16-V31 are not preserved by a call"
+    ),
+    remedy=(
+        "keep the value in a preserved register (X19-X28, D8-D15) or in the frame across the call"
+    ),
     describe=describe,
     takes=lambda event: not (HIGH + 8 <= event.bit <= HIGH + 15 or 16 <= event.bit <= 18),
     assumption="the callee hands nothing back in this register",

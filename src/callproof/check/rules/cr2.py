@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callproof.check.finding import register_name
-from callproof.check.rules.shared import read_after_call
 from callproof.check.rules.base import Described, Rule
+from callproof.check.rules.shared import read_after_call
 
 if TYPE_CHECKING:
     from callproof.check.evidence import Evidence
@@ -31,9 +31,9 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="CR2",
     title="X16, X17 or X18 is expected after a call",
-    kinds=('read-after-call',),
+    kinds=("read-after-call",),
     clause=("AAPCS64 6.1.1: X16 and X17 may be used by veneers at any call; X18 is the platform's"),
-    remedy=('use another register; X16 and X17 live only between calls'),
+    remedy=("use another register; X16 and X17 live only between calls"),
     describe=describe,
     takes=lambda event: 16 <= event.bit <= 18,
 )

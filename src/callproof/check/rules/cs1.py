@@ -46,8 +46,11 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="CS1",
     title="a preserved register is lost",
-    kinds=('lost', 'stack-lost', 'switch'),
-    clause=('AAPCS64 6.1.1 and 6.1.2: X19-X29, SP and the low 64 bits of V8-V15 are preserved'),
-    remedy=('save the register before it is written and restore the same bytes from the same slot on every path'),
+    kinds=("lost", "stack-lost", "switch"),
+    clause=("AAPCS64 6.1.1 and 6.1.2: X19-X29, SP and the low 64 bits of V8-V15 are preserved"),
+    remedy=(
+        "save the register before it is written and restore the same bytes from the same "
+        "slot on every path"
+    ),
     describe=describe,
 )

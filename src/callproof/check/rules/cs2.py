@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callproof.check.rules.base import Described, Rule
 from callproof.check.rules.shared import read_after_call
 from callproof.target.arm64.effects import HIGH
-from callproof.check.rules.base import Described, Rule
 
 if TYPE_CHECKING:
     from callproof.check.evidence import Evidence
@@ -32,9 +32,9 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="CS2",
     title="the upper half of a V register is expected after a call",
-    kinds=('read-after-call',),
-    clause=('AAPCS64 6.1.2: only the low 64 bits of V8-V15 are preserved'),
-    remedy=('keep 128-bit values that live across calls in memory'),
+    kinds=("read-after-call",),
+    clause=("AAPCS64 6.1.2: only the low 64 bits of V8-V15 are preserved"),
+    remedy=("keep 128-bit values that live across calls in memory"),
     describe=describe,
     takes=lambda event: HIGH + 8 <= event.bit <= HIGH + 15,
 )

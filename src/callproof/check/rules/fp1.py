@@ -21,9 +21,9 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="FP1",
     title="X29 points at no frame record",
-    kinds=('frame-record',),
+    kinds=("frame-record",),
     clause=("AAPCS64 6.4.6: X29 points at a pair of the caller's X29 and the link"),
-    remedy=('store X29 and X30 as a pair and make X29 point there before the first call'),
+    remedy=("store X29 and X30 as a pair and make X29 point there before the first call"),
     describe=describe,
     opt_in=True,
 )

@@ -32,8 +32,8 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="LR1",
     title="the link is lost",
-    kinds=('link',),
-    clause=('AAPCS64 6.1.1: a function returns to the address that was in X30 at its entry'),
-    remedy=('save X30 with X29 at entry, restore it before RET on every path'),
+    kinds=("link",),
+    clause=("AAPCS64 6.1.1: a function returns to the address that was in X30 at its entry"),
+    remedy=("save X30 with X29 at entry, restore it before RET on every path"),
     describe=describe,
 )

@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 def describe(evidence: Evidence, event: Event) -> Described:
     shown = register_name(event.bit)
     steps = [evidence.step(event.other, f"{shown} is overwritten here")]
-    steps.append(evidence.step(event.address, f"and read here; its old value is nowhere"))
+    steps.append(evidence.step(event.address, "and read here; its old value is nowhere"))
     return f"{shown} is read after it was overwritten in the same run of moves", steps
 
 
 RULE = Rule(
     name="MV1",
     title="argument moves in the wrong order",
-    kinds=('moves',),
-    clause=('AAPCS64 6.4: all arguments are in place when the call is made'),
-    remedy=('read all sources before overwriting any: move in the other order, or through a scratch register'),
+    kinds=("moves",),
+    clause=("AAPCS64 6.4: all arguments are in place when the call is made"),
+    remedy=(
+        "read all sources before overwriting any: move in the other order, or through a "
+        "scratch register"
+    ),
     describe=describe,
     assumption="the same value is not meant to be passed twice",
 )

@@ -24,8 +24,8 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="PL1",
     title="the platform's register is written",
-    kinds=('platform',),
-    clause=('Apple, Windows and Android reserve X18 (AAPCS64 6.1.1, platform register)'),
-    remedy=('use another register'),
+    kinds=("platform",),
+    clause=("Apple, Windows and Android reserve X18 (AAPCS64 6.1.1, platform register)"),
+    remedy=("use another register"),
     describe=describe,
 )

@@ -22,8 +22,8 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="RL1",
     title="an unresolved call",
-    kinds=('unresolved',),
-    clause=('a BL needs a relocation or a target'),
-    remedy=('give the call its relocation; look at how the object was written or linked'),
+    kinds=("unresolved",),
+    clause=("a BL needs a relocation or a target"),
+    remedy=("give the call its relocation; look at how the object was written or linked"),
     describe=describe,
 )

@@ -30,8 +30,10 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="SP1",
     title="SP is not a multiple of 16",
-    kinds=('misaligned',),
-    clause=('AAPCS64 6.4.5.1: SP is a multiple of 16 at a public interface; 6.4.5: and at every access with it'),
-    remedy=('round the size of the frame up to a multiple of 16'),
+    kinds=("misaligned",),
+    clause=(
+        "AAPCS64 6.4.5.1: SP is a multiple of 16 at a public interface, and at every access with it"
+    ),
+    remedy=("round the size of the frame up to a multiple of 16"),
     describe=describe,
 )

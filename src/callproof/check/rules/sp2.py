@@ -26,8 +26,10 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="SP2",
     title="memory below SP is read back",
-    kinds=('below',),
-    clause=('AAPCS64 6.4.5.1: a process may access only the stack above SP; signals use what is below'),
-    remedy=('move SP down first, and up again after the last access'),
+    kinds=("below",),
+    clause=(
+        "AAPCS64 6.4.5.1: a process may access only the stack above SP; signals use what is below"
+    ),
+    remedy=("move SP down first, and up again after the last access"),
     describe=describe,
 )

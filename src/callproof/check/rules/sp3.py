@@ -33,8 +33,8 @@ def describe(evidence: Evidence, event: Event) -> Described:
 RULE = Rule(
     name="SP3",
     title="a stack argument is never written",
-    kinds=('stack-argument',),
-    clause=('AAPCS64 6.4.2, stage C: arguments beyond the registers are at [SP] of the caller'),
-    remedy=('write the argument at [SP, #n] before the call'),
+    kinds=("stack-argument",),
+    clause=("AAPCS64 6.4.2, stage C: arguments beyond the registers are at [SP] of the caller"),
+    remedy=("write the argument at [SP, #n] before the call"),
     describe=describe,
 )

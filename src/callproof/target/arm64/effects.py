@@ -124,7 +124,7 @@ def group_of(word: int) -> int:
 def classify(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.int16]:
     """The groups of many words at once (-1: no group)."""
     top = words >> np.uint32(21)
-    groups = TABLE[top]
+    groups: npt.NDArray[np.int16] = TABLE[top]
     (places,) = np.nonzero(groups == -2)
     if len(places):
         rest = words[places]
