@@ -75,6 +75,7 @@ class Summary:
     sp_change  what the function adds to SP; None if that is not known
     stack_reads  offset above SP at entry -> where it is read
     private    whether it is called by a convention of its own
+    drives     registers through whose entry values it calls
     touches    whether it reads or writes its caller's frame, or moves SP
     unsure     whether some of it could not be followed
     """
@@ -89,6 +90,7 @@ class Summary:
     stack_reads: dict[int, int] = field(default_factory=dict)
     private: bool = False
     touches: bool = False
+    drives: int = 0
     unsure: bool = False
 
     def facts(self) -> tuple[object, ...]:
@@ -103,6 +105,7 @@ class Summary:
             self.sp_change,
             frozenset(self.stack_reads),
             self.private,
+            self.drives,
         )
 
 
@@ -128,17 +131,24 @@ class Calls:
 
     # --- what a callee changes ----------------------------------------------------------------
 
+    def pass_on(self, state: State, drivers: int) -> None:
+        """Function addresses among the arguments: for a driver, or for anybody?"""
+        values = state.values
+        for bit in range(9):
+            if values[bit] >= CONSTANT_VALUE:
+                self.flow.give_away(values[bit], private=bool(drivers >> bit & 1))
+
     def unknown_callee(self, state: State, address: int, variant: bool, unsure: bool) -> None:
         """A call by the convention and nothing more."""
+        self.pass_on(state, 0)
         hard = HARD & ~PLATFORM if self.flow.profile.platform else HARD
         if variant:
             hard &= ~VECTOR_KEPT
-        results = MAYBE_RESULTS & ~(VECTOR_KEPT if variant else 0)
         if unsure:  # it may well be that this call does not come back
-            results |= hard
+            self.perhaps(state, hard)
         else:
             state.spread(hard)
-        self.perhaps(state, results)
+        state.results(MAYBE_RESULTS)
         state.clear(RESULTS)
         self.after(state, address)
 
@@ -162,7 +172,7 @@ class Calls:
         for at, (size, value, below) in list(state.slots.items()):
             if bottom is not None and at < bottom:
                 del state.slots[at]
-            elif state.escaped and not is_entry(value):
+            elif state.escaped and value != TOP and not is_entry(value):
                 state.slots[at] = (size, TOP, below)
 
     def known_callee(self, state: State, address: int, callee: Function, summary: Summary) -> None:
@@ -217,6 +227,8 @@ class Calls:
                 state.watch &= ~(1 << bit)
             elif is_entry(value) and ARGUMENTS >> (value - 1) & 1:
                 flow.need(value - 1, address)
+                if summary.drives >> bit & 1:
+                    flow.summary.drives |= 1 << value - 1
         pointer = state.values[SP_BIT]
         if summary.stack_reads and is_stack(pointer) and not state.escaped:
             for offset in summary.stack_reads:
@@ -351,6 +363,8 @@ class Calls:
                 return self.external(state, address, name, -1)
         private = value == COMPUTED or value >= TABLES or is_constant(value)
         private = private or (is_entry(value) and not flow.function.is_root)
+        if is_entry(value):
+            flow.summary.drives |= 1 << value - 1
         if private:
             # A piece of this code or a callback of its driver, by a convention of their own:
             # what it changes is not known, and not held against anybody.

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from callproof.check.blocks import Block, Operation, instruction_at, make_block
+from callproof.check import accesses
+from callproof.check.blocks import Block, Operation, instruction_at
 from callproof.check.calls import Calls, Summary, settle
 from callproof.check.conventions import (
     UNDEFINED_AT_ENTRY,
@@ -21,10 +22,7 @@ from callproof.check.state import (
     CERTAIN,
     COMPUTED,
     CONSTANT_VALUE,
-    FOREIGN,
-    MEMORY,
     PARTLY,
-    STACK,
     TABLES,
     TOP,
     UNKNOWN_VALUE,
@@ -63,11 +61,6 @@ class Event:
 Successor = tuple[int, State]
 
 
-def is_shadow(effect: Effect, step: int) -> bool:
-    """A push (8) on or a pop (-8) of the shadow call stack: X30 alone, through X18."""
-    return effect.a == 18 and effect.c == step and effect.d == 8 and effect.writes >> 18 & 1 == 1
-
-
 class Flow:
     """`run()` once; then `events`, `summary` and what evidence needs."""
 
@@ -96,6 +89,7 @@ class Flow:
         self.pending: list[Successor] = []
         self.instructions = 0
         self.touches_caller = False
+        self.compared = 0  # the last comparison of SP with a register
         self.shadow_pushed = False
         self.current = 0  # the block in execution
 
@@ -116,7 +110,7 @@ class Flow:
                 continue
             block = self.blocks.get(address)
             if block is None:
-                block = self.blocks[address] = make_block(self.code, address)
+                block = self.blocks[address] = self.code.block(address)
                 self.instructions += block.instructions
             for target, state in self.execute(block, self.inputs[address].copy()):
                 self.predecessors.setdefault(target, set()).add(address)
@@ -315,14 +309,16 @@ class Flow:
         base = address & ~0xFFF if effect.c else address
         target = base + effect.b & (1 << 64) - 1
         state.set(effect.a, CONSTANT_VALUE + target)
-        self.point_to(target)
         return True
 
-    def point_to(self, target: int) -> None:
-        """The code makes an address: if it is a function's, somebody may call it by pointer."""
-        function = self.code.functions.get(target)
-        if function is not None:
-            function.pointed = True
+    def give_away(self, value: int, *, private: bool = False) -> None:
+        """A value goes where others see it: if it is a function's address, they may call it;
+        `private`: only a driver does that knows its registers."""
+        if is_constant(value):
+            function = self.code.functions.get(value - CONSTANT_VALUE)
+            if function is not None:
+                function.called |= private
+                function.pointed |= not private
 
     def add_immediate(self, state: State, operation: Operation) -> bool:
         _, address, reads, _, effect = operation
@@ -333,7 +329,6 @@ class Flow:
         elif is_constant(value):
             target = (value - CONSTANT_VALUE + effect.c) & (1 << 64) - 1
             value = CONSTANT_VALUE + target
-            self.point_to(target)
         elif value == UNKNOWN_VALUE or (effect.c == 0 and effect.a != SP_BIT):
             pass  # the same unknown place, or a copy
         else:
@@ -403,134 +398,9 @@ class Flow:
             state.set(effect.a, TOP)
         return True
 
-    # --- memory -------------------------------------------------------------------------------
-
-    def base_of(self, state: State, effect: Effect, address: int) -> int:
-        """The base's value; reading it is a use unless it is the stack's."""
-        value = state.values[effect.a]
-        if effect.a == SP_BIT and is_stack(value) and value - STACK & 15:
-            self.event("misaligned", address, SP_BIT, value - STACK)
-        if 1 << effect.a & state.watch:
-            self.use(state, 1 << effect.a, address)
-        return value
-
-    def write_back(self, state: State, effect: Effect, base: int, address: int) -> None:
-        if effect.c:
-            if is_stack(base):
-                self.assign(state, effect.a, base + effect.c, address)
-            elif is_constant(base):
-                state.set(effect.a, base + effect.c)
-            else:
-                self.assign(
-                    state, effect.a, UNKNOWN_VALUE if base == UNKNOWN_VALUE else TOP, address
-                )
-
-    def load(self, state: State, operation: Operation) -> bool:
-        _, address, _, writes, effect = operation
-        assert effect is not None
-        if self.shadow_pushed and is_shadow(effect, -8):  # it gives the link back
-            state.set(30, entry(30))
-            return True
-        base = self.base_of(state, effect, address)
-        pairs = effect.pairs
-        if is_stack(base):
-            at = base - STACK + effect.b
-            loaded = [self.load_slot(state, at + p, size, address) for _, p, size in pairs]
-        elif base == UNKNOWN_VALUE:
-            loaded = [UNKNOWN_VALUE if size == 8 else TOP for _, _, size in pairs]
-        elif is_constant(base):
-            place = (base - CONSTANT_VALUE + effect.b) & (1 << 64) - 1
-            loaded = [MEMORY + place + p if size == 8 else TOP for _, p, size in pairs]
-        else:
-            loaded = [FOREIGN if size == 8 else TOP for _, _, size in pairs]
-            for number, (bit, p, _) in enumerate(pairs):
-                if (bit, effect.b + p) in self.foreign_saves:
-                    loaded[number] = UNKNOWN_VALUE  # perhaps from where it was saved
-        # The base may be among what is loaded: it was read before.
-        state.clear(writes)
-        self.write_back(state, effect, base, address)
-        for (bit, _, _), value in zip(pairs, loaded, strict=True):
-            if value != TOP:
-                state.set(bit, value)
-            elif bit != effect.a:
-                state.set(bit, TOP)
-        return True
-
-    def load_slot(self, state: State, at: int, size: int, address: int) -> int:
-        pointer = state.values[SP_BIT]
-        slot = state.slots.get(at)
-        if at >= 0 and slot is None:
-            self.stack_reads.setdefault(at, address)
-        if slot is not None and is_stack(pointer) and at < pointer - STACK:
-            zone = self.profile.red_zone
-            if at < pointer - STACK - zone:
-                self.event("below", address, SP_BIT, at - (pointer - STACK))
-        if slot is None:
-            return TOP
-        if slot[0] == size == 8 or (slot[1] < 0 and abs(size) <= slot[0]):
-            return slot[1]
-        return TOP
-
-    def store(self, state: State, operation: Operation) -> bool:
-        _, address, _, _, effect = operation
-        assert effect is not None
-        if is_shadow(effect, 8):
-            self.shadow_pushed = state.values[30] == entry(30)
-            return True
-        base = self.base_of(state, effect, address)
-        if is_stack(base):
-            self.store_slots(state, effect, base - STACK + effect.b, address)
-        else:
-            for bit, position, _ in effect.pairs:
-                value = state.values[bit]
-                if value == bit + 1:
-                    self.foreign_saves.add((bit, effect.b + position))
-                if is_stack(value):
-                    state.escaped = True
-                # A context switch stores what nobody defined; that is no use.
-                elif base != UNKNOWN_VALUE and (
-                    value != bit + 1 or not UNDEFINED_AT_ENTRY >> bit & 1
-                ):
-                    self.use(state, 1 << bit & state.watch, address)
-        self.write_back(state, effect, base, address)
-        return True
-
-    def store_slots(self, state: State, effect: Effect, at: int, address: int) -> None:
-        values = state.values
-        pointer = values[SP_BIT]
-        after = pointer - STACK + (effect.c if effect.a == SP_BIT else 0)
-        below = is_stack(pointer) and at < after
-        if at >= 0:
-            self.touches_caller = True
-        for position in range(0, effect.d, 8):
-            self.written_slots.add(at + position)
-            if len(effect.pairs) * 8 < effect.d:  # zero registers are no pairs
-                state.store(at + position, min(8, effect.d), TOP, below)
-        for bit, position, size in effect.pairs:
-            value = values[bit]
-            if is_stack(value):
-                state.escaped = True
-            if bit + 1 == value and size == 8 and bit not in self.saves:
-                self.saves[bit] = (address, at + position)
-            state.store(at + position, size, value, below)
-
-    def other_store(self, state: State, operation: Operation) -> bool:
-        _, address, reads, writes, effect = operation
-        assert effect is not None
-        word = self.code.image.word(address) or 0
-        base = state.values[word >> 5 & 31]
-        self.use(state, reads & state.watch, address)
-        if is_stack(base) or base == UNKNOWN_VALUE:
-            # Somewhere in the frame: an array, hardly where registers are saved.
-            for at, (size, value, below) in list(state.slots.items()):
-                if not is_entry(value):
-                    state.slots[at] = (size, TOP, below)
-            state.escaped = True
-        state.clear(writes)
-        return True
-
     def compare(self, state: State, operation: Operation) -> bool:
         state.set(e.FLAGS_BIT, TOP)
+        self.compared = operation[1]
         return True
 
     def select(self, state: State, operation: Operation) -> bool:
@@ -559,7 +429,7 @@ class Flow:
 
     def go(self, state: State, target: int, address: int) -> None:
         """Control goes on at a place of this function, or of a part of it."""
-        if self.code.image.code_at(target) is None:
+        if target not in self.inputs and self.code.image.code_at(target) is None:
             self.unexplored[address] = f"a branch to {target:#x}, where no code is"
             return
         self.pending.append((target, state))
@@ -578,19 +448,21 @@ class Flow:
         if reads & state.watch:
             self.use(state, reads & state.watch, address)
         taken = state.copy()
-        before = instruction_at(self.code, address - 4)
-        word = self.code.image.word(address) or 0
-        if before.kind == e.COMPARE and word >> 24 == 0x54:
-            # A loop that moves SP to a known place ends with SP there.
-            known = state.values[before.b]
-            if is_stack(known):
-                if word & 15 == 1:
-                    state.set(SP_BIT, known)
-                elif word & 15 == 0:
-                    taken.set(SP_BIT, known)
+        if self.compared == address - 4:
+            self.refine(state, taken, address)
         self.calls.branch(taken, address, address + effect.a)
         self.go(state, address + 4, address)
         return False
+
+    def refine(self, state: State, taken: State, address: int) -> None:
+        """A loop that moves SP to a known place ends with SP there."""
+        known = state.values[instruction_at(self.code, self.compared).b]
+        word = self.code.image.word(address) or 0
+        if is_stack(known) and word >> 24 == 0x54:
+            if word & 15 == 1:  # not equal: taken
+                state.set(SP_BIT, known)
+            elif word & 15 == 0:
+                taken.set(SP_BIT, known)
 
     def call(self, state: State, operation: Operation) -> bool:
         _, address, _, _, effect = operation
@@ -674,10 +546,10 @@ HANDLERS[e.MOVK] = Flow.movk
 HANDLERS[e.ADD_IMMEDIATE] = Flow.add_immediate
 HANDLERS[e.ADD_REGISTER] = Flow.add_register
 HANDLERS[e.ADDRESS] = Flow.address
-HANDLERS[e.LOAD] = Flow.load
-HANDLERS[e.STORE] = Flow.store
+HANDLERS[e.LOAD] = accesses.load
+HANDLERS[e.STORE] = accesses.store
 HANDLERS[e.INDEXED_LOAD] = Flow.indexed_load
-HANDLERS[e.OTHER_STORE] = Flow.other_store
+HANDLERS[e.OTHER_STORE] = accesses.other_store
 HANDLERS[e.COMPARE] = Flow.compare
 HANDLERS[e.SELECT] = Flow.select
 HANDLERS[e.JUMP] = Flow.jump

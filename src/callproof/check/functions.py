@@ -83,6 +83,17 @@ class Code:
     straight: dict[int, Block | None] = field(default_factory=dict)
     """Functions of one block by their start, for going through them at a call."""
 
+    made: dict[int, Block] = field(default_factory=dict)
+    """Blocks made for the functions at hand."""
+
+    def block(self, address: int) -> Block:
+        block = self.made.get(address)
+        if block is None:
+            from callproof.check.blocks import make_block
+
+            block = self.made[address] = make_block(self, address)
+        return block
+
     def by_name(self, name: str) -> Function | None:
         return self.names.get(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from callproof.check.calls import Summary
@@ -17,7 +17,8 @@ from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
 from callproof.check.scan import look
 
-MOST_ROUNDS = 8
+MOST_ROUNDS = 12
+MOST_KEPT = 300  # functions whose flows are kept while their group settles
 FRAME_BITS = frozenset((*range(19, 29), 30, *range(40, 48)))
 
 
@@ -34,11 +35,12 @@ class Report:
     exempt: str = ""
 
 
-def edges_of(code: Code) -> dict[int, list[int]]:
-    """The functions that each function calls or branches to."""
-    edges: dict[int, list[int]] = {start: [] for start in code.functions}
+def edges_of(code: Code, members: Iterable[int]) -> dict[int, list[int]]:
+    """The functions that each of some functions calls or branches to."""
+    edges: dict[int, list[int]] = {start: [] for start in members}
     for places in (code.calls, code.jumps):
-        for start, function in code.functions.items():
+        for start in edges:
+            function = code.functions[start]
             first = bisect_left(places, (start, 0))
             last = bisect_left(places, (function.end, 0))
             for _, target in places[first:last]:
@@ -52,7 +54,7 @@ def components(code: Code) -> list[tuple[list[int], bool]]:
 
     Tarjan's algorithm (1972), without recursion of its own.
     """
-    edges = edges_of(code)
+    edges = edges_of(code, code.functions)
     number: dict[int, int] = {}
     low: dict[int, int] = {}
     open_: list[int] = []
@@ -113,14 +115,13 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     summaries: dict[int, Summary] = {}
     found: Found = []
     for group, recursive in components(code):
-        if recursive:
-            _settle(code, group, summaries, profile)
+        flows = _settle(code, group, summaries, profile) if recursive else {}
         for start in group:
-            flow = Flow(code, code.functions[start], summaries, profile)
-            flow.run()
+            flow = flows.get(start) or _run(code, start, summaries, profile)
             look(flow)
             summaries[start] = flow.summary
             _collect(report, found, flow, rules)
+        code.made.clear()
     seen: set[tuple[str, int, tuple[str, ...]]] = set()
     for function, event, own_frame, finding in found:
         if event.root_only and not _matters(function, event, own_frame):
@@ -133,25 +134,47 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     return report
 
 
-def _settle(code: Code, group: list[int], summaries: dict[int, Summary], profile: Profile) -> None:
+def _run(code: Code, start: int, summaries: dict[int, Summary], profile: Profile) -> Flow:
+    flow = Flow(code, code.functions[start], summaries, profile)
+    flow.run()
+    return flow
+
+
+def _settle(
+    code: Code, group: list[int], summaries: dict[int, Summary], profile: Profile
+) -> dict[int, Flow]:
     """Summaries of functions that call each other: from nothing upwards until they agree.
 
-    If they do not within some rounds, calls among them are by the convention only.
+    If they do not within some rounds, calls among them are by the convention only.  Gives
+    the last flows, unless that are too many to keep.
     """
+    members = set(group)
+    callers: dict[int, set[int]] = {start: set() for start in group}
+    for start, targets in edges_of(code, members).items():
+        for target in targets:
+            if target in members:
+                callers[target].add(start)
     for start in group:
         summaries[start] = Summary()
+    flows: dict[int, Flow] = {}
+    dirty = members
     for _ in range(MOST_ROUNDS):
-        changed = False
-        for start in reversed(group):
-            flow = Flow(code, code.functions[start], summaries, profile)
-            flow.run()
-            before = summaries[start]
+        following: set[int] = set()
+        for start in group:
+            if start not in dirty:
+                continue
+            flow = _run(code, start, summaries, profile)
+            if len(group) <= MOST_KEPT:
+                flows[start] = flow
+            if summaries[start].facts() != flow.summary.facts():
+                following |= callers[start]
             summaries[start] = flow.summary
-            changed = changed or before.facts() != flow.summary.facts()
-        if not changed:
-            return
+        if not following:
+            return flows
+        dirty = following
     for start in group:
         del summaries[start]
+    return {}
 
 
 Found = list[tuple[Function, Event, bool, Finding]]

@@ -27,6 +27,9 @@ the byte.
 
 from __future__ import annotations
 
+from itertools import compress
+from operator import ne
+
 from callproof.check.conventions import UNDEFINED_AT_ENTRY
 from callproof.target.arm64.effects import REGISTERS, SP_BIT
 
@@ -39,6 +42,8 @@ TABLES = 1 << 71
 NOTHING, PERHAPS, RESULT, PARTLY, LEFT = -1, -2, -3, -4, -5
 OTHERS = frozenset((FOREIGN, COMPUTED))
 CERTAIN = frozenset((NOTHING, LEFT))
+SIX_RESULTS, FOUR_RESULTS = [RESULT] * 6, [RESULT] * 4
+BITS = range(REGISTERS)
 Slot = tuple[int, int, bool]
 
 
@@ -126,6 +131,16 @@ class State:
         if values[SP_BIT] == TOP:
             self.set(SP_BIT, UNKNOWN_VALUE)
 
+    def results(self, mask: int) -> None:
+        """X2-X7 and V4-V7 (the mask), which may be results of an unknown function."""
+        self.special |= mask
+        self.watch |= mask
+        self.empty &= ~mask
+        self.left &= ~mask
+        values = self.values
+        values[2:8] = SIX_RESULTS
+        values[36:40] = values[68:72] = FOUR_RESULTS
+
     def spread(self, mask: int) -> None:
         """A call leaves rubbish in these registers."""
         self.special |= mask
@@ -158,14 +173,20 @@ class State:
         """Become what is true of both; whether that changed anything."""
         changed = False
         if self.values != other.values:
-            for bit, (mine, theirs) in enumerate(zip(self.values, other.values, strict=True)):
-                if mine != theirs:
-                    new = join_values(mine, theirs)
-                    if bit == SP_BIT and not is_stack(new):
-                        new = UNKNOWN_VALUE
-                    if new != mine:
-                        self.set(bit, new)
-                        changed = True
+            mine, theirs = self.values, other.values
+            for bit in compress(BITS, map(ne, mine, theirs)):
+                before = mine[bit]
+                if before == LEFT:
+                    continue
+                new = join_values(before, theirs[bit])
+                if new == before:
+                    continue
+                if bit == SP_BIT and not is_stack(new):
+                    new = UNKNOWN_VALUE
+                    if before == new:
+                        continue
+                self.set(bit, new)
+                changed = True
         # A use that one path has looked at already is still to be looked at on the other.
         watch = self.watch | other.watch & self.special
         if watch != self.watch:
