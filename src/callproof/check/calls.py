@@ -58,6 +58,7 @@ LINK = 30
 VENEER = 1 << 16 | 1 << 17
 PLATFORM = 1 << 18
 TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
+COMPUTED_CALL = "a computed call is not resolved"
 LONGEST_INLINED = 64  # instructions
 DEEPEST = 4
 SWITCHED_REGISTERS = 6  # as many preserved ones loaded with SP: a context switch
@@ -165,7 +166,7 @@ class Calls:
         pointer = state.values[SP_BIT]
         values = state.values
         if not state.escaped:
-            state.escaped = any(is_stack(values[bit]) for bit in range(9))
+            state.escaped = any(is_stack(values[bit]) for bit in range(19))
         if not state.slots:
             return
         bottom = pointer - STACK if is_stack(pointer) else None
@@ -367,8 +368,10 @@ class Calls:
             flow.summary.drives |= 1 << value - 1
         if private:
             # A piece of this code or a callback of its driver, by a convention of their own:
-            # what it changes is not known, and not held against anybody.
-            flow.unexplored[address] = "a computed call is not resolved"
+            # what it changes is not known, and not held against anybody; what held nothing
+            # before may hold something now.
+            state.clear(CHANGED & (state.empty | state.left))
+            flow.unexplored[address] = COMPUTED_CALL
             self.after(state, address)
             return True
         self.unknown_callee(state, address, False, False)
@@ -466,7 +469,7 @@ class Calls:
         if self.switches(state, address):
             self.exit(state)
             return
-        if value == UNKNOWN_VALUE:
+        if value == UNKNOWN_VALUE or (value < 0 and value not in CERTAIN):
             flow.unexplored[address] = "where it returns to is not known"
         elif value != entry(LINK):
             if is_entry(value):

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 
 from callproof.check import accesses
 from callproof.check.blocks import Block, Operation, instruction_at
-from callproof.check.calls import Calls, Summary, settle
+from callproof.check.calls import COMPUTED_CALL, Calls, Summary, settle
 from callproof.check.conventions import (
     UNDEFINED_AT_ENTRY,
     Profile,
@@ -59,6 +59,9 @@ class Event:
 
 
 Successor = tuple[int, State]
+
+
+UNCERTAIN = frozenset(("read-after-call", "argument", "undefined", "link", "lost"))
 
 
 class Flow:
@@ -144,6 +147,10 @@ class Flow:
         for (address, place), offset in self.stack_arguments.items():
             if place not in self.written_slots and place < 0:
                 self.event("stack-argument", address, SP_BIT, offset)
+        if COMPUTED_CALL in self.unexplored.values():
+            for event in self.events.values():
+                if event.kind in UNCERTAIN and event.severity == "error":
+                    event.severity = "warning"  # that call may have set it, or kept it
         settle(self)
 
     def event(

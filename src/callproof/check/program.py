@@ -19,7 +19,7 @@ from callproof.check.scan import look
 
 MOST_ROUNDS = 12
 MOST_KEPT = 300  # functions whose flows are kept while their group settles
-FRAME_BITS = frozenset((*range(19, 29), 30, *range(40, 48)))
+FRAME_BITS = frozenset((*range(19, 29), *range(40, 48)))
 
 
 @dataclass(slots=True)
@@ -44,8 +44,13 @@ def edges_of(code: Code, members: Iterable[int]) -> dict[int, list[int]]:
             first = bisect_left(places, (start, 0))
             last = bisect_left(places, (function.end, 0))
             for _, target in places[first:last]:
-                if target in code.functions and (target != start or places is code.calls):
-                    edges[start].append(target)
+                if target in code.functions:
+                    if target != start or places is code.calls:
+                        edges[start].append(target)
+                elif not start <= target < function.end:
+                    inside = code.containing(target)  # a shared tail or the like
+                    if inside is not None:
+                        edges[start].append(inside.start)
     return edges
 
 
