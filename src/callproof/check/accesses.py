@@ -24,6 +24,7 @@ from callproof.target.arm64.effects import SP_BIT, Effect
 if TYPE_CHECKING:
     from callproof.check.flow import Flow
 
+FRAME_BASES = (29, 31)  # through other registers arrays are walked
 SWITCHED = SAVED | 1 << 30  # registers that a context switch loads
 
 
@@ -63,6 +64,10 @@ def load(flow: Flow, state: State, operation: Operation) -> bool:
     if is_stack(base):
         at = base - STACK + effect.b
         loaded = [load_slot(flow, state, at + p, size, address) for _, p, size in pairs]
+        if at >= 0 and effect.a in FRAME_BASES:
+            for _, p, _ in pairs:
+                if at + p not in state.slots:
+                    flow.stack_reads.setdefault(at + p, address)
     elif base == UNKNOWN_VALUE:
         loaded = [UNKNOWN_VALUE if size == 8 else TOP for _, _, size in pairs]
     elif is_constant(base):
@@ -87,8 +92,6 @@ def load(flow: Flow, state: State, operation: Operation) -> bool:
 def load_slot(flow: Flow, state: State, at: int, size: int, address: int) -> int:
     pointer = state.values[SP_BIT]
     slot = state.slots.get(at)
-    if at >= 0 and slot is None:
-        flow.stack_reads.setdefault(at, address)
     if slot is not None and is_stack(pointer) and at < pointer - STACK:
         zone = flow.profile.red_zone
         if at < pointer - STACK - zone:

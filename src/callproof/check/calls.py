@@ -79,6 +79,7 @@ class Summary:
     drives     registers through whose entry values it calls
     touches    whether it reads or writes its caller's frame, or moves SP
     unsure     whether some of it could not be followed
+    unknown    registers of which it is not known whether they are changed
     """
 
     returns: bool = False
@@ -93,6 +94,7 @@ class Summary:
     touches: bool = False
     drives: int = 0
     unsure: bool = False
+    unknown: int = 0
 
     def facts(self) -> tuple[object, ...]:
         """What callers see of it."""
@@ -107,6 +109,8 @@ class Summary:
             frozenset(self.stack_reads),
             self.private,
             self.drives,
+            self.unsure,
+            self.unknown,
         )
 
 
@@ -160,6 +164,13 @@ class Calls:
             mask ^= low
             state.set(low.bit_length() - 1, RESULT)
 
+    def forget(self, state: State, mask: int) -> None:
+        """Nothing is known of these registers any more."""
+        while mask:
+            low = mask & -mask
+            mask ^= low
+            state.set(low.bit_length() - 1, UNKNOWN_VALUE)
+
     def after(self, state: State, address: int) -> None:
         """What any call does: the link, the memory below SP, slots whose address is out."""
         state.set(LINK, CONSTANT_VALUE + address + 4)
@@ -201,12 +212,21 @@ class Calls:
             top &= ~VENEER
         if self.flow.profile.platform:
             hard &= ~PLATFORM
-        if summary.unsure and not callee.is_global:
+        if summary.unsure:
+            # What else it changes is not known: nothing is concluded from the rest.
             self.perhaps(state, changed & ~defined & ARGUMENTS | hard)
+            rest = CHANGED & ~changed
+            if callee.is_global:
+                self.perhaps(state, rest & ~RESULTS)
+                state.clear(RESULTS)
+            else:
+                self.forget(state, rest)
         else:
             self.perhaps(state, changed & ~defined & ARGUMENTS)
             state.spread(hard)
         state.clear(top & ~hard)
+        if summary.unknown:
+            self.forget(state, summary.unknown & ~changed)
         pointer = values[SP_BIT]
         self.after(state, address)
         if summary.sp_change is None:
@@ -363,14 +383,16 @@ class Calls:
             if name is not None:
                 return self.external(state, address, name, -1)
         private = value == COMPUTED or value >= TABLES or is_constant(value)
-        private = private or (is_entry(value) and not flow.function.is_root)
+        if is_entry(value):
+            undefined = UNDEFINED_AT_ENTRY >> (value - 1) & 1
+            private = bool(undefined) or not flow.function.is_root
         if is_entry(value):
             flow.summary.drives |= 1 << value - 1
         if private:
             # A piece of this code or a callback of its driver, by a convention of their own:
             # what it changes is not known, and not held against anybody; what held nothing
             # before may hold something now.
-            state.clear(CHANGED & (state.empty | state.left))
+            self.forget(state, CHANGED & (state.empty | state.left))
             flow.unexplored[address] = COMPUTED_CALL
             self.after(state, address)
             return True
@@ -521,7 +543,9 @@ class Calls:
             mask ^= low
             bit = low.bit_length() - 1
             value = values[bit]
-            if value != bit + 1:
+            if value == UNKNOWN_VALUE:
+                summary.unknown |= low
+            elif value != bit + 1:
                 changed |= low
                 if value >= 0:
                     defined |= low
@@ -545,14 +569,8 @@ def settle(flow: Flow) -> None:
     """Complete the summary when the flow has come to its end."""
     summary = flow.summary
     function = flow.function
-    if flow.unexplored and not summary.returns:
-        # It may return where we could not follow: by the convention.
-        summary.returns = True
-        summary.changed |= CHANGED
-        summary.defined &= ARGUMENTS
-        summary.unsure = True
-    elif flow.unexplored:
-        summary.changed |= CHANGED
+    if flow.unexplored:
+        summary.returns = True  # perhaps where we could not follow
         summary.unsure = True
     needs = sum(1 << bit for bit in summary.needs_at)
     private = summary.lost | needs & (UNDEFINED_AT_ENTRY | SAVED)
