@@ -385,7 +385,8 @@ class Calls:
         private = value == COMPUTED or value >= TABLES or is_constant(value)
         if is_entry(value):
             undefined = UNDEFINED_AT_ENTRY >> (value - 1) & 1
-            private = bool(undefined) or not flow.function.is_root
+            own_way = not flow.function.typed or entry(LINK) in state.values[:19]
+            private = bool(undefined) or (own_way and not flow.function.is_root)
         if is_entry(value):
             flow.summary.drives |= 1 << value - 1
         if private:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HOW = {
     "symbol": "symbol",
     "frame": "FDE",
-    "starts": "LC_FUNCTION_STARTS",
+    "starts": "LC_FUNCTION_STARTS, or the start of plain code",
     "entry": "entry point",
     "pointer": "pointer in data",
     "call": "target of a call",

@@ -70,6 +70,6 @@ def raw_image(data: bytes, name: str, base: int) -> Image:
         raise CallproofError(f"{name}: the base {base:#x} is not a multiple of 4")
     if len(data) < 4:
         raise CallproofError(f"{name}: no instruction is in {len(data)} bytes")
-    image = Image(name, entry=base)
+    image = Image(name, starts={base})
     image.regions.append(Region(base, data[: len(data) & ~3], True, "code"))
     return image.finish()
