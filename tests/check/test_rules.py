@@ -41,7 +41,7 @@ def test_the_place_and_the_path_of_a_finding(objects: dict[str, Path]) -> None:
     assert finding.function == "f"
     assert finding.place == ".text+0x10"
     comments = [step.comment for step in finding.steps]
-    assert comments == ["x9 is set here", "this call may change x9", "x9 is read here"]
+    assert comments == ["the value is set here", "this call may change x9", "x9 is read here"]
     assert [step.text for step in finding.steps] == ["mov x9, x0", "bl g", "add x0, x0, x9"]
     (narrow,) = check_file(objects["cs1_narrow_general"]).findings
     assert "less than its width" in narrow.message

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callproof.check.blocks import instruction_at
-from callproof.check.conventions import CHANGED
+from callproof.check.conventions import CHANGED, UNDEFINED_AT_ENTRY
 from callproof.check.finding import Step, register_name
 from callproof.target.arm64 import effects as e
 from callproof.target.arm64.instructions import decode
@@ -33,6 +34,34 @@ def disassemble(flow: Flow, address: int) -> str:
     return form.text(arguments)
 
 
+@dataclass(slots=True)
+class Reaching:
+    """`clean`: definitions that come without a call in between; `before`: those that a call
+    comes after, `call` being one such call; `unread`: those of them that nobody reads before
+    the call, so that they must have been meant for later."""
+
+    clean: set[int] = field(default_factory=set)
+    before: set[int] = field(default_factory=set)
+    unread: set[int] = field(default_factory=set)
+    call: int = 0
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether a value from before a call is meant: either nothing else comes here, or the
+        same definition also comes on a path without the call.
+
+        Otherwise other paths give the register another value, and on this one it may have
+        none: compilers do so with variables that are not used then.
+        """
+        return not self.clean or bool(self.clean & self.before)
+
+
+def is_stored(flow: Flow, address: int, bit: int) -> bool:
+    """Whether what is done with a register is only to store it."""
+    effect = instruction_at(flow.code, address)
+    return effect.kind == e.STORE and any(pair[0] == bit for pair in effect.pairs)
+
+
 class Evidence:
     """Looks back through a flow that has run."""
 
@@ -51,9 +80,7 @@ class Evidence:
         """The nearest instruction before `address` on some path that writes a register; with
         `wrong`, one after which it does not hold its entry value."""
         flow = self.flow
-        start = max(
-            (b.start for b in flow.blocks.values() if b.start <= address < b.end), default=None
-        )
+        start = self.block_of(address)
         if start is None:
             return None
         seen = {start}
@@ -85,27 +112,78 @@ class Evidence:
             summary = self.flow.calls.summaries.get(place + effect.a)
         return CHANGED if summary is None else summary.changed
 
-    def call_before(self, address: int, bit: int) -> int | None:
-        """The call that left rubbish in a register (or in what was copied to it)."""
+    def reaching(self, address: int, bit: int) -> Reaching:
+        """Where the value that is read at an address comes from, on all paths.
+
+        Copies in registers and in the frame are followed.  The entry of the function is the
+        definition 0 of what a register holds there.
+        """
         flow = self.flow
-        for _ in range(8):
-            where = self.last_write(address, bit)
-            if where is None:
-                return None
-            effect = instruction_at(flow.code, where)
-            if effect.kind in (e.CALL, e.CALL_REGISTER):
-                return where
-            if effect.kind == e.MOVE:
-                bit = next((source for to, source in effect.pairs if to == bit), bit)
-            elif effect.kind == e.LOAD:
-                stored = self.stored(where, effect, bit)
-                if stored is None:
-                    return None
-                where, bit = stored
-            elif not effect.merges >> bit & 1:
-                return None
-            address = where
-        return None
+        found = Reaching()
+        start = self.block_of(address)
+        if start is None:
+            return found
+        # (block, from where backwards, register, the call that was passed or 0, read before it)
+        work = [(start, address, bit, 0, False)]
+        seen: set[tuple[int, int, int]] = set()
+        while work and len(seen) < MOST_BLOCKS:
+            block, end, register, call, read = work.pop()
+            for place in range(end - 4, block - 4, -4):
+                effect = instruction_at(flow.code, place)
+                if not self.writes(effect, place, register):
+                    read = read or bool(call and effect.reads >> register & 1)
+                    continue
+                if effect.kind in (e.CALL, e.CALL_REGISTER):
+                    if call == 0:
+                        found.call = found.call or place
+                        call = place
+                    continue
+                followed = self.copied(effect, place, register)
+                if followed is None or call:
+                    (found.before if call else found.clean).add(place)
+                    if call and not read:
+                        found.unread.add(place)
+                    break
+                source, where = followed
+                inside = self.block_of(where)
+                if inside is not None and (inside, source, 0) not in seen:
+                    seen.add((inside, source, 0))
+                    work.append((inside, where, source, 0, False))
+                break
+            else:
+                if block == flow.function.start and not UNDEFINED_AT_ENTRY >> register & 1:
+                    (found.before if call else found.clean).add(0)
+                for previous in flow.predecessors.get(block, ()):
+                    key = (previous, register, 1 if call else 0)
+                    if key not in seen:
+                        seen.add(key)
+                        work.append((previous, flow.blocks[previous].end, register, call, read))
+        return found
+
+    def block_of(self, address: int) -> int | None:
+        blocks = self.flow.blocks.values()
+        return max((b.start for b in blocks if b.start <= address < b.end), default=None)
+
+    def copied(self, effect: e.Effect, place: int, bit: int) -> tuple[int, int] | None:
+        """If an instruction only copies: the register copied and where to look for it."""
+        if effect.kind == e.MOVE:
+            source = next((source for to, source in effect.pairs if to == bit), None)
+            return None if source is None else (source, place)
+        if effect.kind == e.LOAD:
+            stored = self.stored(place, effect, bit)
+            return None if stored is None else (stored[1], stored[0])
+        return (bit, place) if effect.merges >> bit & 1 else None
+
+    def is_certain(self, address: int, bit: int) -> bool:
+        """Whether what a call left in a register is really taken for a value.
+
+        Records are copied whole, with the parts that have no value: a store counts only if the
+        value was not used before the call.
+        """
+        reaching = self.reaching(address, bit)
+        if not reaching.is_expected:
+            return False
+        return bool(reaching.unread) or not is_stored(self.flow, address, bit)
 
     def stored(self, load: int, effect: e.Effect, bit: int) -> tuple[int, int] | None:
         """The nearest store before a load that names the same base and offset."""

@@ -214,11 +214,19 @@ def _matters(function: Function, event: Event, own_frame: bool) -> bool:
 
 def _finding(flow: Flow, rule: Rule, event: Event) -> Finding:
     function, image = flow.function, flow.code.image
-    message, steps = rule.describe(Evidence(flow), event)
+    evidence = Evidence(flow)
+    severity = event.severity
+    if (
+        event.kind in ("read-after-call", "argument")
+        and severity == "error"
+        and not evidence.is_certain(event.address, event.bit)
+    ):
+        severity = "warning"
+    message, steps = rule.describe(evidence, event)
     inside = flow.code.containing(event.address) or function
     return Finding(
         rule.name,
-        event.severity,
+        severity,
         image.name,
         inside.name,
         event.address,
@@ -228,5 +236,5 @@ def _finding(flow: Flow, rule: Rule, event: Event) -> Finding:
         steps,
         rule.clause,
         rule.remedy,
-        rule.assumption if event.severity != "error" else "",
+        rule.assumption if severity != "error" else "",
     )

@@ -75,8 +75,9 @@ def _moves(flow: Flow, block: Block) -> None:
                 and not _saved_before(run, number, source)
             ):
                 redundant = value == holds.get(to, to)
-                # Half a register moved back and forth may be meant: it clears the upper half.
-                severity = "error" if redundant and not narrow else "note"
+                # A compiler may write the pair where the register held no parameter, and half
+                # a register moved back and forth clears the upper half: so it is no error.
+                severity = "warning" if redundant and not narrow else "note"
                 flow.event("moves", address, source, changed[source], severity)
             holds[to] = value
             changed[to] = address

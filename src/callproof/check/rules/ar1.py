@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def describe(evidence: Evidence, event: Event) -> Described:
     shown = register_name(event.bit)
     steps = []
-    call = evidence.call_before(event.address, event.bit)
-    if call is not None:
+    call = evidence.reaching(event.address, event.bit).call
+    if call:
         steps.append(evidence.step(call, f"{shown} is undefined after this call"))
     steps.append(evidence.step(event.address, f"the callee uses {shown}"))
     effect = instruction_at(evidence.flow.code, event.address)

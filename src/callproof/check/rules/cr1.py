@@ -42,5 +42,5 @@ RULE = Rule(
     ),
     describe=describe,
     takes=lambda event: not (HIGH + 8 <= event.bit <= HIGH + 15 or 16 <= event.bit <= 18),
-    assumption="the callee hands nothing back in this register",
+    assumption="the callee hands nothing back in this register, and this path is taken",
 )

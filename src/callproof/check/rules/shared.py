@@ -15,11 +15,10 @@ def read_after_call(evidence: Evidence, event: Event) -> list[Step]:
     """Where the register was set, the call that may change it, where it is read."""
     shown = register_name(event.bit)
     steps = []
-    call = evidence.call_before(event.address, event.bit)
-    if call is not None:
-        before = evidence.last_write(call, event.bit)
-        if before is not None and before < call:
-            steps.append(evidence.step(before, f"{shown} is set here"))
-        steps.append(evidence.step(call, f"this call may change {shown}"))
+    reaching = evidence.reaching(event.address, event.bit)
+    if reaching.call:
+        set_ = (reaching.before & reaching.clean or reaching.before) - {0}
+        steps += [evidence.step(place, "the value is set here") for place in sorted(set_)[:1]]
+        steps.append(evidence.step(reaching.call, f"this call may change {shown}"))
     steps.append(evidence.step(event.address, f"{shown} is read here"))
     return steps
