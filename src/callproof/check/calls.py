@@ -25,6 +25,7 @@ from callproof.check.functions import Function
 from callproof.check.state import (
     CERTAIN,
     COMPUTED,
+    COPIED,
     CONSTANT_VALUE,
     FOREIGN,
     MEMORY,
@@ -278,6 +279,7 @@ class Calls:
     def direct(self, state: State, address: int, target: int) -> bool:
         """BL; whether it comes back."""
         flow = self.flow
+        flow.passed(state, address)
         self.aligned(state, address)
         self.frame_record(state, address)
         name = flow.code.extern_at(target)
@@ -366,6 +368,7 @@ class Calls:
         """BLR; whether it comes back."""
         flow = self.flow
         value = state.values[bit]
+        flow.passed(state, address)
         self.aligned(state, address)
         self.frame_record(state, address)
         flow.use(state, 1 << bit & state.watch, address)
@@ -481,6 +484,7 @@ class Calls:
 
     def compatible(self, state: State, address: int) -> None:
         """Report what is lost at a tail call."""
+        self.flow.passed(state, address)
         if state.values[LINK] not in (entry(LINK), UNKNOWN_VALUE):
             self.flow.event("link", address, LINK, 1, root_only=True)
         self.preserved(state, address)
@@ -488,6 +492,8 @@ class Calls:
     def leave(self, state: State, address: int, bit: int) -> None:
         """RET, or BR to the link."""
         flow = self.flow
+        if state.values[0] == COPIED:
+            flow.move_of(0, address)
         value = state.values[bit]
         if self.switches(state, address):
             self.exit(state)

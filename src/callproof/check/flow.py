@@ -21,6 +21,7 @@ from callproof.check.functions import Code, Function
 from callproof.check.state import (
     CERTAIN,
     COMPUTED,
+    COPIED,
     CONSTANT_VALUE,
     PARTLY,
     TABLES,
@@ -61,6 +62,7 @@ class Event:
 Successor = tuple[int, State]
 
 
+ARGUMENT_REGISTERS = 0xFF | 0xFF << 32
 UNCERTAIN = frozenset(("read-after-call", "argument", "undefined", "link", "lost"))
 
 
@@ -281,9 +283,33 @@ class Flow:
             self.use(state, 1 << effect.pairs[0][1] & state.watch, address)
             values = [TOP]
         state.clear(writes)
-        for (bit, _), value in zip(effect.pairs, values, strict=True):
+        for (bit, source), value in zip(effect.pairs, values, strict=True):
+            if value in CERTAIN and bit != source and ARGUMENT_REGISTERS >> bit & 1:
+                value = COPIED
             self.assign(state, bit, value, address)
         return True
+
+    def passed(self, state: State, address: int) -> None:
+        """At a call: arguments that were moved to their places though a call had left them."""
+        mask = state.watch & ARGUMENT_REGISTERS
+        while mask:
+            low = mask & -mask
+            mask ^= low
+            bit = low.bit_length() - 1
+            if state.values[bit] == COPIED:
+                self.move_of(bit, address)
+                state.watch &= ~low
+
+    def move_of(self, bit: int, address: int) -> None:
+        """The move that put rubbish into an argument register, if it is in the same block."""
+        start = self.blocks[self.current].start if self.current in self.blocks else address
+        for place in range(address - 4, start - 4, -4):
+            effect = instruction_at(self.code, place)
+            if effect.writes >> bit & 1:
+                for to, source in effect.pairs if effect.kind == e.MOVE else ():
+                    if to == bit:
+                        self.event("read-after-call", place, source)
+                return
 
     def assign(self, state: State, bit: int, value: int, address: int) -> None:
         if bit == SP_BIT and not is_stack(value):

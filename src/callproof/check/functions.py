@@ -159,6 +159,7 @@ def _stub(image: Image, address: int) -> str | None:
 
 
 PADDING = frozenset((0, 0xD503201F))
+MOST_PADDING = 64  # bytes
 BRK, BRK_MASK = 0xD4200000, 0xFFE0001F
 
 
@@ -173,7 +174,15 @@ def _endings(code: Code) -> None:
             continue
         after = place + 4
         word = image.word(after)
-        if word is None or after in code.functions or word & BRK_MASK == BRK or word in PADDING:
+        end = after
+        while image.word(end) in PADDING and end - after < MOST_PADDING:
+            end += 4
+        if (
+            word is None
+            or word & BRK_MASK == BRK
+            or end in code.functions
+            or image.code_at(end) is None
+        ):
             seen[target] = "never"
         elif after in code.leaders:
             seen.setdefault(target, "perhaps")

@@ -12,6 +12,7 @@ A register (or half of a V register) holds a value, an integer by kind:
     MEMORY + a        what lies at the constant address a
     TABLES + i        a step of a jump table, kept aside in the flow
     negative          left by a call, by grade:
+        COPIED        LEFT or NOTHING, moved to an argument register: it is meant to be passed
         LEFT          the register held something before the call: whoever reads it expects that
         NOTHING       it held nothing then either
         PERHAPS       NOTHING on one path, something on another: compilers leave that where a
@@ -20,7 +21,7 @@ A register (or half of a V register) holds a value, an integer by kind:
         PARTLY        overwritten in part
 
 They are ordered entry < UNKNOWN_VALUE < FOREIGN, COMPUTED < TOP < NOTHING < PERHAPS <
-RESULT < PARTLY < LEFT; a join goes upwards, so that analysis ends.  A stack slot is (bytes,
+RESULT < PARTLY < COPIED < LEFT; a join goes upwards, so that analysis ends.  A stack slot is (bytes,
 value, whether it was written below SP), by its distance from SP at entry; it is exact to
 the byte.
 """
@@ -39,9 +40,9 @@ STACK_LOW, STACK_HIGH = STACK - (1 << 62), STACK + (1 << 62)
 CONSTANT_VALUE = 1 << 68
 MEMORY = 1 << 69
 TABLES = 1 << 71
-NOTHING, PERHAPS, RESULT, PARTLY, LEFT = -1, -2, -3, -4, -5
+NOTHING, PERHAPS, RESULT, PARTLY, COPIED, LEFT = -1, -2, -3, -4, -5, -6
 OTHERS = frozenset((FOREIGN, COMPUTED))
-CERTAIN = frozenset((NOTHING, LEFT))
+CERTAIN = frozenset((NOTHING, COPIED, LEFT))
 SIX_RESULTS, FOUR_RESULTS = [RESULT] * 6, [RESULT] * 4
 BITS = range(REGISTERS)
 Slot = tuple[int, int, bool]
@@ -108,7 +109,7 @@ class State:
         self.special |= mask
         if value <= REGISTERS:
             self.watch |= mask
-            if value in CERTAIN:
+            if value in (NOTHING, LEFT):
                 self.left |= mask
             if value == NOTHING or (value > 0 and UNDEFINED_AT_ENTRY >> (value - 1) & 1):
                 self.empty |= mask
