@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from callproof.check.calls import Summary
 from callproof.check.conventions import PROFILES
 from callproof.check.flow import Flow
 from callproof.check.functions import Code, find_functions
 from callproof.check.image import Image
 from callproof.check.load_object import image_of_object
 from callproof.check.program import Report, check_image
+from callproof.check.summaries import Summary
 from callproof.object.model import ObjectFile
 from callproof.target.arm64 import effects as e
 from callproof.target.arm64.effects import effect_of

@@ -6,13 +6,13 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.check.assembled import FRAME, LEAVE, assemble_all, function
 
 from callproof import driver
 from callproof.check import CheckOptions, check_bytes, check_file
 from callproof.object import write_archive
 from callproof.runtime import runtime_files
 from callproof.source import CallproofError
+from tests.check.assembled import FRAME, LEAVE, assemble_all, function
 
 PROGRAMS = Path(__file__).parent.parent / "programs" / "bcpl"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("*.bcl"))

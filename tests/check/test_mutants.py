@@ -9,12 +9,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from tests.check.mutate import check_mutant, mutants_of
-
 from callproof.check.report import text  # noqa: F401  (for people who look at a miss)
 from callproof.object import read_archive
 from callproof.runtime import runtime_files
 from callproof.source import CallproofError
+from tests.check.mutate import check_mutant, mutants_of
 
 WANTED = 400
 LEAST = 0.99

@@ -19,6 +19,7 @@ from callproof.check.state import (
     is_entry,
     is_stack,
 )
+from callproof.check.values import assign, give_away
 from callproof.target.arm64.effects import SP_BIT, Effect
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def base_of(flow: Flow, state: State, effect: Effect, address: int) -> int:
 def write_back(flow: Flow, state: State, effect: Effect, base: int, address: int) -> None:
     if effect.c:
         if is_stack(base):
-            flow.assign(state, effect.a, base + effect.c, address)
+            assign(flow, state, effect.a, base + effect.c, address)
         elif is_constant(base):
             state.set(effect.a, base + effect.c)
         else:
-            flow.assign(state, effect.a, UNKNOWN_VALUE if base == UNKNOWN_VALUE else TOP, address)
+            assign(flow, state, effect.a, UNKNOWN_VALUE if base == UNKNOWN_VALUE else TOP, address)
 
 
 def load(flow: Flow, state: State, operation: Operation) -> bool:
@@ -116,7 +117,7 @@ def store(flow: Flow, state: State, operation: Operation) -> bool:
         for bit, position, _ in effect.pairs:
             value = state.values[bit]
             if value >= CONSTANT_VALUE:
-                flow.give_away(value)
+                give_away(flow, value)
             if value == bit + 1:
                 flow.foreign_saves.add((bit, effect.b + position))
             if is_stack(value):
@@ -144,7 +145,7 @@ def store_slots(flow: Flow, state: State, effect: Effect, at: int, address: int)
         if is_stack(value):
             state.escaped = True
         elif value >= CONSTANT_VALUE:
-            flow.give_away(value)
+            give_away(flow, value)
         if bit + 1 == value and size == 8 and bit not in flow.saves:
             flow.saves[bit] = (address, at + position)
         state.store(at + position, size, value, below)

@@ -6,7 +6,6 @@ function changes all that the convention lets it change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callproof.check.blocks import Block, Operation, make_block
@@ -25,8 +24,8 @@ from callproof.check.functions import Function
 from callproof.check.state import (
     CERTAIN,
     COMPUTED,
-    COPIED,
     CONSTANT_VALUE,
+    COPIED,
     FOREIGN,
     MEMORY,
     RESULT,
@@ -41,12 +40,13 @@ from callproof.check.state import (
     is_memory,
     is_stack,
 )
+from callproof.check.summaries import LINK, Summary, add_return, is_clean
+from callproof.check.values import give_away, move_of, passed
 from callproof.target.arm64.effects import (
     CALL,
     FIRST_CONTROL,
     FLAGS,
     JUMP,
-    REGISTERS,
     RETURN,
     SP_BIT,
 )
@@ -54,8 +54,6 @@ from callproof.target.arm64.effects import (
 if TYPE_CHECKING:
     from callproof.check.flow import Flow
 
-ALL = (1 << REGISTERS) - 1
-LINK = 30
 VENEER = 1 << 16 | 1 << 17
 PLATFORM = 1 << 18
 TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
@@ -64,65 +62,6 @@ LONGEST_INLINED = 64  # instructions
 DEEPEST = 4
 SWITCHED_REGISTERS = 6  # as many preserved ones loaded with SP: a context switch
 HARD = CHANGED & ~RESULTS & ~MAYBE_RESULTS
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a call of a function does.
-
-    changed    registers that may hold something else afterwards
-    defined    those of them that the function itself gave a value at every return
-    lost       preserved registers among the changed
-    needs_at   register -> where its entry value is used; must: those used on every path
-    sp_change  what the function adds to SP; None if that is not known
-    stack_reads  offset above SP at entry -> where it is read
-    private    whether it is called by a convention of its own
-    drives     registers through whose entry values it calls
-    touches    whether it reads or writes its caller's frame, or moves SP
-    unsure     whether some of it could not be followed
-    unknown    registers of which it is not known whether they are changed
-    """
-
-    returns: bool = False
-    changed: int = 0
-    defined: int = ALL
-    lost: int = 0
-    needs_at: dict[int, int] = field(default_factory=dict)
-    must: int = 0
-    sp_change: int | None = 0
-    stack_reads: dict[int, int] = field(default_factory=dict)
-    private: bool = False
-    touches: bool = False
-    drives: int = 0
-    unsure: bool = False
-    unknown: int = 0
-
-    def facts(self) -> tuple[object, ...]:
-        """What callers see of it."""
-        return (
-            self.returns,
-            self.changed,
-            self.defined,
-            self.lost,
-            frozenset(self.needs_at),
-            self.must,
-            self.sp_change,
-            frozenset(self.stack_reads),
-            self.private,
-            self.drives,
-            self.unsure,
-            self.unknown,
-        )
-
-
-def is_clean(state: State) -> bool:
-    """Whether the caller's frame and all that is preserved are as at entry."""
-    values = state.values
-    return (
-        values[SP_BIT] == STACK
-        and values[LINK] == entry(LINK)
-        and all(values[bit] == bit + 1 for bit in SAVED_LIST)
-    )
 
 
 class Calls:
@@ -142,7 +81,7 @@ class Calls:
         values = state.values
         for bit in range(9):
             if values[bit] >= CONSTANT_VALUE:
-                self.flow.give_away(values[bit], private=bool(drivers >> bit & 1))
+                give_away(self.flow, values[bit], private=bool(drivers >> bit & 1))
 
     def unknown_callee(self, state: State, address: int, variant: bool, unsure: bool) -> None:
         """A call by the convention and nothing more."""
@@ -279,7 +218,7 @@ class Calls:
     def direct(self, state: State, address: int, target: int) -> bool:
         """BL; whether it comes back."""
         flow = self.flow
-        flow.passed(state, address)
+        passed(flow, state, address)
         self.aligned(state, address)
         self.frame_record(state, address)
         name = flow.code.extern_at(target)
@@ -368,7 +307,7 @@ class Calls:
         """BLR; whether it comes back."""
         flow = self.flow
         value = state.values[bit]
-        flow.passed(state, address)
+        passed(flow, state, address)
         self.aligned(state, address)
         self.frame_record(state, address)
         flow.use(state, 1 << bit & state.watch, address)
@@ -438,11 +377,11 @@ class Calls:
             self.arguments(state, address, summary)
             if summary.returns:
                 self.known_callee(state, address, callee, summary)
-                self.exit(state, keep_link=True)
+                add_return(flow, state, keep_link=True)
             return
         if not never_returns(callee.name):
             self.unknown_callee(state, address, callee.variant, False)
-            self.exit(state, keep_link=True)
+            add_return(flow, state, keep_link=True)
 
     def needs_our_frame(self, callee: Function) -> bool:
         """Whether a function is one that cannot stand alone: it loses what it never saved."""
@@ -458,7 +397,7 @@ class Calls:
             return
         self.compatible(state, address)
         self.unknown_callee(state, address, False, False)
-        self.exit(state, keep_link=True)
+        add_return(self.flow, state, keep_link=True)
 
     def tail_register(self, state: State, address: int, bit: int) -> None:
         flow = self.flow
@@ -480,11 +419,11 @@ class Calls:
         flow.use(state, 1 << bit & state.watch, address)
         self.compatible(state, address)
         self.unknown_callee(state, address, False, False)
-        self.exit(state, keep_link=True)
+        add_return(flow, state, keep_link=True)
 
     def compatible(self, state: State, address: int) -> None:
         """Report what is lost at a tail call."""
-        self.flow.passed(state, address)
+        passed(self.flow, state, address)
         if state.values[LINK] not in (entry(LINK), UNKNOWN_VALUE):
             self.flow.event("link", address, LINK, 1, root_only=True)
         self.preserved(state, address)
@@ -493,10 +432,10 @@ class Calls:
         """RET, or BR to the link."""
         flow = self.flow
         if state.values[0] == COPIED:
-            flow.move_of(0, address)
+            move_of(flow, 0, address)
         value = state.values[bit]
         if self.switches(state, address):
-            self.exit(state)
+            add_return(flow, state)
             return
         if value == UNKNOWN_VALUE or (value < 0 and value not in CERTAIN):
             flow.unexplored[address] = "where it returns to is not known"
@@ -505,7 +444,7 @@ class Calls:
                 flow.need(value - 1, address)
             flow.event("link", address, bit, root_only=True)
         self.preserved(state, address)
-        self.exit(state)
+        add_return(flow, state)
 
     def switches(self, state: State, address: int) -> bool:
         """Is this a switch to another context: SP and the preserved registers come from
@@ -537,55 +476,3 @@ class Calls:
                 self.flow.unexplored.setdefault(address, "a preserved register is not known here")
             else:
                 self.flow.event("lost", address, bit, root_only=True)
-
-    def exit(self, state: State, *, keep_link: bool = False) -> None:
-        """Add a return to the summary."""
-        summary = self.flow.summary
-        values = state.values
-        changed = ALL & ~state.special
-        defined = changed
-        mask = state.special
-        while mask:
-            low = mask & -mask
-            mask ^= low
-            bit = low.bit_length() - 1
-            value = values[bit]
-            if value == UNKNOWN_VALUE:
-                summary.unknown |= low
-            elif value != bit + 1:
-                changed |= low
-                if value >= 0:
-                    defined |= low
-        changed &= ~(1 << SP_BIT)
-        pointer = values[SP_BIT]
-        change = pointer - STACK if is_stack(pointer) else None
-        if summary.returns and summary.sp_change != change:
-            change = None
-        summary.sp_change = change
-        summary.returns = True
-        unchanged = ALL & ~changed
-        summary.changed |= changed
-        # A register that one path leaves alone and another defines may be handed back, too.
-        summary.defined &= defined | unchanged
-        summary.lost |= changed & SAVED
-        if keep_link:
-            summary.changed |= 1 << LINK
-
-
-def settle(flow: Flow) -> None:
-    """Complete the summary when the flow has come to its end."""
-    summary = flow.summary
-    function = flow.function
-    if flow.unexplored:
-        summary.returns = True  # perhaps where we could not follow
-        summary.unsure = True
-    needs = sum(1 << bit for bit in summary.needs_at)
-    private = summary.lost | needs & (UNDEFINED_AT_ENTRY | SAVED)
-    summary.touches = bool(flow.touches_caller or flow.stack_reads or summary.sp_change != 0)
-    summary.private = not function.is_global and bool(private or not function.typed)
-    if function.is_global and not flow.unexplored:
-        # Whoever finds a preserved register lost finds it at the function itself.
-        summary.changed &= ~SAVED
-        summary.sp_change = 0
-    if summary.unsure:
-        summary.sp_change = 0 if summary.sp_change is None else summary.sp_change

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from callproof.check import accesses
+from callproof.check import accesses, values
 from callproof.check.blocks import Block, Operation, instruction_at
-from callproof.check.calls import COMPUTED_CALL, Calls, Summary, settle
+from callproof.check.calls import COMPUTED_CALL, Calls
 from callproof.check.conventions import (
     UNDEFINED_AT_ENTRY,
     Profile,
@@ -20,19 +20,16 @@ from callproof.check.conventions import (
 from callproof.check.functions import Code, Function
 from callproof.check.state import (
     CERTAIN,
-    COMPUTED,
-    COPIED,
     CONSTANT_VALUE,
     PARTLY,
     TABLES,
     TOP,
-    UNKNOWN_VALUE,
     State,
     entry,
-    is_constant,
     is_entry,
     is_stack,
 )
+from callproof.check.summaries import Summary, settle
 from callproof.check.tables import Table, find_targets
 from callproof.target.arm64 import effects as e
 from callproof.target.arm64.effects import SP_BIT, Effect
@@ -62,7 +59,6 @@ class Event:
 Successor = tuple[int, State]
 
 
-ARGUMENT_REGISTERS = 0xFF | 0xFF << 32
 UNCERTAIN = frozenset(("read-after-call", "argument", "undefined", "link", "lost"))
 
 
@@ -273,164 +269,6 @@ class Flow:
         for bit, value in kept:
             state.set(bit, value)
 
-    # --- plain things with known values -------------------------------------------------------
-
-    def move(self, state: State, operation: Operation) -> bool:
-        _, address, _, writes, effect = operation
-        assert effect is not None
-        values = [state.values[source] for _, source in effect.pairs]
-        if effect.c and values[0] >= 0:  # half of a value is another value
-            self.use(state, 1 << effect.pairs[0][1] & state.watch, address)
-            values = [TOP]
-        state.clear(writes)
-        for (bit, source), value in zip(effect.pairs, values, strict=True):
-            if value in CERTAIN and bit != source and ARGUMENT_REGISTERS >> bit & 1:
-                value = COPIED
-            self.assign(state, bit, value, address)
-        return True
-
-    def passed(self, state: State, address: int) -> None:
-        """At a call: arguments that were moved to their places though a call had left them."""
-        mask = state.watch & ARGUMENT_REGISTERS
-        while mask:
-            low = mask & -mask
-            mask ^= low
-            bit = low.bit_length() - 1
-            if state.values[bit] == COPIED:
-                self.move_of(bit, address)
-                state.watch &= ~low
-
-    def move_of(self, bit: int, address: int) -> None:
-        """The move that put rubbish into an argument register, if it is in the same block."""
-        start = self.blocks[self.current].start if self.current in self.blocks else address
-        for place in range(address - 4, start - 4, -4):
-            effect = instruction_at(self.code, place)
-            if effect.writes >> bit & 1:
-                for to, source in effect.pairs if effect.kind == e.MOVE else ():
-                    if to == bit:
-                        self.event("read-after-call", place, source)
-                return
-
-    def assign(self, state: State, bit: int, value: int, address: int) -> None:
-        if bit == SP_BIT and not is_stack(value):
-            if value != UNKNOWN_VALUE:
-                self.switched = self.switched or address
-            value = UNKNOWN_VALUE
-        state.set(bit, value)
-
-    def constant(self, state: State, operation: Operation) -> bool:
-        _, address, _, _, effect = operation
-        assert effect is not None
-        self.assign(state, effect.a, CONSTANT_VALUE + effect.b, address)
-        return True
-
-    def movk(self, state: State, operation: Operation) -> bool:
-        _, address, _, _, effect = operation
-        assert effect is not None
-        value = state.values[effect.a]
-        if is_constant(value):
-            value = CONSTANT_VALUE + ((value - CONSTANT_VALUE) & effect.c | effect.b)
-            state.set(effect.a, value)
-        else:
-            self.use(state, 1 << effect.a & state.watch, address)
-            state.set(effect.a, TOP)
-        return True
-
-    def address(self, state: State, operation: Operation) -> bool:
-        _, address, _, _, effect = operation
-        assert effect is not None
-        base = address & ~0xFFF if effect.c else address
-        target = base + effect.b & (1 << 64) - 1
-        state.set(effect.a, CONSTANT_VALUE + target)
-        return True
-
-    def give_away(self, value: int, *, private: bool = False) -> None:
-        """A value goes where others see it: if it is a function's address, they may call it;
-        `private`: only a driver does that knows its registers."""
-        if is_constant(value):
-            function = self.code.functions.get(value - CONSTANT_VALUE)
-            if function is not None:
-                function.called |= private
-                function.pointed |= not private
-
-    def add_immediate(self, state: State, operation: Operation) -> bool:
-        _, address, reads, _, effect = operation
-        assert effect is not None
-        value = state.values[effect.b]
-        if is_stack(value):
-            value += effect.c
-        elif is_constant(value):
-            target = (value - CONSTANT_VALUE + effect.c) & (1 << 64) - 1
-            value = CONSTANT_VALUE + target
-        elif value == UNKNOWN_VALUE or (effect.c == 0 and effect.a != SP_BIT):
-            pass  # the same unknown place, or a copy
-        else:
-            self.use(state, reads & state.watch, address)
-            value = TOP
-        self.assign(state, effect.a, value, address)
-        return True
-
-    def add_register(self, state: State, operation: Operation) -> bool:
-        _, address, reads, _, effect = operation
-        assert effect is not None
-        left, right = state.values[effect.b], state.values[effect.c]
-        value = TOP
-        if is_constant(right) and effect.d >= 0 and (is_stack(left) or is_constant(left)):
-            number = (right - CONSTANT_VALUE) << effect.d
-            if number >> 63:
-                number -= 1 << 64
-            value = left + effect.e * number
-            if is_constant(left):
-                value = CONSTANT_VALUE + (value - CONSTANT_VALUE & (1 << 64) - 1)
-        elif is_stack(left) and is_constant(right):
-            value = UNKNOWN_VALUE
-        elif effect.e > 0 and (table := self.table_step(left, right, effect.d)):
-            value = self.keep_table(table)
-        elif left == UNKNOWN_VALUE or is_stack(left) or (effect.e > 0 and is_stack(right)):
-            self.use(state, reads & state.watch, address)
-            value = UNKNOWN_VALUE  # somewhere in the stack
-        else:
-            self.use(state, reads & state.watch, address)
-            if effect.e > 0 and (is_constant(left) or is_constant(right)):
-                value = COMPUTED
-        self.assign(state, effect.a, value, address)
-        return True
-
-    # --- jump tables --------------------------------------------------------------------------
-
-    def keep_table(self, table: Table) -> int:
-        number = self.table_numbers.get(table)
-        if number is None:
-            number = self.table_numbers[table] = len(self.tables)
-            self.tables.append(table)
-        return TABLES + number
-
-    def table_step(self, left: int, right: int, shift: int) -> Table | None:
-        if right >= TABLES and is_constant(left):
-            base, loaded = left, right
-        elif left >= TABLES and is_constant(right) and shift == 0:
-            base, loaded = right, left
-        else:
-            return None
-        table = self.tables[loaded - TABLES]
-        return None if table.base is not None else table.based(base - CONSTANT_VALUE, shift)
-
-    def indexed_load(self, state: State, operation: Operation) -> bool:
-        _, address, reads, _, effect = operation
-        assert effect is not None
-        base = state.values[effect.b]
-        if is_stack(base) or base == UNKNOWN_VALUE:
-            self.use(state, 1 << effect.c & state.watch, address)
-            state.set(effect.a, UNKNOWN_VALUE if abs(effect.d) == 8 else TOP)
-            return True
-        self.use(state, reads & state.watch, address)
-        if is_constant(base):
-            table = Table(base - CONSTANT_VALUE, effect.d, address, effect.c)
-            state.set(effect.a, self.keep_table(table))
-        else:
-            state.set(effect.a, TOP)
-        return True
-
     def compare(self, state: State, operation: Operation) -> bool:
         state.set(e.FLAGS_BIT, TOP)
         self.compared = operation[1]
@@ -573,15 +411,15 @@ class Flow:
 
 Handler = Callable[[Flow, State, Operation], bool]
 HANDLERS: list[Handler] = [Flow.merge_only] * 22
-HANDLERS[e.MOVE] = Flow.move
-HANDLERS[e.CONSTANT] = Flow.constant
-HANDLERS[e.MOVK] = Flow.movk
-HANDLERS[e.ADD_IMMEDIATE] = Flow.add_immediate
-HANDLERS[e.ADD_REGISTER] = Flow.add_register
-HANDLERS[e.ADDRESS] = Flow.address
+HANDLERS[e.MOVE] = values.move
+HANDLERS[e.CONSTANT] = values.constant
+HANDLERS[e.MOVK] = values.movk
+HANDLERS[e.ADD_IMMEDIATE] = values.add_immediate
+HANDLERS[e.ADD_REGISTER] = values.add_register
+HANDLERS[e.ADDRESS] = values.address
 HANDLERS[e.LOAD] = accesses.load
 HANDLERS[e.STORE] = accesses.store
-HANDLERS[e.INDEXED_LOAD] = Flow.indexed_load
+HANDLERS[e.INDEXED_LOAD] = values.indexed_load
 HANDLERS[e.OTHER_STORE] = accesses.other_store
 HANDLERS[e.COMPARE] = Flow.compare
 HANDLERS[e.SELECT] = Flow.select

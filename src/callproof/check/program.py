@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from callproof.check.calls import Summary
 from callproof.check.conventions import Profile
 from callproof.check.evidence import Evidence
 from callproof.check.finding import Finding, register_name
@@ -16,6 +15,7 @@ from callproof.check.image import Image
 from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
 from callproof.check.scan import look
+from callproof.check.summaries import Summary
 
 MOST_ROUNDS = 12
 MOST_KEPT = 300  # functions whose flows are kept while their group settles

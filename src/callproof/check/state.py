@@ -21,9 +21,9 @@ A register (or half of a V register) holds a value, an integer by kind:
         PARTLY        overwritten in part
 
 They are ordered entry < UNKNOWN_VALUE < FOREIGN, COMPUTED < TOP < NOTHING < PERHAPS <
-RESULT < PARTLY < COPIED < LEFT; a join goes upwards, so that analysis ends.  A stack slot is (bytes,
-value, whether it was written below SP), by its distance from SP at entry; it is exact to
-the byte.
+RESULT < PARTLY < COPIED < LEFT; a join goes upwards, so that analysis ends.  A stack slot is
+(bytes, value, whether it was written below SP), by its distance from SP at entry; it is
+exact to the byte.
 """
 
 from __future__ import annotations
