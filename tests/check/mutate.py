@@ -179,6 +179,7 @@ def check_mutant(file: ObjectFile, mutant: Mutant) -> Report:
                 offset = address - region.address
                 data[offset : offset + 4] = word.to_bytes(4, "little")
         region.data = bytes(data)
+        region.__post_init__()
     return check_image(image, PROFILES["linux"])
 
 

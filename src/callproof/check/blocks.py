@@ -48,18 +48,16 @@ def make_block(code: Code, start: int) -> Block:
     image = code.image
     region = image.code_at(start)
     block = Block(start, start)
-    if region is None or start % 4:
+    if region is None or start % 4 or region.address % 4:
         return block
     leaders = code.leaders
-    data, base = region.data, region.address
+    words, base = region.words, region.address
     end = min(region.end - 3, start + 4 * LONGEST_BLOCK)
     operations = block.operations
     first = exposed = written = 0
     address = start
-    from_bytes = int.from_bytes
     while address < end:
-        offset = address - base
-        effect = effect_of(from_bytes(data[offset : offset + 4], "little"))
+        effect = effect_of(words[(address - base) >> 2])
         kind = effect.kind
         if kind == PLAIN and not effect.merges:
             if not first:

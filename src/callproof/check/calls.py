@@ -117,7 +117,7 @@ class Calls:
         pointer = state.values[SP_BIT]
         values = state.values
         if not state.escaped:
-            state.escaped = any(is_stack(values[bit]) for bit in range(19))
+            state.escaped = any(map(is_stack, values[:19]))
         if not state.slots:
             return
         bottom = pointer - STACK if is_stack(pointer) else None

@@ -21,9 +21,11 @@ class Region:
     executable: bool
     name: str
     end: int = 0
+    words: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
         self.end = self.address + len(self.data)
+        self.words = memoryview(self.data)[: len(self.data) & ~3].cast("I")
 
 
 @dataclass(slots=True)
@@ -104,8 +106,11 @@ class Image:
         return region.data[offset : offset + size]
 
     def word(self, address: int) -> int | None:
-        data = self.read(address, 4)
-        return None if data is None else int.from_bytes(data, "little")
+        """The instruction word at an address; None outside, and for what is not aligned."""
+        region = self.region_at(address)
+        if region is None or address + 4 > region.end or (address - region.address) & 3:
+            return None
+        return region.words[(address - region.address) >> 2]
 
     def is_data(self, address: int) -> bool:
         """Whether mapping symbols say that no instruction is at this address."""

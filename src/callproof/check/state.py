@@ -170,24 +170,51 @@ class State:
                 del slots[other]
         slots[offset] = (size, value, below)
 
+    def join_registers(self, theirs: list[int]) -> bool:
+        """The registers' part of `join`, with the sets brought up to date once at the end."""
+        values = self.values
+        top = negative = left = 0
+        changed = False
+        for bit in compress(BITS, map(ne, values, theirs)):
+            mine, other = values[bit], theirs[bit]
+            if mine < 0 or other < 0:
+                new = mine if mine < other else other
+                if new == NOTHING:
+                    new = PERHAPS
+                if new == mine:
+                    continue
+                negative |= 1 << bit
+                if new == LEFT:
+                    left |= 1 << bit
+                values[bit] = new
+            elif mine == TOP:
+                continue
+            elif bit == SP_BIT:
+                if mine != UNKNOWN_VALUE:
+                    self.set(bit, UNKNOWN_VALUE)
+                    changed = True
+            elif other == TOP:
+                top |= 1 << bit
+                values[bit] = TOP
+            else:
+                new = join_values(mine, other)
+                if new != mine:
+                    self.set(bit, new)
+                    changed = True
+        if top or negative:
+            keep = ~(top | negative)
+            self.special = self.special & ~top | negative
+            self.watch = self.watch & ~top | negative
+            self.empty &= keep
+            self.left = self.left & keep | left
+            changed = True
+        return changed
+
     def join(self, other: State) -> bool:
         """Become what is true of both; whether that changed anything."""
         changed = False
         if self.values != other.values:
-            mine, theirs = self.values, other.values
-            for bit in compress(BITS, map(ne, mine, theirs)):
-                before = mine[bit]
-                if before == LEFT:
-                    continue
-                new = join_values(before, theirs[bit])
-                if new == before:
-                    continue
-                if bit == SP_BIT and not is_stack(new):
-                    new = UNKNOWN_VALUE
-                    if before == new:
-                        continue
-                self.set(bit, new)
-                changed = True
+            changed = self.join_registers(other.values)
         # A use that one path has looked at already is still to be looked at on the other.
         watch = self.watch | other.watch & self.special
         if watch != self.watch:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import ne
 from typing import TYPE_CHECKING
 
 from callproof.check.conventions import SAVED, SAVED_LIST, UNDEFINED_AT_ENTRY
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 ALL = (1 << REGISTERS) - 1
 LINK = 30
+BITS = range(REGISTERS)
+ENTRY_VALUES = [entry(bit) for bit in BITS]
 
 
 @dataclass(slots=True)
@@ -79,20 +83,16 @@ def add_return(flow: Flow, state: State, *, keep_link: bool = False) -> None:
     """Add a return to the summary."""
     summary = flow.summary
     values = state.values
-    changed = ALL & ~state.special
-    defined = changed
-    mask = state.special
-    while mask:
-        low = mask & -mask
-        mask ^= low
-        bit = low.bit_length() - 1
+    changed = left = 0
+    for bit in compress(BITS, map(ne, values, ENTRY_VALUES)):
         value = values[bit]
         if value == UNKNOWN_VALUE:
-            summary.unknown |= low
-        elif value != bit + 1:
-            changed |= low
-            if value >= 0:
-                defined |= low
+            summary.unknown |= 1 << bit
+        else:
+            changed |= 1 << bit
+            if value < 0:
+                left |= 1 << bit
+    defined = changed & ~left
     changed &= ~(1 << SP_BIT)
     pointer = values[SP_BIT]
     change = pointer - STACK if is_stack(pointer) else None

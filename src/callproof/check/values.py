@@ -44,6 +44,8 @@ def move(flow: Flow, state: State, operation: Operation) -> bool:
 
 def passed(flow: Flow, state: State, address: int) -> None:
     """At a call: arguments that were moved to their places though a call had left them."""
+    if COPIED not in state.values[:8] and COPIED not in state.values[32:40]:
+        return
     mask = state.watch & ARGUMENT_REGISTERS
     while mask:
         low = mask & -mask
