@@ -314,7 +314,7 @@ class Calls:
         if is_constant(value):
             target = value - CONSTANT_VALUE
             callee = flow.code.functions.get(target)
-            if callee is not None:
+            if callee is not None and (callee.is_global or target in self.summaries):
                 return self.internal(state, address, callee)
         elif is_memory(value):
             if state.values[0] == value - MEMORY + CONSTANT_VALUE or self.is_tls(address, bit):
