@@ -13,6 +13,7 @@ from callproof.check.state import (
     STACK,
     TOP,
     UNKNOWN_VALUE,
+    Slot,
     State,
     entry,
     is_constant,
@@ -136,6 +137,7 @@ def store_slots(flow: Flow, state: State, effect: Effect, at: int, address: int)
     below = is_stack(pointer) and at < after
     if at >= 0:
         flow.touches_caller = True
+    doubtful = {} if effect.a in FRAME_BASES else doubtful_saves(state, at, effect.d)
     for position in range(0, effect.d, 8):
         flow.written_slots.add(at + position)
         if len(effect.pairs) * 8 < effect.d:  # zero registers are no pairs
@@ -149,6 +151,20 @@ def store_slots(flow: Flow, state: State, effect: Effect, at: int, address: int)
         if bit + 1 == value and size == 8 and bit not in flow.saves:
             flow.saves[bit] = (address, at + position)
         state.store(at + position, size, value, below)
+    state.slots.update(doubtful)
+
+
+def doubtful_saves(state: State, at: int, size: int) -> dict[int, Slot]:
+    """Saved registers that a store through another pointer than SP and X29 would overwrite.
+
+    Such a pointer walks an array, and on a path that is never taken it walks too far: what
+    is in the slot then is not known.
+    """
+    return {
+        offset: (slot[0], UNKNOWN_VALUE, slot[2])
+        for offset, slot in state.slots.items()
+        if at - 8 < offset < at + size and is_entry(slot[1]) and SAVED >> (slot[1] - 1) & 1
+    }
 
 
 def other_store(flow: Flow, state: State, operation: Operation) -> bool:

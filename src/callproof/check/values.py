@@ -31,7 +31,8 @@ def move(flow: Flow, state: State, operation: Operation) -> bool:
     _, address, _, writes, effect = operation
     assert effect is not None
     values = [state.values[source] for _, source in effect.pairs]
-    if effect.c and values[0] >= 0:  # half of a value is another value
+    empty = state.empty >> effect.pairs[0][1] & 1
+    if effect.c and values[0] >= 0 and not empty:  # half of a value is another value
         flow.use(state, 1 << effect.pairs[0][1] & state.watch, address)
         values = [TOP]
     state.clear(writes)
