@@ -176,9 +176,20 @@ case(
 case("cr2_x18", f"{FRAME}mov x18, x0\nbl g\nadd x0, x0, x18\n{LEAVE}", ("CR2", "x18"))
 case(
     "cs2_upper_half",
-    f"{FRAME}str d8, [sp, #16]\nldr q8, [x0]\nbl g\nfadd v0.4s, v8.4s, v8.4s\nldr d8, [sp, #16]\n"
+    f"{FRAME}str d8, [sp, #16]\nldr q8, [x0]\nbl g\nfaddp v0.4s, v8.4s, v8.4s\nldr d8, [sp, #16]\n"
     f"{LEAVE}",
     ("CS2", "v8.d[1]"),
+)
+case(
+    "cs2_stored",
+    f"{FRAME}stp d8, d19, [sp, #16]\nstr x0, [sp, #32]\nldr q8, [x0]\nbl g\nldr x0, [sp, #32]\n"
+    f"fadd v0.4s, v8.4s, v8.4s\nstr q0, [x0]\nldr d8, [sp, #16]\n{LEAVE}",
+    ("CR1", "v0.d[1]"),
+)
+case(
+    "cs2_copysign",
+    f"{FRAME}str d8, [sp, #16]\nfmov d8, d0\nbl g\nmovi v1.2d, #0\nbit v0.16b, v8.16b, v1.16b\n"
+    f"fadd d0, d0, d0\nldr d8, [sp, #16]\n{LEAVE}",
 )
 case(
     "cs2_lower_half",

@@ -176,7 +176,7 @@ def other_store(flow: Flow, state: State, operation: Operation) -> bool:
     if is_stack(base) or base == UNKNOWN_VALUE:
         # Somewhere in the frame: an array, hardly where registers are saved.
         for at, (size, value, below) in list(state.slots.items()):
-            if not is_entry(value):
+            if value != UNKNOWN_VALUE and not is_entry(value):
                 state.slots[at] = (size, TOP, below)
         state.escaped = True
     state.clear(writes)

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 VENEER = 1 << 16 | 1 << 17
 PLATFORM = 1 << 18
 TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
+KEPT = frozenset((TOP, UNKNOWN_VALUE))
 COMPUTED_CALL = "a computed call is not resolved"
 LONGEST_INLINED = 64  # instructions
 DEEPEST = 4
@@ -124,7 +125,7 @@ class Calls:
         for at, (size, value, below) in list(state.slots.items()):
             if bottom is not None and at < bottom:
                 del state.slots[at]
-            elif state.escaped and value != TOP and not is_entry(value):
+            elif state.escaped and value not in KEPT and not is_entry(value):
                 state.slots[at] = (size, TOP, below)
 
     def known_callee(self, state: State, address: int, callee: Function, summary: Summary) -> None:

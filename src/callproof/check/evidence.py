@@ -172,6 +172,14 @@ class Evidence:
         if effect.kind == e.LOAD:
             stored = self.stored(place, effect, bit)
             return None if stored is None else (stored[1], stored[0])
+        if effect.kind == e.LANES and bit >= e.HIGH:
+            sources = effect.reads >> e.HIGH
+            while sources:
+                low = sources & -sources
+                sources ^= low
+                source = e.HIGH + low.bit_length() - 1
+                if e.HIGH + 8 <= source <= e.HIGH + 15:
+                    return source, place
         return (bit, place) if effect.merges >> bit & 1 else None
 
     def is_certain(self, address: int, bit: int) -> bool:

@@ -21,6 +21,7 @@ from callproof.check.functions import Code, Function
 from callproof.check.state import (
     CERTAIN,
     CONSTANT_VALUE,
+    NOTHING,
     PARTLY,
     TABLES,
     TOP,
@@ -59,6 +60,7 @@ class Event:
 Successor = tuple[int, State]
 
 
+HIGH_HALVES = 0xFFFFFFFF << 64
 UNCERTAIN = frozenset(("read-after-call", "argument", "undefined", "link", "lost"))
 
 
@@ -274,6 +276,33 @@ class Flow:
         self.compared = operation[1]
         return True
 
+    def lanes(self, state: State, operation: Operation) -> bool:
+        """A vector operation for the sake of its low half: compilers do `copysign` so.  Rubbish
+        in a high half makes a high half of rubbish, which somebody may use."""
+        _, address, reads, writes, _ = operation
+        watched = reads & state.watch
+        if not watched:
+            if writes & state.special:
+                state.clear(writes)
+            return True
+        high = watched & HIGH_HALVES
+        self.use(state, watched ^ high, address)
+        rubbish = TOP
+        while high:
+            low = high & -high
+            high ^= low
+            bit = low.bit_length() - 1
+            if state.values[bit] < 0:
+                rubbish = min(rubbish, state.values[bit])
+            elif state.empty & low:
+                rubbish = min(rubbish, NOTHING)
+            else:
+                self.use(state, low, address)
+        state.clear(writes)
+        if rubbish:
+            state.set((writes & HIGH_HALVES).bit_length() - 1, rubbish)
+        return True
+
     def select(self, state: State, operation: Operation) -> bool:
         """One of two registers is taken; compilers leave the other undefined where it cannot
         matter, so what comes of it is suspect and nothing more."""
@@ -410,7 +439,7 @@ class Flow:
 
 
 Handler = Callable[[Flow, State, Operation], bool]
-HANDLERS: list[Handler] = [Flow.merge_only] * 22
+HANDLERS: list[Handler] = [Flow.merge_only] * 23
 HANDLERS[e.MOVE] = values.move
 HANDLERS[e.CONSTANT] = values.constant
 HANDLERS[e.MOVK] = values.movk
@@ -422,6 +451,7 @@ HANDLERS[e.STORE] = accesses.store
 HANDLERS[e.INDEXED_LOAD] = values.indexed_load
 HANDLERS[e.OTHER_STORE] = accesses.other_store
 HANDLERS[e.COMPARE] = Flow.compare
+HANDLERS[e.LANES] = Flow.lanes
 HANDLERS[e.SELECT] = Flow.select
 HANDLERS[e.JUMP] = Flow.jump
 HANDLERS[e.BRANCH] = Flow.branch

@@ -39,6 +39,7 @@ REGISTERS = 97  # bits in a register set
     MERGE,
     COMPARE,
     SELECT,
+    LANES,
     JUMP,
     BRANCH,
     CALL,
@@ -47,7 +48,7 @@ REGISTERS = 97  # bits in a register set
     RETURN,
     TRAP,
     UNKNOWN,
-) = range(22)
+) = range(23)
 FIRST_CONTROL = JUMP
 
 Transfer = tuple[int, int, int]
@@ -67,6 +68,7 @@ class Effect:
     LOAD, STORE     a: base bit, b: offset of the access from the base, c: what the base gets
                     added (0: nothing), d: bytes in all, pairs: the transfers
     INDEXED_LOAD    a: written, b: base, c: index, d: bytes (negative: sign-extended)
+    LANES           each half of what is written comes from the same halves of what is read
     SELECT          one of the registers read goes into the one written, as the flags say
     COMPARE         a: SP, b: the other bit
     JUMP BRANCH CALL  a: distance
@@ -249,6 +251,14 @@ BUILDERS["plain"] = lambda word, effect: None
 BUILDERS["trap"] = _simple(TRAP)
 BUILDERS["exception_return"] = _simple(TRAP)
 BUILDERS["scalable"] = BUILDERS["unknown"] = _simple(UNKNOWN)
+
+
+def _lanes(word: int, effect: Effect) -> None:
+    if word >> 30 & 1:
+        effect.kind = LANES
+
+
+BUILDERS["lanes"] = _lanes
 BUILDERS["select"] = _simple(SELECT)
 BUILDERS["other_store"] = _simple(OTHER_STORE)
 
@@ -422,6 +432,8 @@ def _eor(word: int, effect: Effect) -> None:
 def _cancels_vector(word: int, effect: Effect) -> None:
     if word >> 5 & 31 == word >> 16 & 31:
         effect.reads = 0
+    elif word >> 28 & 1 == 0:
+        _lanes(word, effect)
 
 
 def _add_register(sign: int) -> Builder:
@@ -462,6 +474,7 @@ def _move_scalar(word: int, effect: Effect) -> None:
 def _move_vector(word: int, effect: Effect) -> None:
     n, m, d = word >> 5 & 31, word >> 16 & 31, word & 31
     if n != m:
+        _lanes(word, effect)
         return
     pairs = [(LOW + d, LOW + n)]
     if word >> 30 & 1:

@@ -278,15 +278,23 @@ g("ins general", "01001110000xxxxx000111", "rXn", "insert_general")
 g("smov/umov", "0x001110000xxxxx001x11", "wXd", "lane_to_general")
 g("ins element", "01101110000xxxxx0xxxx1", "", "insert_element")
 for _opcode in ("10010", "01111", "11001", "11101"):  # mla, saba, fmla, fmlal
-    g("accumulating", f"0x001110xx1xxxxx{_opcode}1", "rQn rQm mQd")
+    g("accumulating", f"0x001110xx1xxxxx{_opcode}1", "rQn rQm mQd", "lanes")
 for _opcode in ("10010", "01111", "11001"):
-    g("accumulating", f"0x101110xx1xxxxx{_opcode}1", "rQn rQm mQd")
+    g("accumulating", f"0x101110xx1xxxxx{_opcode}1", "rQn rQm mQd", "lanes")
 g("eor", "0x101110001xxxxx000111", "rQn rQm wQd", "cancels_vector")
-g("bsl/bit/bif", "0x101110xx1xxxxx000111", "rQn rQm mQd")
+g("bsl/bit/bif", "0x101110xx1xxxxx000111", "rQn rQm mQd", "lanes")
 g("orr", "0x001110101xxxxx000111", "rQn rQm wQd", "move_vector")
 g("cmeq, sub", "0x101110xx1xxxxx100011", "rQn rQm wQd", "cancels_vector")
 g("sub", "0x101110xx1xxxxx100001", "rQn rQm wQd", "cancels_vector")
-g("three registers", "0x x01110xx1xxxxxxxxxx1", "rQn rQm wQd")
+for _pattern in (  # addp; smaxp and the like; faddp, fmaxnmp, fmaxp
+    "0x001110xx1xxxxx101111",
+    "0xx01110xx1xxxxx1010x1",
+    "0x1011100x1xxxxx110101",
+    "0x101110xx1xxxxx110001",
+    "0x101110xx1xxxxx111101",
+):
+    g("pairwise", _pattern, "rQn rQm wQd")
+g("three registers", "0x x01110xx1xxxxxxxxxx1", "rQn rQm wQd", "lanes")
 g("fmla half", "0x001110x10xxxxx000011", "rQn rQm mQd")
 g("three half registers", "0xx01110x10xxxxx00xxx1", "rQn rQm wQd")
 g("fcadd", "0x101110xx0xxxxx111x01", "rQn rQm wQd")
@@ -304,17 +312,17 @@ g("sqxtn", "0xx01110xx100001010010", "rVn wNd")
 g("fcvtn", "0xx01110xx100001011010", "rVn wNd")
 g("fcvtl", "0xx01110xx100001011110", "rUn wVd")
 g("shll", "0x101110xx100001001110", "rUn wVd")
-g("two registers", "0xx01110xx10000xxxxx10", "rQn wQd")
+g("two registers", "0xx01110xx10000xxxxx10", "rQn wQd", "lanes")
 g("two half registers", "0xx01110x111100xxxxx10", "rQn wQd")
 g("across lanes", "0xx01110xx11000xxxxx10", "rQn wSd")
 g("orr/bic immediate", "0xx0111100000xxx0xx101", "mQd")
 g("orr/bic immediate", "0xx0111100000xxx10x101", "mQd")
 g("modified immediate", "0xx0111100000xxxxxxxx1", "wQd")
-g("ssra", "0xx011110xxxxxxx00x101", "rQn mQd")
-g("sri/sli", "0x1011110xxxxxxx010x01", "rQn mQd")
+g("ssra", "0xx011110xxxxxxx00x101", "rQn mQd", "lanes")
+g("sri/sli", "0x1011110xxxxxxx010x01", "rQn mQd", "lanes")
 g("shift narrow", "0xx011110xxxxxxx100xx1", "rVn wNd")
 g("shift long", "0xx011110xxxxxxx101001", "rUn wVd")
-g("shift", "0xx011110xxxxxxxxxxxx1", "rQn wQd")
+g("shift", "0xx011110xxxxxxxxxxxx1", "rQn wQd", "lanes")
 for _u, _opcodes in (("0", "1000 1001 1100 1101"), ("1", "1001")):
     for _opcode in _opcodes.split():
         g("by element", f"0x{_u}01111xxxxxxxx{_opcode}x0", "rQn rEm wQd")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Builder = Callable[[int, "Effect"], None]
 BUILDERS: dict[str, Builder] = {}
 LOAD, STORE, INDEXED_LOAD, OTHER_STORE = 7, 8, 9, 10  # as in effects.py; a test compares
-UNKNOWN = 21
+UNKNOWN = 22
 LOW, HIGH = 32, 64
 
 
