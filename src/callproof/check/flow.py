@@ -21,7 +21,6 @@ from callproof.check.functions import Code, Function
 from callproof.check.state import (
     CERTAIN,
     CONSTANT_VALUE,
-    NOTHING,
     PARTLY,
     TABLES,
     TOP,
@@ -294,8 +293,6 @@ class Flow:
             bit = low.bit_length() - 1
             if state.values[bit] < 0:
                 rubbish = min(rubbish, state.values[bit])
-            elif state.empty & low:
-                rubbish = min(rubbish, NOTHING)
             else:
                 self.use(state, low, address)
         state.clear(writes)
