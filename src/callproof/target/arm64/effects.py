@@ -160,9 +160,13 @@ def _element(word: int) -> int:
     """The register and half of a by-element operand (DDI 0487, C4.1.96, "by element")."""
     size = word >> 22 & 3
     opcode = word >> 12 & 15
-    four = size == 1 or (size == 0 and opcode not in (14, 15)) or (size == 2 and _is_fmlal(word))
-    if size == 1 and (_is_complex(word) or opcode == 15):
+    dot = opcode in (14, 15) and not word >> 29 & 1  # sdot, usdot, bfdot; size 3 is bfmlal
+    # Elements of 16 bits need the bit M for their index; only V0-V15 can be named then.
+    four = size == 1 or (size == 0 and not dot) or (size == 2 and _is_fmlal(word))
+    if size == 1 and (_is_complex(word) or dot):
         four = False
+    elif size == 3 and opcode == 15:
+        four = True
     number = word >> 16 & (15 if four else 31)
     return 1 << (HIGH if word >> 11 & 1 else LOW) + number
 
