@@ -129,14 +129,15 @@ class Flow:
     def recheck(self) -> None:
         """Uses seen on the way may be less certain than they looked: a join came later.  So
         they are looked for once more, with all states final."""
-        uncertain = ("read-after-call", "argument")
+        uncertain = ("read-after-call", "argument", "undefined")
         if not any(kind in uncertain for kind, _, _ in self.events):
             return
-        before = self.events
-        self.events = {}
+        before, needs = self.events, self.summary.needs_at
+        self.events, self.summary.needs_at = {}, {}
         for address, block in self.blocks.items():
             if address in self.inputs:
                 self.execute(block, self.inputs[address].copy())
+        self.summary.needs_at = needs | self.summary.needs_at
         again = {key: event for key, event in self.events.items() if key[0] in uncertain}
         self.events = {k: event for k, event in before.items() if k[0] not in uncertain} | again
 
