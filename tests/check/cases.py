@@ -54,6 +54,11 @@ case(
     ("CS1", "x19"),
 )
 case("cs1_stack", "sub sp, sp, #32\nstr x0, [sp]\nadd sp, sp, #16\nret", ("CS1", "sp"))
+case(
+    "cs1_stack_by_path",
+    "cbz x0, 1f\nsub sp, sp, #32\nstr x0, [sp]\nadd sp, sp, #16\n1: ret",
+    ("CS1", "sp"),
+)
 case("cs1_d8", "fmov d8, d0\nfadd d0, d8, d8\nret", ("CS1", "d8"))
 case("cs1_upper_half_only", "mov v8.d[1], x0\nret")
 case("cs1_tail", "mov x20, x0\nb g", ("CS1", "x20"))

@@ -467,6 +467,8 @@ class Calls:
         if is_stack(pointer):
             if pointer != STACK:
                 self.flow.event("stack-lost", address, SP_BIT, pointer - STACK, root_only=True)
+        elif self.flow.sp_conflict:
+            self.flow.event("stack-lost", address, SP_BIT, 0, "warning", root_only=True)
         else:
             self.flow.unexplored[address] = "SP is not known here"
         for bit in SAVED_LIST:

@@ -91,6 +91,7 @@ class Flow:
         self.pending: list[Successor] = []
         self.instructions = 0
         self.touches_caller = False
+        self.sp_conflict = 0  # where paths meet that have moved SP by different amounts
         self.compared = 0  # the last comparison of SP with a register
         self.shadow_pushed = False
         self.current = 0  # the block in execution
@@ -119,8 +120,12 @@ class Flow:
                 known = self.inputs.get(target)
                 if known is None:
                     self.inputs[target] = state
-                elif not known.join(state):
-                    continue
+                else:
+                    mine, theirs = known.values[SP_BIT], state.values[SP_BIT]
+                    if mine != theirs and is_stack(mine) and is_stack(theirs) and target > address:
+                        self.sp_conflict = target  # not a loop that moves SP step by step
+                    if not known.join(state):
+                        continue
                 if target not in queued:
                     queued.add(target)
                     heappush(queue, target)

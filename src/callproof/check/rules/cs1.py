@@ -34,6 +34,8 @@ def describe(evidence: Evidence, event: Event) -> Described:
         where = evidence.last_write(event.address, event.bit)
         steps = [] if where is None else [evidence.step(where, "the last change of sp")]
         steps.append(evidence.step(event.address, leave))
+        if not event.other:
+            return "sp at the return depends on the path that was taken", steps
         return f"sp is {event.other:+d} bytes from its entry value at the return", steps
     if event.kind == "switch":
         steps = [evidence.step(event.address, "the registers of another context are put in")]
@@ -53,4 +55,5 @@ RULE = Rule(
         "slot on every path"
     ),
     describe=describe,
+    assumption="both paths are taken",
 )
