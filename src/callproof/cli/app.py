@@ -4,7 +4,8 @@ Exit statuses, for scripts: 0 done; 1 the input is wrong (diagnostics on standar
 error; for Sox programs 65, and 74 where they cannot be read, as the reference does);
 2 the command line is wrong; 70 a bug in Callproof; 141 the reader of our output went
 away.  `run` ends with the program's own status (128 + n if signal n ended it) and
-with 3 if `--trace-calls` saw a call break the convention.
+with 3 if `--trace-calls` saw a call break the convention.  `check` ends with 1 if it
+found something and with 2 if it could not look.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 
 import typer
 
-from callproof.cli import abi, asm, build, ir, link, run_command, sox, sox_errors, test
+from callproof.cli import abi, asm, build, check, ir, link, run_command, sox, sox_errors, test
 from callproof.cli.output import print_error, print_internal_error
 from callproof.source import CallproofError, InternalError
 
@@ -35,6 +36,7 @@ app.command("link")(link.link)
 app.command("abi")(abi.abi)
 app.command("test")(test.test)
 app.command("sox", context_settings=sox.CONTEXT)(sox.sox)
+app.command("check")(check.check)
 
 
 def _version(wanted: bool) -> None:

@@ -36,7 +36,7 @@ TLS_GOT_RELOCATIONS = frozenset(
 )
 
 
-class _OutOfRange(Exception):
+class OutOfRange(Exception):
     """The value does not fit the field."""
 
 
@@ -47,7 +47,7 @@ def _page(address: int) -> int:
 def _fits(value: int, bits: int) -> int:
     """Check a signed field; the value cut to its width."""
     if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-        raise _OutOfRange
+        raise OutOfRange
     return value & ((1 << bits) - 1)
 
 
@@ -66,7 +66,7 @@ def _imm12(word: int, value: int) -> int:
 
 def _branch(word: int, distance: int, bits: int, shift: int) -> int:
     if distance & 3:
-        raise _OutOfRange
+        raise OutOfRange
     mask = (1 << bits) - 1
     return word & ~(mask << shift) | _fits(distance >> 2, bits) << shift
 
@@ -75,7 +75,7 @@ def _load_store(log2: int) -> Callable[[int, int, int], int]:
     def apply(word: int, value: int, place: int) -> int:
         del place
         if value & ((1 << log2) - 1):
-            raise _OutOfRange
+            raise OutOfRange
         return _imm12(word, (value & 0xFFF) >> log2)
 
     return apply
@@ -85,7 +85,7 @@ def _move_wide(shift: int, *, check: bool) -> Callable[[int, int, int], int]:
     def apply(word: int, value: int, place: int) -> int:
         del place
         if check and value >> (shift + 16) not in (0,):
-            raise _OutOfRange
+            raise OutOfRange
         return word & ~(0xFFFF << 5) | (value >> shift & 0xFFFF) << 5
 
     return apply
@@ -94,7 +94,7 @@ def _move_wide(shift: int, *, check: bool) -> Callable[[int, int, int], int]:
 def _hi12(word: int, value: int, place: int) -> int:
     del place
     if not 0 <= value < 1 << 24:
-        raise _OutOfRange
+        raise OutOfRange
     return _imm12(word, value >> 12)
 
 
@@ -103,7 +103,7 @@ def _lo12_checked(log2: int) -> Callable[[int, int, int], int]:
 
     def apply(word: int, value: int, place: int) -> int:
         if not 0 <= value < 1 << 12:
-            raise _OutOfRange
+            raise OutOfRange
         return inner(word, value, place)
 
     return apply
@@ -197,7 +197,7 @@ def relocate(layout: Layout) -> None:
 def _veneer(address: int, target: int) -> bytes:
     try:
         adrp = _adrp(0x90000010, target, address)
-    except _OutOfRange:
+    except OutOfRange:
         raise CallproofError(f"a veneer at {address:#x} does not reach {target:#x}") from None
     add = _imm12(0x91000210, target)
     return WORD.pack(adrp) + WORD.pack(add) + WORD.pack(0xD61F0200)
@@ -253,7 +253,7 @@ class _Relocator:
         (word,) = WORD.unpack_from(data, relocation.offset)
         try:
             word = self.instruction(piece, relocation, word, address, place)
-        except _OutOfRange:
+        except OutOfRange:
             target = f"{address:#x}" if address is not None else "an undefined name"
             raise self.fail(piece, relocation, f"{target} is out of reach of {place:#x}") from None
         WORD.pack_into(data, relocation.offset, word)
@@ -316,7 +316,7 @@ class _Relocator:
     ) -> int:
         """A TLS descriptor's call sequence, relaxed to the offset itself in X0."""
         if not 0 <= offset < 1 << 32:
-            raise _OutOfRange
+            raise OutOfRange
         kind = relocation.type.removeprefix("R_AARCH64_TLSDESC_")
         if kind == "ADR_PAGE21":
             return 0xD2A00000 | (offset >> 16) << 5  # movz x0, #hi, lsl #16

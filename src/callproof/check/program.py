@@ -1,0 +1,240 @@
+"""A whole image: its functions, callees first, and the findings in them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from callproof.check.conventions import Profile
+from callproof.check.evidence import Evidence
+from callproof.check.finding import Finding, register_name
+from callproof.check.flow import Event, Flow
+from callproof.check.functions import Code, Function, find_functions
+from callproof.check.image import Image
+from callproof.check.rules import RULES
+from callproof.check.rules.base import Rule
+from callproof.check.scan import look
+from callproof.check.summaries import Summary
+
+MOST_ROUNDS = 12
+MOST_KEPT = 300  # functions whose flows are kept while their group settles
+FRAME_BITS = frozenset((*range(19, 29), *range(40, 48)))
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found in an image, and what could not be looked at."""
+
+    name: str
+    findings: list[Finding] = field(default_factory=list)
+    functions: int = 0
+    instructions: int = 0
+    code_bytes: int = 0
+    unexplored: dict[str, str] = field(default_factory=dict)  # function -> why
+    exempt: str = ""
+
+
+def edges_of(code: Code, members: Iterable[int]) -> dict[int, list[int]]:
+    """The functions that each of some functions calls or branches to."""
+    edges: dict[int, list[int]] = {start: [] for start in members}
+    for places in (code.calls, code.jumps):
+        for start in edges:
+            function = code.functions[start]
+            first = bisect_left(places, (start, 0))
+            last = bisect_left(places, (function.end, 0))
+            for _, target in places[first:last]:
+                if target in code.functions:
+                    if target != start or places is code.calls:
+                        edges[start].append(target)
+                elif not start <= target < function.end:
+                    inside = code.containing(target)  # a shared tail or the like
+                    if inside is not None:
+                        edges[start].append(inside.start)
+    return edges
+
+
+def components(code: Code) -> list[tuple[list[int], bool]]:
+    """Groups of functions that call each other, callees first, and whether they do recurse.
+
+    Tarjan's algorithm (1972), without recursion of its own.
+    """
+    edges = edges_of(code, code.functions)
+    number: dict[int, int] = {}
+    low: dict[int, int] = {}
+    open_: list[int] = []
+    is_open: set[int] = set()
+    result: list[tuple[list[int], bool]] = []
+    for root in code.starts:
+        if root in number:
+            continue
+        work: list[tuple[int, Iterator[int]]] = [(root, iter(edges[root]))]
+        number[root] = low[root] = len(number)
+        open_.append(root)
+        is_open.add(root)
+        while work:
+            node, rest = work[-1]
+            for target in rest:
+                if target not in number:
+                    number[target] = low[target] = len(number)
+                    open_.append(target)
+                    is_open.add(target)
+                    work.append((target, iter(edges[target])))
+                    break
+                if target in is_open:
+                    low[node] = min(low[node], number[target])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == number[node]:
+                    group: list[int] = []
+                    while not group or group[-1] != node:
+                        group.append(open_.pop())
+                        is_open.discard(group[-1])
+                    result.append((group, len(group) > 1 or node in edges[node]))
+    return result
+
+
+def rules_by_kind(chosen: frozenset[str]) -> dict[str, list[Rule]]:
+    """The rules that look at an event; those that are only run if asked for, if they are."""
+    table: dict[str, list[Rule]] = {}
+    for rule in RULES.values():
+        if (chosen and rule.name not in chosen) or (not chosen and rule.opt_in):
+            continue
+        for kind in rule.kinds:
+            table.setdefault(kind, []).append(rule)
+    return table
+
+
+def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozenset()) -> Report:
+    """Find everything in an image that breaks the profile's convention."""
+    report = Report(image.name)
+    report.code_bytes = sum(len(r.data) for r in image.regions if r.executable)
+    if image.language or profile.exempt:
+        report.exempt = image.language or profile.name
+        return report
+    code = find_functions(image)
+    report.functions = len(code.functions)
+    rules = rules_by_kind(chosen)
+    summaries: dict[int, Summary] = {}
+    found: Found = []
+    for group, recursive in components(code):
+        flows = _settle(code, group, summaries, profile) if recursive else {}
+        for start in group:
+            flow = flows.get(start) or _run(code, start, summaries, profile)
+            look(flow)
+            summaries[start] = flow.summary
+            _collect(report, found, flow, rules)
+        code.made.clear()
+    seen: set[tuple[str, int, tuple[str, ...]]] = set()
+    for function, event, own_frame, finding in found:
+        if event.root_only and not _matters(function, event, own_frame):
+            continue
+        key = (finding.rule, finding.address, finding.registers)
+        if key not in seen:
+            seen.add(key)
+            report.findings.append(finding)
+    report.findings.sort(key=lambda f: (f.address, f.rule, f.registers))
+    return report
+
+
+def _run(code: Code, start: int, summaries: dict[int, Summary], profile: Profile) -> Flow:
+    flow = Flow(code, code.functions[start], summaries, profile)
+    flow.run()
+    return flow
+
+
+def _settle(
+    code: Code, group: list[int], summaries: dict[int, Summary], profile: Profile
+) -> dict[int, Flow]:
+    """Summaries of functions that call each other: from nothing upwards until they agree.
+
+    If they do not within some rounds, calls among them are by the convention only.  Gives
+    the last flows, unless that are too many to keep.
+    """
+    members = set(group)
+    callers: dict[int, set[int]] = {start: set() for start in group}
+    for start, targets in edges_of(code, members).items():
+        for target in targets:
+            if target in members:
+                callers[target].add(start)
+    for start in group:
+        summaries[start] = Summary()
+    flows: dict[int, Flow] = {}
+    dirty = members
+    for _ in range(MOST_ROUNDS):
+        following: set[int] = set()
+        for start in group:
+            if start not in dirty:
+                continue
+            flow = _run(code, start, summaries, profile)
+            if len(group) <= MOST_KEPT:
+                flows[start] = flow
+            if summaries[start].facts() != flow.summary.facts():
+                following |= callers[start]
+            summaries[start] = flow.summary
+        if not following:
+            return flows
+        dirty = following
+    for start in group:
+        del summaries[start]
+    return {}
+
+
+Found = list[tuple[Function, Event, bool, Finding]]
+
+
+def _collect(report: Report, found: Found, flow: Flow, rules: dict[str, list[Rule]]) -> None:
+    """Findings of one function, as long as its flow is there to give the evidence."""
+    function = flow.function
+    report.instructions += flow.instructions
+    if flow.unexplored:
+        place, why = next(iter(flow.unexplored.items()))
+        report.unexplored[function.name] = f"{flow.code.image.place(place)}: {why}"
+    own_frame = not function.is_part and any(bit in FRAME_BITS for bit in flow.saves)
+    for event in list(flow.events.values()):
+        for rule in rules.get(event.kind, ()):
+            if rule.takes(event):
+                found.append((function, event, own_frame, _finding(flow, rule, event)))
+
+
+def _matters(function: Function, event: Event, own_frame: bool) -> bool:
+    """Whether who calls this function relies on the convention.
+
+    A local function may have one of its own with its callers; one that saves registers
+    follows the common one as far as they are concerned.
+    """
+    if function.is_part or function.signal or function.name in ("_init", "_fini"):
+        return False
+    if function.how == "entry" or function.name in ("_start", "__start"):
+        return False
+    return function.is_root or (own_frame and event.kind != "undefined")
+
+
+def _finding(flow: Flow, rule: Rule, event: Event) -> Finding:
+    function, image = flow.function, flow.code.image
+    evidence = Evidence(flow)
+    severity = event.severity
+    if (
+        event.kind in ("read-after-call", "argument")
+        and severity == "error"
+        and not evidence.is_certain(event.address, event.bit)
+    ):
+        severity = "warning"
+    message, steps = rule.describe(evidence, event)
+    inside = flow.code.containing(event.address) or function
+    return Finding(
+        rule.name,
+        severity,
+        image.name,
+        inside.name,
+        event.address,
+        image.place(event.address),
+        message,
+        (register_name(event.bit),) if event.bit >= 0 else (),
+        steps,
+        rule.clause,
+        rule.remedy,
+        rule.assumption if severity != "error" else "",
+    )
