@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test lint conformance fuzz-abi bench wheel-check clean
+.PHONY: demo test lint conformance fuzz-abi sox-all bench wheel-check clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -40,9 +40,15 @@ conformance: $(VENV)/.installed
 fuzz-abi: $(VENV)/.installed
 	$(BIN)/python -m tests.conformance --all --seconds 600 --store $(ARGS)
 
+# Every Sox program in all nine ways (levels; plain, poisoned, collecting all the time).
+sox-all: $(VENV)/.installed
+	CALLPROOF_SOX_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/sox/test_compiled.py
+
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/compile_time.py
+	$(BIN)/python benchmarks/sox.py
+	$(BIN)/python benchmarks/check.py
 
 # Build the wheel, install it alone, and compile and run with it (no compiler needed then).
 wheel-check: $(VENV)/.installed

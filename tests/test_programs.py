@@ -71,7 +71,11 @@ def test_interpreted(name: str, level: int) -> None:
     assert bytes(runtime.output) == (FOLDER / f"{name}.out").read_bytes()
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.bcl")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted([*EXAMPLES.glob("*.bcl"), *EXAMPLES.glob("*.sox")]),
+    ids=lambda path: path.stem,
+)
 def test_examples_run_and_say_what_they_show(path: Path, tmp_path: Path) -> None:
     assert path.read_text().startswith("// "), "an example's first line says what it shows"
     executable = tmp_path / path.stem
