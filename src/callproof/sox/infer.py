@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from callproof.sox import nodes as ast
-from callproof.sox.symbols import FunctionInfo, LocalInfo
+from callproof.sox.symbols import FunctionInfo, GlobalInfo, LocalInfo
 
 ARITHMETIC = frozenset("-*/%")
 
@@ -27,6 +27,10 @@ def numeric_locals(function: FunctionInfo) -> set[LocalInfo]:
             assigned.setdefault(node.symbol, []).append(node.initializer)
         elif isinstance(node, ast.Definition) and isinstance(node.symbol, LocalInfo):
             others.add(node.symbol)
+        elif (
+            isinstance(node, ast.ForEach) and node.element is not None and is_range(node.container)
+        ):
+            assigned.setdefault(node.element, [])
         elif isinstance(node, ast.Assign) and isinstance(node.meaning, LocalInfo):
             assigned.setdefault(node.meaning, []).append(node.value)
     numeric = {local for local in assigned if local not in others and not local.needs_cell}
@@ -63,6 +67,26 @@ def is_number(node: ast.Expression, numeric: set[LocalInfo]) -> bool:
     return False
 
 
+def is_range(node: ast.Expression) -> bool:
+    """Whether a loop over this is a loop over numbers: `range(...)` with a known direction."""
+    if not isinstance(node, ast.Call) or not isinstance(node.callee, ast.Variable):
+        return False
+    meaning = node.callee.meaning
+    if not isinstance(meaning, GlobalInfo) or not (meaning.is_native and meaning.is_constant):
+        return False
+    count = len(node.arguments)
+    return meaning.name == "range" and (
+        count in (1, 2) or (count == 3 and bool(constant_step(node.arguments[2])))
+    )
+
+
+def constant_step(node: ast.Expression) -> float:
+    """The value of a literal, 0 for anything else."""
+    if isinstance(node, ast.Unary) and node.operator == "-":
+        return -constant_step(node.operand)
+    return node.value if isinstance(node, ast.Number) else 0.0
+
+
 def walk(item: object) -> Iterator[ast.Node]:
     """All nodes of a function's own body; not those of functions inside it."""
     pending = [item]
@@ -75,4 +99,4 @@ def walk(item: object) -> Iterator[ast.Node]:
             pending += [getattr(one, part.name) for part in fields(one)]
 
 
-__all__ = ["is_number", "numeric_locals", "walk"]
+__all__ = ["constant_step", "is_number", "is_range", "numeric_locals", "walk"]

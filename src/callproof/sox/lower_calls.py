@@ -13,13 +13,13 @@ from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import POINTER, VALUE
 from callproof.ir import operations as op
 from callproof.ir.model import Operand, Symbol
-from callproof.ir.types import I64
+from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
 from callproof.sox.lower_expressions import EXPRESSIONS, Lowering
 from callproof.sox.signatures import NATIVE, entry_signature
 from callproof.sox.symbols import CaptureInfo, FunctionInfo, GlobalInfo, LocalInfo
-from callproof.sox.values import NIL, UNDEFINED, SoxValue, object_value, word
+from callproof.sox.values import NIL, UNDEFINED, SoxValue, number_value, object_value, word
 
 
 def any_entry(count: int) -> Signature:
@@ -69,12 +69,66 @@ class CallLowering(Lowering):
         self.note(node, f"indirect call of native {meaning.name}: known, in the runtime")
         arguments = self.arguments(node.arguments)
         self.at(node)
+        inline = INLINE.get((meaning.name, len(arguments)))
+        if inline is not None:
+            return inline(self, meaning, arguments)
+        return self.native(meaning, arguments)
+
+    def native(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
         native = Symbol(self.program.native(meaning.name))
         code = self.builder.load(I64, native, layout.NATIVE_FUNCTION)
         place = self.spill(arguments) if arguments else word(0)
         operands = [word(len(arguments)), place]
         tag, payload = self.builder.call(code, NATIVE, operands)
         return SoxValue(tag, payload)
+
+    def push(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
+        """An array with room left takes its element in place."""
+        builder = self.builder
+        array, element = arguments
+        slow, look, room, done = map(builder.new_block, ("slow", "array", "room", "pushed"))
+        self.branch(self.has_tag(array, layout.ARRAY), look, slow)
+        builder.start(look)
+        address = self.payload(array)
+        count = builder.load(I64, address, layout.ARRAY_COUNT)
+        capacity = builder.load(I64, address, layout.ARRAY_CAPACITY)
+        builder.branch(builder.value(op.ULT, I64, count, capacity), room, slow)
+        builder.start(room)
+        items = builder.load(I64, address, layout.ARRAY_ITEMS)
+        offset = builder.value(op.SHL, I64, count, word(4))
+        self.store_value(element, builder.value(op.ADD, I64, items, offset))
+        more = builder.value(op.ADD, I64, count, word(1))
+        builder.store(I64, more, address, layout.ARRAY_COUNT)
+        builder.jump(done)
+        builder.start(slow)
+        self.native(meaning, arguments)
+        builder.jump(done)
+        builder.start(done)
+        return object_value(layout.ARRAY, self.payload(array))
+
+    def length(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
+        """Of an array or a string it is a field."""
+        builder = self.builder
+        (container,) = arguments
+        key = ("length", object())
+        builder.declare(key, F64, "length")
+        array, other, string, slow, done = map(
+            builder.new_block, ("array", "other", "string", "slow", "length")
+        )
+        self.branch(self.has_tag(container, layout.ARRAY), array, other)
+        for block, offset in ((array, layout.ARRAY_COUNT), (string, layout.STRING_LENGTH)):
+            if block is string:
+                builder.start(other)
+                self.branch(self.has_tag(container, layout.STRING), string, slow)
+            builder.start(block)
+            count = builder.load(I64, self.payload(container), offset)
+            builder.write(key, builder.value(op.SITOF, F64, count))
+            builder.jump(done)
+        builder.start(slow)
+        builder.write(key, self.number(self.native(meaning, arguments)))
+        builder.jump(done)
+        builder.start(done)
+        return number_value(builder.read(key))
 
     def call_global(
         self, node: ast.Call, callee: ast.Variable, meaning: GlobalInfo, function: FunctionInfo
@@ -195,6 +249,8 @@ def global_function(meaning: GlobalInfo) -> FunctionInfo | None:
     (definition,) = meaning.definitions
     return definition.function if isinstance(definition, ast.FunctionDeclaration) else None
 
+
+INLINE = {("push", 2): CallLowering.push, ("len", 1): CallLowering.length}
 
 EXPRESSIONS[ast.Call] = CallLowering.call
 EXPRESSIONS[ast.Invoke] = CallLowering.invoke

@@ -19,6 +19,7 @@ from callproof.sox import nodes as ast
 from callproof.sox.infer import is_number, numeric_locals
 from callproof.sox.signatures import GLOBALS
 from callproof.sox.symbols import (
+    SCRIPT,
     CaptureInfo,
     FunctionInfo,
     GlobalInfo,
@@ -244,9 +245,13 @@ class Lowering:
         if meaning.is_native and meaning.is_constant:
             return object_value(layout.NATIVE, Symbol(self.program.native(meaning.name)))
         value = self.load_value(self.global_address(meaning))
-        if not meaning.initial:
+        if not meaning.initial and not self.was_defined(meaning):
             self.check_defined(meaning, value.tag)
         return value
+
+    def was_defined(self, meaning: GlobalInfo) -> bool:
+        """Whether the script's top level has passed the definition, here in its own code."""
+        return self.function.kind == SCRIPT and meaning in self.program.defined
 
     def check_defined(self, meaning: GlobalInfo, tag: Operand) -> None:
         builder = self.builder
@@ -264,7 +269,7 @@ class Lowering:
             cell = self.load_value(*self.capture_place(meaning))
             self.store_value(value, self.payload(cell), layout.CELL_CONTENT)
         else:
-            if not meaning.initial:
+            if not meaning.initial and not self.was_defined(meaning):
                 tag = self.builder.load(I64, self.global_address(meaning))
                 self.check_defined(meaning, tag)
             self.store_value(value, self.global_address(meaning))
@@ -389,10 +394,34 @@ class Lowering:
         return number_value(self.builder.value(simple, F64, self.number(left), self.number(right)))
 
     def remainder(self, left: SoxValue, right: SoxValue) -> SoxValue:
-        """C's fmod; exact in one division where both are not too large and the quotient is."""
+        """C's fmod: of whole numbers from 1 to 2**53 an integer remainder, the rest outside.
+
+        (Below 1 there is the sign of zero to be kept.)
+        """
         self.require_numbers("sox_remainder", left, right)
+        builder = self.builder
+        a, b = self.number(left), self.number(right)
+        whole_a = builder.value(op.FTOSI, I64, a)
+        whole_b = builder.value(op.FTOSI, I64, b)
+        same_a = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_a), a)
+        same_b = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_b), b)
+        before = builder.value(op.SUB, I64, whole_a, word(1))
+        small = builder.value(op.ULT, I64, before, word((1 << 53) - 1))
+        divides = builder.value(op.NE, I64, whole_b, word(0))
+        fast, slow, done = map(builder.new_block, ("whole", "fraction", "remainder"))
+        key = ("remainder", object())
+        builder.declare(key, F64, "remainder")
+        builder.branch(self.all_true(same_a, same_b, small, divides), fast, slow)
+        builder.start(fast)
+        rest = builder.value(op.SREM, I64, whole_a, whole_b)
+        builder.write(key, builder.value(op.SITOF, F64, rest))
+        builder.jump(done)
+        builder.start(slow)
         found = self.runtime_value("sox_remainder", *self.words(left, right))
-        return number_value(self.number(found))
+        builder.write(key, self.number(found))
+        builder.jump(done)
+        builder.start(done)
+        return number_value(builder.read(key))
 
     def add(self, left: SoxValue, right: SoxValue) -> SoxValue:
         builder = self.builder
@@ -431,7 +460,7 @@ class Lowering:
                 same = builder.value(op.EQ, I64, self.payload(one), self.payload(other))
                 return self.all_true(self.has_tag(other, tag), same)
         if layout.STRING in tags:
-            return self.runtime("sox_equal", *self.words(left, right))[0]
+            return self.equal_strings(left, right)
         both = self.all_true(self.has_tag(left, layout.NUMBER), self.has_tag(right, layout.NUMBER))
         numbers, others, joined = map(builder.new_block, ("numbers", "others", "equal"))
         key = ("equal", object())
@@ -444,6 +473,31 @@ class Lowering:
         builder.write(key, self.runtime("sox_equal", *self.words(left, right))[0])
         builder.jump(joined)
         builder.start(joined)
+        return builder.read(key)
+
+    def equal_strings(self, left: SoxValue, right: SoxValue) -> Operand:
+        """One of them is known to be a string: its own self, or of one length and content."""
+        builder = self.builder
+        strings, longer, outside, done = map(
+            builder.new_block, ("strings", "lengths", "contents", "equal")
+        )
+        key = ("equal", object())
+        builder.declare(key, I64, "equal")
+        builder.write(key, word(0))
+        both = self.all_true(self.has_tag(left, layout.STRING), self.has_tag(right, layout.STRING))
+        self.branch(both, strings, done)
+        builder.start(strings)
+        a, b = self.payload(left), self.payload(right)
+        builder.write(key, word(1))
+        builder.branch(builder.value(op.EQ, I64, a, b), done, longer)
+        builder.start(longer)
+        builder.write(key, word(0))
+        lengths = [builder.load(I64, one, layout.STRING_LENGTH) for one in (a, b)]
+        builder.branch(builder.value(op.EQ, I64, *lengths), outside, done)
+        builder.start(outside)
+        builder.write(key, self.runtime("sox_equal", *self.words(left, right))[0])
+        builder.jump(done)
+        builder.start(done)
         return builder.read(key)
 
     def logical(self, node: ast.Logical) -> SoxValue:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
-from callproof.ir.model import Block, Symbol
+from callproof.ir.model import Block, Constant, Symbol
+from callproof.ir.types import F64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
+from callproof.sox.infer import constant_step, is_range
 from callproof.sox.lower_calls import CallLowering
 from callproof.sox.signatures import failure_text
 from callproof.sox.symbols import (
@@ -19,7 +22,15 @@ from callproof.sox.symbols import (
     LocalInfo,
 )
 from callproof.sox.symbols import Module as SoxModule
-from callproof.sox.values import NIL, UNDEFINED, SoxValue, object_value, word
+from callproof.sox.values import (
+    NIL,
+    UNDEFINED,
+    SoxValue,
+    constant_number,
+    number_value,
+    object_value,
+    word,
+)
 
 if TYPE_CHECKING:
     from callproof.sox.lower import ProgramLowering
@@ -218,6 +229,9 @@ class FunctionLowering(CallLowering):
         self.loop(node.condition, node.step, node.body)
 
     def foreach(self, node: ast.ForEach) -> None:
+        if node.element is not None and is_range(node.container):
+            self.range_loop(node, node.element)
+            return
         builder = self.builder
         container = self.expression(node.container)
         self.at(node)
@@ -244,6 +258,50 @@ class FunctionLowering(CallLowering):
         self.inside(node.body, head)
         self.breaks.pop()
         self.continues.pop()
+        builder.seal(head)
+        self.facts = facts
+        builder.start(done)
+
+    def range_loop(self, node: ast.ForEach, element: LocalInfo) -> None:
+        """`for x in range(...)` without the range: start + position * step, as the runtime's."""
+        builder = self.builder
+        assert isinstance(node.container, ast.Call)
+        given = self.arguments(node.container.arguments)
+        self.at(node.container)
+        if len(given) == 1:
+            given.insert(0, constant_number(0.0))
+        if len(given) == 2:
+            given.append(constant_number(1.0))
+        self.require_numbers("sox_range", *given)
+        step = (
+            constant_step(node.container.arguments[2])
+            if len(node.container.arguments) == 3
+            else 1.0
+        )
+        start, end = self.number(given[0]), self.number(given[1])
+        position = ("position", object())
+        builder.declare(position, F64, "position")
+        builder.write(position, Constant(F64, 0.0))
+        head, inside, again, done = map(builder.new_block, ("loop", "body", "next", "endloop"))
+        builder.jump(head)
+        builder.start(head, seal=False)
+        facts = dict(self.facts)
+        self.at(node)
+        at = builder.read(position)
+        way = at if step == 1.0 else builder.value(op.FMUL, F64, at, Constant(F64, step))
+        x = builder.value(op.FADD, F64, start, way)
+        comparison = op.FLT if step > 0 else op.FGT
+        builder.branch(builder.value(comparison, F64, x, end), inside, done)
+        builder.start(inside)
+        self.new_local(element, number_value(x))
+        self.breaks.append(done)
+        self.continues.append(again)
+        self.inside(node.body, again)
+        self.breaks.pop()
+        self.continues.pop()
+        builder.start(again)
+        builder.write(position, builder.value(op.FADD, F64, at, Constant(F64, 1.0)))
+        builder.jump(head)
         builder.seal(head)
         self.facts = facts
         builder.start(done)
@@ -301,7 +359,7 @@ class FunctionLowering(CallLowering):
             self.new_local(symbol, value)
             return
         self.store_value(value, self.global_address(symbol))
-        if self.function.kind == SCRIPT and symbol.is_constant:
+        if self.function.kind == SCRIPT:
             self.program.defined.add(symbol)
 
     def variable_declaration(self, node: ast.VarDeclaration) -> None:
