@@ -42,7 +42,7 @@ fuzz-abi: $(VENV)/.installed
 
 # Every Sox program in all nine ways (levels; plain, poisoned, collecting all the time).
 sox-all: $(VENV)/.installed
-	CALLPROOF_SOX_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/sox/test_compiled.py
+	CALLPROOF_SOX_ALL=1 CALLPROOF_SOX_RANDOM=2000 $(BIN)/python -m pytest -q -n $(JOBS) tests/sox/test_compiled.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/kernels.py

@@ -30,12 +30,15 @@ ALL_MODES = tuple(
 )
 
 
-def run_compiled(path: Path, mode: Mode, arguments: tuple[str, ...] = ()) -> Result:
-    """What the executable prints to both streams, and its status; 65 if it does not compile."""
+def run_compiled(path: Path, mode: Mode, *, verify: bool = False) -> Result:
+    """What the executable prints to both streams, and its status; 65 if it does not compile.
+
+    `verify` checks the IR after each pass and proves the allocations (twice the time).
+    """
     with tempfile.TemporaryDirectory() as folder:
         executable = Path(folder) / "program"
         try:
-            options = driver.Options(level=mode.level, verify=True)
+            options = driver.Options(level=mode.level, verify=verify)
             driver.build([path], executable, "exe", options)
         except CallproofError as error:
             lines = reference_errors(error.diagnostics)
@@ -44,7 +47,7 @@ def run_compiled(path: Path, mode: Mode, arguments: tuple[str, ...] = ()) -> Res
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             result = run(
                 executable,
-                arguments,
+                [],
                 on="emulator",
                 poison=mode.poison,
                 stdout=output.fileno(),
