@@ -8,7 +8,6 @@ import signal
 import struct
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,6 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_memory() -> None:
-    start = time.monotonic()
     ran = execute(c_program(), "memory")
     assert ran.out.splitlines() == [
         "mprotect: ok",
@@ -86,7 +84,6 @@ def test_memory() -> None:
         "too much: Out of memory",
         "right 1",
     ]
-    assert time.monotonic() - start < 20
 
 
 def test_time() -> None:
