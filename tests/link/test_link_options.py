@@ -83,7 +83,8 @@ def test_the_build_id_is_the_hash_of_the_file_without_it() -> None:
     image = link_bytes([returns("main", 3)], options(build_id=True))
     assert run_image(image) == 3
     file = ELFFile(io.BytesIO(image))
-    (note,) = file.get_section_by_name(".note.gnu.build-id").iter_notes()
+    section: Any = file.get_section_by_name(".note.gnu.build-id")
+    (note,) = section.iter_notes()
     assert note["n_type"] == "NT_GNU_BUILD_ID"
     found = bytes.fromhex(note["n_desc"])
     start = image.index(found)
