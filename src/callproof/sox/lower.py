@@ -21,8 +21,10 @@ from callproof.ir.types import I64
 from callproof.runtime import sox_layout as layout
 from callproof.runtime.sox_entries import ENTRIES, native_symbol
 from callproof.source import Span
+from callproof.sox.flow import Flow
 from callproof.sox.lower_statements import FunctionLowering
 from callproof.sox.signatures import GLOBALS, LOADING, SPREAD, entry_signature, fnv1a
+from callproof.sox.slots import Slots
 from callproof.sox.symbols import FunctionInfo, GlobalInfo, LocalInfo, Program
 from callproof.sox.symbols import Module as SoxModule
 from callproof.sox.values import word
@@ -35,6 +37,8 @@ class ProgramLowering:
 
     def __init__(self, program: Program, test: str = "", benchmarks: bool = False) -> None:
         self.program = program
+        self.flow = Flow(program, test, benchmarks)
+        self.slots = Slots(self.flow)
         self.test = test
         self.benchmarks = benchmarks
         self.module = Module(program.script.source.name)

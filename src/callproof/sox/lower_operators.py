@@ -7,7 +7,7 @@ from callproof.ir.model import CONSTANT, Operand
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
-from callproof.sox.infer import is_number
+from callproof.sox.kinds import NUMBER, STRING
 from callproof.sox.lower_state import EXPRESSIONS, State
 from callproof.sox.values import SoxValue, boolean_value, number_value, word
 
@@ -41,12 +41,13 @@ class OperatorLowering(State):
 
     def require_numbers(self, symbol: str, *values: SoxValue) -> None:
         """Where one of them is no number, the runtime function ends the program."""
-        good = self.all_true(*(self.has_tag(value, layout.NUMBER) for value in values))
-        if good.kind == CONSTANT and good.value:  # type: ignore[union-attr]
+        checks = [self.has_tag(value, layout.NUMBER) for value in values]
+        good = [one for one in checks if one.kind != CONSTANT or not one.value]  # type: ignore[union-attr]
+        if not good:
             return
         builder = self.builder
         bad, fine = builder.new_block("no_numbers"), builder.new_block("numbers")
-        self.branch(good, fine, bad)
+        self.branch_all(fine, bad, *good)
         builder.start(bad)
         self.fail(symbol, *self.words(*values))
         builder.start(fine)
@@ -67,9 +68,10 @@ class OperatorLowering(State):
             operation, symbol = COMPARISONS[operator]
             self.require_numbers(symbol, left, right)
             numbers = self.number(left), self.number(right)
+            self.compared = numbers
             return boolean_value(self.builder.value(operation, F64, *numbers))
         if operator == "+":
-            return self.add(left, right)
+            return self.add(left, right, self.flow.tags(node))
         simple, symbol = ARITHMETIC[operator]
         if simple is None:
             return self.remainder(left, right)
@@ -106,11 +108,16 @@ class OperatorLowering(State):
         builder.start(done)
         return number_value(builder.read(key))
 
-    def add(self, left: SoxValue, right: SoxValue) -> SoxValue:
+    def add(self, left: SoxValue, right: SoxValue, tags: int) -> SoxValue:
         builder = self.builder
-        both = self.all_true(self.has_tag(left, layout.NUMBER), self.has_tag(right, layout.NUMBER))
-        if both.kind == CONSTANT:
-            if both.value:  # type: ignore[union-attr]
+        checks = [self.has_tag(one, layout.NUMBER) for one in (left, right)]
+        known = [one.value if one.kind == CONSTANT else None for one in checks]  # type: ignore[union-attr]
+        if tags == NUMBER:
+            self.require_numbers("sox_add", left, right)
+            total = builder.value(op.FADD, F64, self.number(left), self.number(right))
+            return number_value(total)
+        if 0 in known or None not in known:
+            if all(known):
                 total = builder.value(op.FADD, F64, self.number(left), self.number(right))
                 return number_value(total)
             found = self.runtime_value("sox_add", *self.words(left, right))
@@ -119,7 +126,7 @@ class OperatorLowering(State):
             return found
         numbers, others, joined = map(builder.new_block, ("numbers", "others", "sum"))
         pair = self.fresh("sum")
-        builder.branch(both, numbers, others)
+        self.branch_all(numbers, others, *checks)
         builder.start(others)
         self.write_pair(pair, self.runtime_value("sox_add", *self.words(left, right)))
         builder.jump(joined)
@@ -133,27 +140,36 @@ class OperatorLowering(State):
     def equal(self, left: SoxValue, right: SoxValue) -> Operand:
         builder = self.builder
         tags = self.tag_of(left), self.tag_of(right)
-        if None not in tags and tags[0] != tags[1]:
+        common = self.tags_of(left) & self.tags_of(right)
+        if not common:
             return word(0)
         if tags[0] == tags[1] == layout.NUMBER:
             return builder.value(op.FEQ, F64, self.number(left), self.number(right))
         for one, other, tag in ((left, right, tags[0]), (right, left, tags[1])):
             # Nil, booleans and most objects are equal if their words are.
+            if tag == layout.NIL:
+                return self.has_tag(other, tag)
             if tag is not None and tag not in (layout.NUMBER, layout.STRING):
                 same = builder.value(op.EQ, I64, self.payload(one), self.payload(other))
                 return self.all_true(self.has_tag(other, tag), same)
         if layout.STRING in tags:
             return self.equal_strings(left, right)
-        both = self.all_true(self.has_tag(left, layout.NUMBER), self.has_tag(right, layout.NUMBER))
+        if not common & (NUMBER | STRING):
+            same = builder.value(op.EQ, I64, self.payload(left), self.payload(right))
+            return self.all_true(builder.value(op.EQ, I64, left.tag, right.tag), same)
+        checks = [self.has_tag(one, layout.NUMBER) for one in (left, right)]
         numbers, others, joined = map(builder.new_block, ("numbers", "others", "equal"))
         key = ("equal", object())
         builder.declare(key, I64, "equal")
-        self.branch(both, numbers, others)
+        self.branch_all(numbers, others, *checks)
         builder.start(numbers)
         builder.write(key, builder.value(op.FEQ, F64, self.number(left), self.number(right)))
         builder.jump(joined)
         builder.start(others)
-        builder.write(key, self.runtime("sox_equal", *self.words(left, right))[0])
+        if common == NUMBER:
+            builder.write(key, word(0))
+        else:
+            builder.write(key, self.runtime("sox_equal", *self.words(left, right))[0])
         builder.jump(joined)
         builder.start(joined)
         return builder.read(key)
@@ -186,8 +202,7 @@ class OperatorLowering(State):
     def logical(self, node: ast.Logical) -> SoxValue:
         builder = self.builder
         left = self.expression(node.left)
-        pair = self.fresh("logical")
-        is_numeric = is_number(node, self.numeric)
+        pair = self.fresh("logical", self.flow.tags(node))
         self.write_pair(pair, left)
         more, done = builder.new_block("right"), builder.new_block("decided")
         truth = self.truth(left)
@@ -201,8 +216,7 @@ class OperatorLowering(State):
         self.facts = facts
         builder.jump(done)
         builder.start(done)
-        found = self.read_pair(pair)
-        return SoxValue(word(layout.NUMBER), found.payload) if is_numeric else found
+        return self.read_pair(pair)
 
 
 EXPRESSIONS[ast.Unary] = OperatorLowering.unary

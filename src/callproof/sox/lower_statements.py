@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
-from callproof.ir.model import Block, Constant, Symbol
+from callproof.ir.model import Block, Constant, Operand, Symbol
 from callproof.ir.types import F64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
@@ -184,9 +184,12 @@ class FunctionLowering(CallLowering):
         builder = self.builder
         then, done = builder.new_block("then"), builder.new_block("endif")
         otherwise = builder.new_block("else") if node.otherwise is not None else done
-        self.condition(node.condition, then, otherwise)
+        ordered = self.condition(node.condition, then, otherwise)
         builder.start(then)
+        facts = dict(self.facts)
+        self.learn_ordered(ordered)
         self.inside(node.then, done)
+        self.facts = facts
         if node.otherwise is not None:
             builder.start(otherwise)
             self.inside(node.otherwise, done)
@@ -203,11 +206,13 @@ class FunctionLowering(CallLowering):
         facts = dict(self.facts)
         builder.jump(head)
         builder.start(head, seal=False)
+        ordered: tuple[Operand, ...] = ()
         if condition is None:
             builder.jump(inside)
         else:
-            self.condition(condition, inside, done)
+            ordered = self.condition(condition, inside, done)
         builder.start(inside)
+        self.learn_ordered(ordered)
         self.breaks.append(done)
         self.continues.append(again)
         self.inside(body, again)
@@ -293,6 +298,7 @@ class FunctionLowering(CallLowering):
         comparison = op.FLT if step > 0 else op.FGT
         builder.branch(builder.value(comparison, F64, x, end), inside, done)
         builder.start(inside)
+        self.learn_ordered((x,))
         self.new_local(element, number_value(x))
         self.breaks.append(done)
         self.continues.append(again)
