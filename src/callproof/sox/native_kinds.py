@@ -26,7 +26,7 @@ from callproof.sox.kinds import (
 )
 
 if TYPE_CHECKING:
-    from callproof.sox.flow import Flow
+    from callproof.sox.flow_values import ValueFlow
 
 _ROWS = {
     NUMBER: """len clock usleep stringIndexOf mathSqrt mathPow mathFloor mathCeil mathRound mathSin
@@ -47,7 +47,7 @@ def _first(arguments: list[Kind]) -> Kind:
     return arguments[0] if arguments else NOTHING
 
 
-def _push(flow: Flow, arguments: list[Kind], site: Site) -> Kind:
+def _push(flow: ValueFlow, arguments: list[Kind], site: Site) -> Kind:
     array = _first(arguments)
     if not array.tags & ARRAY or len(arguments) < 2:
         return NOTHING
@@ -56,25 +56,25 @@ def _push(flow: Flow, arguments: list[Kind], site: Site) -> Kind:
     return Kind(ARRAY, array.sites)
 
 
-def _pop(flow: Flow, arguments: list[Kind], site: Site) -> Kind:
+def _pop(flow: ValueFlow, arguments: list[Kind], site: Site) -> Kind:
     return flow.elements(_first(arguments))
 
 
-def _part(flow: Flow, arguments: list[Kind], site: Site) -> Kind:
+def _part(flow: ValueFlow, arguments: list[Kind], site: Site) -> Kind:
     return flow.array(site, flow.elements(_first(arguments)))
 
 
-def _strings(flow: Flow, arguments: list[Kind], site: Site) -> Kind:
+def _strings(flow: ValueFlow, arguments: list[Kind], site: Site) -> Kind:
     return flow.array(site, A_STRING)
 
 
-def _on_exit(flow: Flow, arguments: list[Kind], site: Site) -> Kind:
+def _on_exit(flow: ValueFlow, arguments: list[Kind], site: Site) -> Kind:
     handler = _first(arguments)
     flow.call(Kind(handler.tags & CLOSURE, handler.sites), [], site)
     return A_NIL
 
 
-SPECIAL: dict[str, Callable[[Flow, list[Kind], Site], Kind]] = {
+SPECIAL: dict[str, Callable[[ValueFlow, list[Kind], Site], Kind]] = {
     "push": _push,
     "pop": _pop,
     "arraySlice": _part,
