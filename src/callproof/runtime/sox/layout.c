@@ -36,7 +36,7 @@ SAME(STATIC, GC_STATIC, 1);
 SAME(STRING_HASH, offsetof(struct string, hash), 4);
 SAME(STRING_LENGTH, offsetof(struct string, length), 8);
 SAME(STRING_BYTES, offsetof(struct string, bytes), 16);
-SAME(STRING_BUFFER, offsetof(struct string, buffer), 24);
+SAME(STRING_OWNER, offsetof(struct string, owner), 24);
 SAME(STRING_SIZE, sizeof(struct string), 32);
 
 /* functions */
@@ -64,6 +64,7 @@ SAME(CLASS_SUPERCLASS, offsetof(struct class, superclass), 16);
 SAME(CLASS_METHODS, offsetof(struct class, methods), 24);
 SAME(CLASS_INITIALIZER, offsetof(struct class, initializer), 32);
 SAME(CLASS_ROOT, offsetof(struct class, root), 40);
+SAME(CLASS_CELLS, offsetof(struct class, cells), 48);
 SAME(SHAPE_CLASS, offsetof(struct shape, class), 8);
 SAME(SHAPE_COUNT, offsetof(struct shape, count), 48);
 SAME(SHAPE_CAPACITY, offsetof(struct shape, capacity), 56);
@@ -83,6 +84,7 @@ SAME(CACHE_SIZE, sizeof(struct property_cache), 40);
 SAME(ARRAY_COUNT, offsetof(struct array, count), 8);
 SAME(ARRAY_CAPACITY, offsetof(struct array, capacity), 16);
 SAME(ARRAY_ITEMS, offsetof(struct array, items), 24);
+SAME(TABLE_MASK, offsetof(struct table, mask), 4);
 SAME(TABLE_COUNT, offsetof(struct table, count), 8);
 SAME(TABLE_CAPACITY, offsetof(struct table, capacity), 16);
 SAME(TABLE_ENTRIES, offsetof(struct table, entries), 24);
