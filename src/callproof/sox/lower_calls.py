@@ -16,7 +16,8 @@ from callproof.ir.model import Operand, Symbol
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
-from callproof.sox.lower_expressions import EXPRESSIONS, Lowering
+from callproof.sox.lower_expressions import ExpressionLowering
+from callproof.sox.lower_state import EXPRESSIONS
 from callproof.sox.signatures import NATIVE, entry_signature
 from callproof.sox.symbols import CaptureInfo, FunctionInfo, GlobalInfo, LocalInfo
 from callproof.sox.values import NIL, UNDEFINED, SoxValue, number_value, object_value, word
@@ -28,7 +29,7 @@ def any_entry(count: int) -> Signature:
     return Signature((Parameter(POINTER, "self"), *values), VALUE)
 
 
-class CallLowering(Lowering):
+class CallLowering(ExpressionLowering):
     """See the module."""
 
     def call(self, node: ast.Call) -> SoxValue:

@@ -1,0 +1,210 @@
+"""Operators: one instruction behind a check of the operands' tags, the rest in the runtime."""
+
+from __future__ import annotations
+
+from callproof.ir import operations as op
+from callproof.ir.model import CONSTANT, Operand
+from callproof.ir.types import F64, I64
+from callproof.runtime import sox_layout as layout
+from callproof.sox import nodes as ast
+from callproof.sox.infer import is_number
+from callproof.sox.lower_state import EXPRESSIONS, State
+from callproof.sox.values import SoxValue, boolean_value, number_value, word
+
+# Operator: the IR's, and the runtime's for everything that is no pair of numbers.
+ARITHMETIC = {
+    "+": (op.FADD, "sox_add"),
+    "-": (op.FSUB, "sox_subtract"),
+    "*": (op.FMUL, "sox_multiply"),
+    "/": (op.FDIV, "sox_divide"),
+    "%": (None, "sox_remainder"),
+}
+COMPARISONS = {
+    "<": (op.FLT, "sox_less"),
+    "<=": (op.FLE, "sox_less_equal"),
+    ">": (op.FGT, "sox_greater"),
+    ">=": (op.FGE, "sox_greater_equal"),
+}
+
+
+class OperatorLowering(State):
+    """See the module."""
+
+    def unary(self, node: ast.Unary) -> SoxValue:
+        value = self.expression(node.operand)
+        self.at(node)
+        builder = self.builder
+        if node.operator == "!":
+            return boolean_value(builder.value(op.XOR, I64, self.truth(value), word(1)))
+        self.require_numbers("sox_negate", value)
+        return number_value(builder.value(op.FNEG, F64, self.number(value)))
+
+    def require_numbers(self, symbol: str, *values: SoxValue) -> None:
+        """Where one of them is no number, the runtime function ends the program."""
+        good = self.all_true(*(self.has_tag(value, layout.NUMBER) for value in values))
+        if good.kind == CONSTANT and good.value:  # type: ignore[union-attr]
+            return
+        builder = self.builder
+        bad, fine = builder.new_block("no_numbers"), builder.new_block("numbers")
+        self.branch(good, fine, bad)
+        builder.start(bad)
+        self.fail(symbol, *self.words(*values))
+        builder.start(fine)
+        for value in values:
+            self.learn(value, layout.NUMBER)
+
+    def binary(self, node: ast.Binary) -> SoxValue:
+        left = self.expression(node.left)
+        right = self.expression(node.right)
+        self.at(node)
+        operator = node.operator
+        if operator in ("==", "!="):
+            truth = self.equal(left, right)
+            if operator == "!=":
+                truth = self.builder.value(op.XOR, I64, truth, word(1))
+            return boolean_value(truth)
+        if operator in COMPARISONS:
+            operation, symbol = COMPARISONS[operator]
+            self.require_numbers(symbol, left, right)
+            numbers = self.number(left), self.number(right)
+            return boolean_value(self.builder.value(operation, F64, *numbers))
+        if operator == "+":
+            return self.add(left, right)
+        simple, symbol = ARITHMETIC[operator]
+        if simple is None:
+            return self.remainder(left, right)
+        self.require_numbers(symbol, left, right)
+        return number_value(self.builder.value(simple, F64, self.number(left), self.number(right)))
+
+    def remainder(self, left: SoxValue, right: SoxValue) -> SoxValue:
+        """C's fmod: of whole numbers from 1 to 2**53 an integer remainder, the rest outside.
+
+        (Below 1 there is the sign of zero to be kept.)
+        """
+        self.require_numbers("sox_remainder", left, right)
+        builder = self.builder
+        a, b = self.number(left), self.number(right)
+        whole_a = builder.value(op.FTOSI, I64, a)
+        whole_b = builder.value(op.FTOSI, I64, b)
+        same_a = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_a), a)
+        same_b = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_b), b)
+        before = builder.value(op.SUB, I64, whole_a, word(1))
+        small = builder.value(op.ULT, I64, before, word((1 << 53) - 1))
+        divides = builder.value(op.NE, I64, whole_b, word(0))
+        fast, slow, done = map(builder.new_block, ("whole", "fraction", "remainder"))
+        key = ("remainder", object())
+        builder.declare(key, F64, "remainder")
+        builder.branch(self.all_true(same_a, same_b, small, divides), fast, slow)
+        builder.start(fast)
+        rest = builder.value(op.SREM, I64, whole_a, whole_b)
+        builder.write(key, builder.value(op.SITOF, F64, rest))
+        builder.jump(done)
+        builder.start(slow)
+        found = self.runtime_value("sox_remainder", *self.words(left, right))
+        builder.write(key, self.number(found))
+        builder.jump(done)
+        builder.start(done)
+        return number_value(builder.read(key))
+
+    def add(self, left: SoxValue, right: SoxValue) -> SoxValue:
+        builder = self.builder
+        both = self.all_true(self.has_tag(left, layout.NUMBER), self.has_tag(right, layout.NUMBER))
+        if both.kind == CONSTANT:
+            if both.value:  # type: ignore[union-attr]
+                total = builder.value(op.FADD, F64, self.number(left), self.number(right))
+                return number_value(total)
+            found = self.runtime_value("sox_add", *self.words(left, right))
+            if layout.STRING in (self.tag_of(left), self.tag_of(right)):
+                return SoxValue(word(layout.STRING), found.payload)
+            return found
+        numbers, others, joined = map(builder.new_block, ("numbers", "others", "sum"))
+        pair = self.fresh("sum")
+        builder.branch(both, numbers, others)
+        builder.start(others)
+        self.write_pair(pair, self.runtime_value("sox_add", *self.words(left, right)))
+        builder.jump(joined)
+        builder.start(numbers)
+        total = builder.value(op.FADD, F64, self.number(left), self.number(right))
+        self.write_pair(pair, number_value(total))
+        builder.jump(joined)
+        builder.start(joined)
+        return self.read_pair(pair)
+
+    def equal(self, left: SoxValue, right: SoxValue) -> Operand:
+        builder = self.builder
+        tags = self.tag_of(left), self.tag_of(right)
+        if None not in tags and tags[0] != tags[1]:
+            return word(0)
+        if tags[0] == tags[1] == layout.NUMBER:
+            return builder.value(op.FEQ, F64, self.number(left), self.number(right))
+        for one, other, tag in ((left, right, tags[0]), (right, left, tags[1])):
+            # Nil, booleans and most objects are equal if their words are.
+            if tag is not None and tag not in (layout.NUMBER, layout.STRING):
+                same = builder.value(op.EQ, I64, self.payload(one), self.payload(other))
+                return self.all_true(self.has_tag(other, tag), same)
+        if layout.STRING in tags:
+            return self.equal_strings(left, right)
+        both = self.all_true(self.has_tag(left, layout.NUMBER), self.has_tag(right, layout.NUMBER))
+        numbers, others, joined = map(builder.new_block, ("numbers", "others", "equal"))
+        key = ("equal", object())
+        builder.declare(key, I64, "equal")
+        self.branch(both, numbers, others)
+        builder.start(numbers)
+        builder.write(key, builder.value(op.FEQ, F64, self.number(left), self.number(right)))
+        builder.jump(joined)
+        builder.start(others)
+        builder.write(key, self.runtime("sox_equal", *self.words(left, right))[0])
+        builder.jump(joined)
+        builder.start(joined)
+        return builder.read(key)
+
+    def equal_strings(self, left: SoxValue, right: SoxValue) -> Operand:
+        """One of them is known to be a string: its own self, or of one length and content."""
+        builder = self.builder
+        strings, longer, outside, done = map(
+            builder.new_block, ("strings", "lengths", "contents", "equal")
+        )
+        key = ("equal", object())
+        builder.declare(key, I64, "equal")
+        builder.write(key, word(0))
+        both = self.all_true(self.has_tag(left, layout.STRING), self.has_tag(right, layout.STRING))
+        self.branch(both, strings, done)
+        builder.start(strings)
+        a, b = self.payload(left), self.payload(right)
+        builder.write(key, word(1))
+        builder.branch(builder.value(op.EQ, I64, a, b), done, longer)
+        builder.start(longer)
+        builder.write(key, word(0))
+        lengths = [builder.load(I64, one, layout.STRING_LENGTH) for one in (a, b)]
+        builder.branch(builder.value(op.EQ, I64, *lengths), outside, done)
+        builder.start(outside)
+        builder.write(key, self.runtime("sox_equal", *self.words(left, right))[0])
+        builder.jump(done)
+        builder.start(done)
+        return builder.read(key)
+
+    def logical(self, node: ast.Logical) -> SoxValue:
+        builder = self.builder
+        left = self.expression(node.left)
+        pair = self.fresh("logical")
+        is_numeric = is_number(node, self.numeric)
+        self.write_pair(pair, left)
+        more, done = builder.new_block("right"), builder.new_block("decided")
+        truth = self.truth(left)
+        if node.operator == "and":
+            self.branch(truth, more, done)
+        else:
+            self.branch(truth, done, more)
+        builder.start(more)
+        facts = dict(self.facts)
+        self.write_pair(pair, self.expression(node.right))
+        self.facts = facts
+        builder.jump(done)
+        builder.start(done)
+        found = self.read_pair(pair)
+        return SoxValue(word(layout.NUMBER), found.payload) if is_numeric else found
+
+
+EXPRESSIONS[ast.Unary] = OperatorLowering.unary
+EXPRESSIONS[ast.Binary] = OperatorLowering.binary
+EXPRESSIONS[ast.Logical] = OperatorLowering.logical

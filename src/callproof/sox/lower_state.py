@@ -1,0 +1,300 @@
+"""What every part of a function's lowering uses: calls of the runtime, variables, truth.
+
+What a check has found out holds for the SSA value wherever control has passed the
+check (`facts`), so it is not made twice.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from callproof.ir import operations as op
+from callproof.ir.builder import FunctionBuilder
+from callproof.ir.model import CONSTANT, VALUE, Block, Instruction, Operand, Symbol
+from callproof.ir.types import F64, I64
+from callproof.runtime import sox_layout as layout
+from callproof.sox import nodes as ast
+from callproof.sox.infer import numeric_locals
+from callproof.sox.signatures import GLOBALS
+from callproof.sox.symbols import (
+    SCRIPT,
+    CaptureInfo,
+    FunctionInfo,
+    GlobalInfo,
+    LocalInfo,
+    Resolution,
+)
+from callproof.sox.values import SoxValue, number_value, object_value, word
+
+if TYPE_CHECKING:
+    from callproof.sox.lower import ProgramLowering
+
+# How each kind of expression is lowered; the modules beside this one fill it in.
+EXPRESSIONS: dict[type, Any] = {}
+
+
+class State:
+    """The state of one function's lowering, and what every part of it uses."""
+
+    def __init__(
+        self, program: ProgramLowering, builder: FunctionBuilder, function: FunctionInfo
+    ) -> None:
+        self.program = program
+        self.builder = builder
+        self.function = function
+        self.numeric = numeric_locals(function)
+        self.facts: dict[int, int] = {}
+        self.defers: Operand | None = None
+        self._scratch: Operand | None = None
+
+    # --- blocks and calls ---------------------------------------------------------------------
+
+    def runtime(self, symbol: str, *operands: Operand) -> list[Operand]:
+        return list(self.builder.call(symbol, self.program.declare(symbol), operands))
+
+    def runtime_value(self, symbol: str, *operands: Operand) -> SoxValue:
+        tag, payload = self.runtime(symbol, *operands)
+        return SoxValue(tag, payload)
+
+    def fail(self, symbol: str, *operands: Operand) -> None:
+        """A runtime function that does not come back; what follows is not reached."""
+        self.runtime(symbol, *operands)
+        self.builder.unreachable()
+
+    def words(self, *values: SoxValue) -> list[Operand]:
+        found: list[Operand] = []
+        for value in values:
+            found += [value.tag, self.payload(value)]
+        return found
+
+    def payload(self, value: SoxValue) -> Operand:
+        if value.payload is None:
+            assert value.number is not None
+            if value.number.kind == CONSTANT:
+                number = value.number.value  # type: ignore[union-attr]
+                bits = struct.unpack("<q", struct.pack("<d", float(number)))[0]
+                value.payload = word(bits)
+            else:
+                # Made where it is needed and not kept: that place need not dominate others.
+                return self.builder.value(op.BITCAST, I64, value.number)
+        return value.payload
+
+    def number(self, value: SoxValue) -> Operand:
+        """The f64 of what is known to be a number."""
+        if value.number is not None:
+            return value.number
+        assert value.payload is not None
+        return self.builder.value(op.BITCAST, F64, value.payload)
+
+    def tag_of(self, value: SoxValue) -> int | None:
+        """The tag as far as it is known here."""
+        known = value.known_tag
+        if known is None and value.tag.kind == VALUE:
+            return self.facts.get(value.tag.number)  # type: ignore[union-attr]
+        return known
+
+    def learn(self, value: SoxValue, tag: int) -> None:
+        if value.tag.kind == VALUE:
+            self.facts[value.tag.number] = tag  # type: ignore[union-attr]
+
+    def has_tag(self, value: SoxValue, tag: int) -> Operand:
+        known = self.tag_of(value)
+        if known is not None:
+            return word(int(known == tag))
+        return self.builder.value(op.EQ, I64, value.tag, word(tag))
+
+    def all_true(self, *conditions: Operand) -> Operand:
+        """1 if all of them are 1; constants among them cost nothing."""
+        found: Operand | None = None
+        for one in conditions:
+            if one.kind == CONSTANT:
+                if not one.value:  # type: ignore[union-attr]
+                    return word(0)
+                continue
+            found = one if found is None else self.builder.value(op.AND, I64, found, one)
+        return word(1) if found is None else found
+
+    def branch(self, condition: Operand, then: Block, otherwise: Block) -> None:
+        if condition.kind == CONSTANT:
+            self.builder.jump(then if condition.value else otherwise)  # type: ignore[union-attr]
+        else:
+            self.builder.branch(condition, then, otherwise)
+
+    def fresh(self, name: str) -> tuple[tuple[str, object], tuple[str, object]]:
+        """A temporary variable for a value that comes from several paths."""
+        key = object()
+        tag, payload = (f"{name} tag", key), (f"{name} payload", key)
+        self.builder.declare(tag, I64, "tag")
+        self.builder.declare(payload, I64, "payload")
+        return tag, payload
+
+    def write_pair(self, pair: tuple[object, object], value: SoxValue) -> None:
+        self.builder.write(pair[0], value.tag)
+        self.builder.write(pair[1], self.payload(value))
+
+    def read_pair(self, pair: tuple[object, object]) -> SoxValue:
+        return SoxValue(self.builder.read(pair[0]), self.builder.read(pair[1]))
+
+    def scratch(self, count: int) -> Operand:
+        """Room for `count` values in the frame, shared by all calls (and used at once)."""
+        if self._scratch is None:
+            self._scratch = self.builder.slot(layout.VALUE_SIZE, 16, "arguments")
+        made: Instruction = self._scratch.definition  # type: ignore
+        made.size = max(made.size, count * layout.VALUE_SIZE)
+        return self._scratch
+
+    def store_value(self, value: SoxValue, address: Operand, offset: int = 0) -> None:
+        self.builder.store(I64, value.tag, address, offset)
+        self.builder.store(I64, self.payload(value), address, offset + layout.VALUE_PAYLOAD)
+
+    def load_value(self, address: Operand, offset: int = 0) -> SoxValue:
+        tag = self.builder.load(I64, address, offset)
+        return SoxValue(tag, self.builder.load(I64, address, offset + layout.VALUE_PAYLOAD))
+
+    def spill(self, values: list[SoxValue]) -> Operand:
+        """Values in the shared room; its address."""
+        place = self.scratch(len(values))
+        for index, value in enumerate(values):
+            self.store_value(value, place, index * layout.VALUE_SIZE)
+        return place
+
+    # --- variables ------------------------------------------------------------------------------
+
+    def capture_place(self, capture: CaptureInfo) -> tuple[Operand, int]:
+        self_ = self.builder.entry.parameters[0]
+        return self_, layout.CLOSURE_CAPTURES + capture.index * layout.VALUE_SIZE
+
+    def captured(self, source: LocalInfo | CaptureInfo) -> SoxValue:
+        """What a closure made here stores for a variable: its value, or its cell."""
+        if isinstance(source, CaptureInfo):
+            return self.load_value(*self.capture_place(source))
+        if source.needs_cell:
+            return object_value(layout.CELL, self.builder.read((source, "cell")))
+        return self.read_local(source)
+
+    def declare_local(self, local: LocalInfo) -> None:
+        name = local.name
+        if local.needs_cell:
+            self.builder.declare((local, "cell"), I64, name)
+        elif local in self.numeric:
+            self.builder.declare((local, "number"), F64, name)
+        else:
+            self.builder.declare((local, "tag"), I64, f"{name}_tag")
+            self.builder.declare((local, "payload"), I64, name)
+
+    def new_local(self, local: LocalInfo, value: SoxValue) -> None:
+        """A variable comes into being: a cell is a new one each time."""
+        if local.needs_cell:
+            _, cell = self.runtime("sox_cell", *self.words(value))
+            self.builder.write((local, "cell"), cell)
+        else:
+            self.write_local(local, value)
+
+    def read_local(self, local: LocalInfo) -> SoxValue:
+        builder = self.builder
+        if local.needs_cell:
+            return self.load_value(builder.read((local, "cell")), layout.CELL_CONTENT)
+        if local in self.numeric:
+            return number_value(builder.read((local, "number")))
+        return self.read_pair(((local, "tag"), (local, "payload")))
+
+    def write_local(self, local: LocalInfo, value: SoxValue) -> None:
+        if local.needs_cell:
+            self.store_value(value, self.builder.read((local, "cell")), layout.CELL_CONTENT)
+        elif local in self.numeric:
+            self.builder.write((local, "number"), self.number(value))
+        else:
+            self.write_pair(((local, "tag"), (local, "payload")), value)
+
+    def global_address(self, info: GlobalInfo) -> Symbol:
+        return Symbol(GLOBALS, self.program.slot(info))
+
+    def read(self, meaning: Resolution) -> SoxValue:
+        if isinstance(meaning, LocalInfo):
+            return self.read_local(meaning)
+        if isinstance(meaning, CaptureInfo):
+            value = self.load_value(*self.capture_place(meaning))
+            if meaning.local.needs_cell:
+                return self.load_value(self.payload(value), layout.CELL_CONTENT)
+            return value
+        if meaning.is_native and meaning.is_constant:
+            return object_value(layout.NATIVE, Symbol(self.program.native(meaning.name)))
+        value = self.load_value(self.global_address(meaning))
+        if not meaning.initial and not self.was_defined(meaning):
+            self.check_defined(meaning, value.tag)
+        return value
+
+    def was_defined(self, meaning: GlobalInfo) -> bool:
+        """Whether the script's top level has passed the definition, here in its own code."""
+        return self.function.kind == SCRIPT and meaning in self.program.defined
+
+    def check_defined(self, meaning: GlobalInfo, tag: Operand) -> None:
+        builder = self.builder
+        missing, defined = builder.new_block("undefined"), builder.new_block("defined")
+        builder.branch(builder.value(op.EQ, I64, tag, word(layout.UNDEFINED)), missing, defined)
+        builder.start(missing)
+        self.fail("sox_get_undefined", Symbol(self.program.name_string(meaning.name)))
+        builder.start(defined)
+
+    def write(self, meaning: Resolution, value: SoxValue) -> None:
+        """Assignment; a global must exist."""
+        if isinstance(meaning, LocalInfo):
+            self.write_local(meaning, value)
+        elif isinstance(meaning, CaptureInfo):
+            cell = self.load_value(*self.capture_place(meaning))
+            self.store_value(value, self.payload(cell), layout.CELL_CONTENT)
+        else:
+            if not meaning.initial and not self.was_defined(meaning):
+                tag = self.builder.load(I64, self.global_address(meaning))
+                self.check_defined(meaning, tag)
+            self.store_value(value, self.global_address(meaning))
+
+    # --- truth ------------------------------------------------------------------------------------
+
+    def truth(self, value: SoxValue) -> Operand:
+        """0 or 1: only nil and false are false."""
+        tag = self.tag_of(value)
+        if tag == layout.BOOL:
+            return self.payload(value)
+        if tag is not None:
+            return word(int(tag != layout.NIL))
+        builder = self.builder
+        other = builder.value(op.UGT, I64, value.tag, word(layout.BOOL))
+        is_set = builder.value(op.NE, I64, self.payload(value), word(0))
+        return builder.value(op.OR, I64, other, is_set)
+
+    def condition(self, node: ast.Expression, then: Block, otherwise: Block) -> None:
+        """Control goes to one of two blocks; neither is started."""
+        builder = self.builder
+        if isinstance(node, ast.Logical):
+            middle = builder.new_block("also" if node.operator == "and" else "else")
+            if node.operator == "and":
+                self.condition(node.left, middle, otherwise)
+            else:
+                self.condition(node.left, then, middle)
+            builder.start(middle)
+            # What is learnt in the right operand does not hold where it was left out.
+            facts = dict(self.facts)
+            self.condition(node.right, then, otherwise)
+            self.facts = facts
+            return
+        if isinstance(node, ast.Unary) and node.operator == "!":
+            self.condition(node.operand, otherwise, then)
+            return
+        self.branch(self.truth(self.expression(node)), then, otherwise)
+
+    # --- expressions --------------------------------------------------------------------------
+
+    def expression(self, node: ast.Expression) -> SoxValue:
+        """A value; `builder.line` is the node's when its own instructions are made."""
+        method: Callable[[State, ast.Expression], SoxValue] = EXPRESSIONS[type(node)]
+        return method(self, node)
+
+    def at(self, node: ast.Node) -> None:
+        self.builder.line = node.line
+
+    def this_value(self, meaning: LocalInfo | CaptureInfo) -> SoxValue:
+        value = self.read(meaning)
+        return object_value(layout.INSTANCE, self.payload(value))
