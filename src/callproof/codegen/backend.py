@@ -1,6 +1,6 @@
 """The back end as one function: an IR module in, code and an object file out.
 
-for each function:  lower_switch, split_edges      (IR)
+for each function:  legalise_vectors, lower_switch, split_edges   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
                     allocate, allocation_check     (registers, spills)
@@ -18,7 +18,7 @@ from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
 from callproof.ir.model import Function, Module
-from callproof.passes import lower_switch, split_edges
+from callproof.passes import legalise_vectors, lower_switch, split_edges
 
 
 @dataclass(slots=True)
@@ -32,7 +32,9 @@ class Compiled:
 
 
 def prepare(function: Function) -> None:
-    """Bring a function into the shape that selection takes: two-way branches, no critical edges."""
+    """The shape that selection takes: vectors of registers' size, two-way branches, no
+    critical edges."""
+    legalise_vectors.run(function)
     lower_switch.run(function)
     split_edges.run(function)
 

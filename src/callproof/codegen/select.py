@@ -9,6 +9,8 @@ all.  So folding needs no bookkeeping, and dead code vanishes.
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from callproof.codegen import calls
 from callproof.codegen.machine import (
     DEF,
@@ -25,21 +27,9 @@ from callproof.codegen.target import Target
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import (
-    BITCAST,
-    CALL,
-    CALL_INDIRECT,
-    LOAD,
-    RETURN,
-    SLOT,
-    STORE,
-    Operation,
-)
+from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
 from callproof.ir.types import Type
 from callproof.source import CallproofError, InternalError
-
-# What vectors can do until packs come: be loaded, stored, copied, passed.
-VECTOR_OPERATIONS = frozenset((LOAD, STORE, BITCAST))
 
 
 class Selector:
@@ -195,7 +185,7 @@ class Selector:
             self._machine_blocks[id(target.block)] for target in block.terminator.targets
         ]
         groups: list[list[MachineInstruction]] = []
-        rules = self.target.rules
+        rules, vector_rules = self.target.rules, self.target.vector_rules
         registers = self._registers
         instructions = block.instructions
         tail = calls.tail_call(self.function, block, self.target.convention)
@@ -215,18 +205,15 @@ class Selector:
             elif operation is RETURN:
                 calls.lower_return(self, instruction)
             else:
-                if instruction.type is not None and instruction.type.lanes > 1:
-                    self._require_vector_support(instruction)
-                for rule in rules.get(operation, ()):
+                # Rules choose by width, so a vector must never reach one for scalars.
+                suitable = vector_rules if works_on_vectors(instruction) else rules
+                for rule in suitable.get(operation, ()):
                     if rule.apply(self, instruction):
                         if self.hits is not None:
                             self.hits[rule.name] = self.hits.get(rule.name, 0) + 1
                         break
                 else:
-                    raise InternalError(
-                        f"{self.target.name}: no rule selects '{operation}' of type "
-                        f"{instruction.type} in @{self.function.name}"
-                    )
+                    self._cannot_select(instruction, suitable)
             line = instruction.line
             for emitted in self._group:
                 emitted.line = line
@@ -239,13 +226,21 @@ class Selector:
             machine_block.parameters = [self.register(value) for value in block.parameters]
         machine_block.instructions = [item for group in reversed(groups) for item in group]
 
-    def _require_vector_support(self, instruction: Instruction) -> None:
-        """Rules choose by width, so a vector must never reach one that does not expect it."""
-        if instruction.operation not in VECTOR_OPERATIONS:
+    def _cannot_select(self, instruction: Instruction, rules: object) -> NoReturn:
+        what = f"'{instruction.operation}' of {instruction.type}"
+        if rules == {}:
             raise CallproofError(
-                f"'{instruction.operation}' of {instruction.type} (in {self.function.name}) "
-                f"is not supported yet on {self.target.name}"
+                f"{what} (in {self.function.display_name}): vectors are not supported yet on "
+                f"{self.target.name}"
             )
+        raise InternalError(f"{self.target.name}: no rule selects {what} in @{self.function.name}")
+
+
+def works_on_vectors(instruction: Instruction) -> bool:
+    type_, operands = instruction.type, instruction.operands
+    return type_ is not None and (
+        type_.lanes > 1 or (bool(operands) and operands[0].type.lanes > 1)
+    )
 
 
 def select(

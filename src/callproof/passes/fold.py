@@ -24,6 +24,7 @@ from callproof.ir.model import (
 )
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import I64
+from callproof.ir.vectors import VECTOR_OPERATIONS, zero
 
 OFFSET_LIMIT = 1 << 31
 NEGATED = {
@@ -94,9 +95,13 @@ IN_PLACE: Operand = Constant(I64, 0)  # what a rule returns that changed its ins
 
 
 def number(operand: Operand) -> int | None:
-    """The value of an integer constant."""
-    if operand.kind == CONSTANT and type(operand.value) is int:  # type: ignore[union-attr]
-        return operand.value  # type: ignore[union-attr,return-value]
+    """The value of an integer constant (no vector: its value is the bits of all lanes)."""
+    if (
+        operand.kind == CONSTANT
+        and type(operand.value) is int  # type: ignore[union-attr]
+        and operand.type.lanes == 1
+    ):
+        return operand.value  # type: ignore[union-attr]
     return None
 
 
@@ -166,7 +171,7 @@ def same_operands(i: Instruction) -> Operand | None:
     if first is not second:
         return None
     if i.operation in (op.SUB, op.XOR):
-        return Constant(i.results[0].type, 0)
+        return zero(i.results[0].type)
     if i.operation in (op.AND, op.OR):
         return first
     if i.operation in (op.EQ, op.SLE, op.SGE, op.ULE, op.UGE):
@@ -255,6 +260,25 @@ def select_known(i: Instruction) -> Operand | None:
     return None
 
 
+def extracted(i: Instruction) -> Operand | None:
+    """A lane of a vector that was put there by `insert` or `splat`."""
+    vector, index = i.operands[0], number(i.operands[1])
+    while True:
+        made = defined_by(vector, op.SPLAT)
+        if made is not None:
+            return made.operands[0]
+        made = defined_by(vector, op.INSERT)
+        if made is None:
+            break
+        if number(made.operands[1]) == index:
+            return made.operands[2]
+        vector = made.operands[0]
+    if vector is i.operands[0]:
+        return None
+    i.operands = [vector, i.operands[1]]
+    return constants(i) or IN_PLACE
+
+
 def address_offset(i: Instruction) -> Operand | None:
     """A constant added to an address moves into the access."""
     total = defined_by(i.operands[-1], op.ADD)
@@ -323,6 +347,8 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     **dict.fromkeys(FLOAT_FOLDED, (constants,)),
     **dict.fromkeys(FLOAT_COMPARED, (constants,)),
     **dict.fromkeys(CONVERTED, (constants,)),
+    **dict.fromkeys(VECTOR_OPERATIONS, (constants,)),
+    op.EXTRACT: (constants, extracted),
     **{operation: (address_offset,) for operation in op.ALL if operation.reads},
     **dict.fromkeys((op.STORE, op.STORE8, op.STORE16, op.STORE32), (address_offset,)),
 }
