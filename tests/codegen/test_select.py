@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support.random_ir import random_module
 
@@ -143,11 +145,13 @@ def test_large_frames_are_reached() -> None:
 
 
 def test_what_cannot_be_passed_yet_is_refused() -> None:
-    with pytest.raises(CallproofError, match=r"'add' of v2i64 .* is not supported yet"):
-        assembly(
-            "function @f(p: ptr) {\n^e(%p: ptr):\n  %v = load v2i64 %p\n"
-            "  %w = add v2i64 %v, %v\n  store v2i64 %w, %p\n  return\n}"
-        )
+    text = (
+        "function @f(p: ptr) {\n^e(%p: ptr):\n  %v = load v2i64 %p\n"
+        "  %w = add v2i64 %v, %v\n  store v2i64 %w, %p\n  return\n}"
+    )
+    without = replace(TARGET, name="other", vector_rules={})
+    with pytest.raises(CallproofError, match=r"v2i64 \(in f\): vectors are not supported yet"):
+        compile_module(parse_module(text), without)
 
 
 def test_every_rule_is_reached() -> None:
@@ -167,6 +171,11 @@ def test_every_rule_is_reached() -> None:
         "  branch %l, ^v, ^w\n^v:\n  return %s\n^w:\n  return %x\n}"
     )
     compile_module(extra, TARGET, hits=hits)
+    wide = parse_module(
+        "function @f(a: v2i64) -> v2i64 {\n^e(%a: v2i64):\n"
+        "  %b = smin v2i64 %a, <1, 2>\n  %c = smax v2i64 %b, <-3, -4>\n  return %c\n}"
+    )
+    compile_module(wide, TARGET, hits=hits)
     for operation in ("add", "sub", "and", "or", "xor"):
         for inner in ("shl i64 %b, 7", "xor i64 %b, -1"):
             pattern = parse_module(
