@@ -132,16 +132,17 @@ class LibraryLowering(CallLowering):
         target = self.address_value(function)
         held = self.module.inference.held_function(function)
         if held is not None:
-            signature = held.signature()
-            call_held: Callable[[Operand], Operand] = lambda node: self.builder.call(
-                target, signature, first_of(held, node)
-            )[0]
+            call_held: Callable[[Operand], Operand] = lambda node: self.call_with(
+                target, held, first_of(held, node)
+            )
             return call_held, held.result
         kind = ABI_F64 if element is FLOAT else ABI_I64
         signature = Signature((Parameter(kind, ""),), ABI_I64)
 
         def call_value(node: Operand) -> Operand:
             argument = self.node_value(node, element, element)
+            if element is not FLOAT:
+                argument = self.as_bits(argument, element)
             return self.builder.call(target, signature, [argument])[0]
 
         return call_value, function_result(function)
@@ -170,9 +171,7 @@ class LibraryLowering(CallLowering):
             builder = self.builder
             chosen = builder.new_block("keep")
             verdict = apply(atom)
-            if result is FLOAT:
-                verdict = builder.value(op.FNE, verdict.type, verdict, nothing_of(FLOAT))
-            builder.branch(verdict, chosen, again)
+            builder.branch(self.is_true(verdict, result), chosen, again)
             builder.start(chosen)
             tag = self.load(op.LOAD_S32, atom)
             value = builder.load(I64, atom, VALUE_AT)

@@ -87,7 +87,7 @@ class OperatorLowering(PackLowering):
         if operator == "FSQRT":
             return builder.value(op.FSQRT, F64, self.convert(value, operand_type, FLOAT))
         if operand_type is not FLOAT:  # FIX, TRUNC and ENTIER of an integer are itself
-            return value
+            return self.convert(value, operand_type, INTEGER)
         conversion = op.FLOORTOSI if operator == "ENTIER" else op.FTOSI
         return builder.value(conversion, I64, value)
 
@@ -96,7 +96,9 @@ class OperatorLowering(PackLowering):
         value = self.list_value(node.operand)
         if node.operator != "HD":
             return self.runtime_call(entries.TL, value)
-        return self.runtime_call(entries.HD_FLOAT if node.type is FLOAT else entries.HD, value)
+        if node.type is FLOAT:
+            return self.runtime_call(entries.HD_FLOAT, value)
+        return self.from_bits(self.runtime_call(entries.HD, value), node.type)
 
     def list_value(self, node: ast.Expression) -> Operand:
         """A list or a node of one; refuses what certainly is neither."""
@@ -188,7 +190,11 @@ class OperatorLowering(PackLowering):
                 code="type",
             )
             return ZERO
-        equal = self.equal_packs(pack, left, right)
+        if first is second:
+            equal = self.equal_packs(pack, left, right)
+        else:
+            words = (self.as_bits(left, first), self.as_bits(right, second))
+            equal = self.builder.value(op.EQ, I64, *words)
         return equal if node.operator == "=" else self.builder.value(op.XOR, I64, equal, ONE)
 
     # --- elements ------------------------------------------------------------------------------
@@ -251,7 +257,7 @@ class OperatorLowering(PackLowering):
         address, offset = self.element(operator, base, index)
         if operator == "%":
             return self.load(op.LOAD_S32, address, offset)
-        return self.builder.load(ir_type(type_), address, offset)
+        return self.load_value(type_, address, offset)
 
     # --- conditions --------------------------------------------------------------------------
 
@@ -269,10 +275,15 @@ class OperatorLowering(PackLowering):
             builder.start(middle)
             self.branch(node.right, then, otherwise)
             return
-        value = self.value(node)
-        if node.type is FLOAT:
-            value = builder.value(op.FNE, F64, value, FLOAT_ZERO)
-        builder.branch(value, then, otherwise)
+        builder.branch(self.is_true(self.value(node), node.type), then, otherwise)
+
+    def is_true(self, value: Operand, type_: ValueType) -> Operand:
+        """A word that is not 0 if the value is not 0."""
+        if type_ is FLOAT:
+            return self.builder.value(op.FNE, F64, value, FLOAT_ZERO)
+        if type_.pack is not None:
+            return self.builder.value(op.XOR, I64, self.is_zero(type_.pack, value), ONE)
+        return value
 
     def truth(self, node: ast.Expression) -> Operand:
         """AND, OR and NOT as a value: 0 or 1."""
@@ -281,6 +292,8 @@ class OperatorLowering(PackLowering):
             value = self.value(node.operand)
             if node.operand.type is FLOAT:
                 return builder.value(op.FEQ, F64, value, FLOAT_ZERO)
+            if node.operand.type.pack is not None:
+                return self.is_zero(node.operand.type.pack, value)
             return builder.value(op.EQ, I64, value, ZERO)
         then, otherwise = builder.new_block("true"), builder.new_block("false")
         end = builder.new_block("truth")

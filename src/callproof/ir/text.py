@@ -18,12 +18,12 @@
 
 `!12` is the source line.  A bare number takes the type of its place; elsewhere
 constants carry theirs (`f64 1.5`), those of vectors their lanes (`v2i32 <1, -2>`).
-`%name.7` is the value number 7; hand-written text may leave the number away.
-Composites in signatures are `{u64, u64}`, with arrays `{i32 * 3}`, and with explicit offsets where they do not follow from the members, bit-fields
-with their first bit and width: `struct 4 align 2 {0: u8, 1.3: i16 : 5}`, `union 8 align 8
-{0: i64, 0: f32}`.  `p: byval {f32, f32}` says that the IR's value is the address of an
-object that the callee gets a copy of; `-> sret {…}` that the result goes to memory whose
-address is the first argument.
+`%name.7` is the value number 7; hand-written text may leave the number away. Composites in
+signatures are `{u64, u64}`, with arrays `{i32 * 3}`, and with explicit offsets where they
+do not follow from the members, bit-fields with their first bit and width: `struct 4 align 2
+{0: u8, 1.3: i16 : 5}`, `union 8 align 8 {0: i64, 0: f32}`. `p: byval {f32, f32}` says that
+the IR's value is the address of an object that the callee gets a copy of; `-> sret {…}`
+that the result goes to memory whose address is the first argument.
 """
 
 from __future__ import annotations
