@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from callproof.bcpl import lower_vectors
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.lower_packs import VECTOR_OPERATIONS, PackLowering
+from callproof.bcpl.lower_packs import PackLowering
 from callproof.bcpl.lower_values import A_WORD, FLOAT_ZERO, ONE, ZERO, ir_type
 from callproof.bcpl.symbols import Variable
 from callproof.bcpl.value_types import (
@@ -161,9 +162,8 @@ class OperatorLowering(PackLowering):
         self, name: str, type_: ValueType, left: Operand, right: Operand
     ) -> Operand:
         """A new vector: the two element by element."""
-        operation = Constant(I64, VECTOR_OPERATIONS[name])
-        kind = Constant(I64, kind_of(type_))
-        return self.runtime_call(entries.VECTORS, operation, kind, left, right)
+        symbol, signature = lower_vectors.elementwise(self.module, name, type_)
+        return self.builder.call(symbol, signature, [left, right])[0]
 
     def comparison(self, node: ast.Binary, left: Operand) -> Operand:
         integer, floating = COMPARISONS[node.operator]
@@ -352,14 +352,6 @@ class OperatorLowering(PackLowering):
         kept = builder.value(op.AND, I64, word, others)
         low = builder.value(op.AND, I64, value, mask)
         return builder.value(op.OR, I64, kept, builder.value(op.SHL, I64, low, start))
-
-
-def kind_of(vector: ValueType) -> int:
-    """The runtime's number for what is in a vector."""
-    element = vector.element
-    if element is not None and element.pack is not None:
-        return element.pack.code
-    return int(element is FLOAT)
 
 
 def _is_logical(node: ast.Expression) -> bool:

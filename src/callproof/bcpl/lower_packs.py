@@ -11,6 +11,7 @@ from callproof.bcpl import nodes as ast
 from callproof.bcpl.lower_values import ONE, ZERO, ValueLowering, nothing_of
 from callproof.bcpl.value_types import FLOAT, INTEGER, Pack, ValueType, described
 from callproof.ir import operations as op
+from callproof.ir.interpret import round_float
 from callproof.ir.model import CONSTANT, Constant, Operand
 from callproof.ir.types import F32, F64, I32, I64, V2I64, V4F32
 from callproof.ir.vectors import constant
@@ -33,8 +34,6 @@ REDUCTIONS = {
     "MIN": op.SMIN_LANES,
     "MAX": op.SMAX_LANES,
 }
-# The runtime's numbers for what is done to whole vectors (`packs.c`).
-VECTOR_OPERATIONS = {"+": 0, "-": 1, "*": 2, "/": 3, "MIN": 4, "MAX": 5}
 
 
 class PackLowering(ValueLowering):
@@ -83,6 +82,8 @@ class PackLowering(ValueLowering):
         element = pack.vector.element
         if pack.is_float:
             number = self.convert(value, type_, FLOAT)
+            if number.kind == CONSTANT:
+                return Constant(F32, round_float(number.value, F32))  # type: ignore[union-attr]
             return self.builder.value(op.FTRUNC, F32, number)
         word = self.convert(value, type_, INTEGER)
         if word.kind == CONSTANT:

@@ -24,12 +24,11 @@ class Pack:
 
     Where a word has to hold it (an element, a field, an atom) it is the word's bits, or
     else (`boxed`) the word is the address of `words` words that are never changed; 0
-    stands for zeros.  `code` is the runtime's number for it (`packs.c`).
+    stands for zeros.
     """
 
     vector: Type
     abi: abi.Type
-    code: int
 
     @property
     def lanes(self) -> int:
@@ -113,16 +112,12 @@ def _packs() -> dict[str, ValueType]:
         ("FQUAD", V4F32, quad),
         ("FOCT", V8F32, abi.Composite("", halves, 32, 16)),
     )
-    return {
-        name: ValueType(name, pack=Pack(vector, passed, code))
-        for code, (name, vector, passed) in enumerate(rows, 2)
-    }
+    return {name: ValueType(name, pack=Pack(vector, passed)) for name, vector, passed in rows}
 
 
 PACKS = _packs()
 PACK_VECTORS = {f"{name}S": ValueType(f"{name}S", element=PACKS[name]) for name in PACKS}
 VECTORS = {"VEC": VEC, "FVEC": FVEC, **PACK_VECTORS}
-WORD_KIND, FLOAT_KIND = 0, 1  # the runtime's numbers for the elements of VEC and FVEC
 
 DEEPEST_LIST = 4
 _lists: dict[ValueType | None, ValueType] = {}

@@ -279,6 +279,15 @@ def extracted(i: Instruction) -> Operand | None:
     return constants(i) or IN_PLACE
 
 
+def there_and_back(i: Instruction) -> Operand | None:
+    """A value widened and narrowed again is itself."""
+    for widening in (op.SEXT, op.ZEXT) if i.operation is op.TRUNC else (op.FEXT,):
+        wide = defined_by(i.operands[0], widening)
+        if wide is not None and wide.operands[0].type is i.type:
+            return wide.operands[0]
+    return None
+
+
 def address_offset(i: Instruction) -> Operand | None:
     """A constant added to an address moves into the access."""
     total = defined_by(i.operands[-1], op.ADD)
@@ -311,6 +320,16 @@ def branch_condition(i: Instruction) -> Operand | None:
     return None
 
 
+def stored_bits(i: Instruction) -> Operand | None:
+    """What is stored as other bits of the same size is stored as what it is."""
+    cast = defined_by(i.operands[0], op.BITCAST)
+    if cast is None or cast.operands[0].kind != VALUE:
+        return None
+    i.operands[0] = cast.operands[0]
+    i.type = cast.operands[0].type
+    return IN_PLACE
+
+
 Rule = Callable[[Instruction], Operand | None]
 FLOAT_FOLDED = (op.FADD, op.FSUB, op.FMUL, op.FDIV, op.FNEG, op.FABS, op.FSQRT)
 FLOAT_COMPARED = (op.FEQ, op.FNE, op.FLT, op.FLE, op.FGT, op.FGE)
@@ -340,15 +359,16 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     op.ASHR: (constants, neutral),
     op.SELECT: (select_known,),
     op.BRANCH: (branch_condition,),
-    op.TRUNC: (constants,),
     **dict.fromkeys(INTEGER_COMPARED, (constants, constant_second, same_operands)),
     op.NE: (constants, constant_second, same_operands, comparison_of_truth),
     op.EQ: (constants, constant_second, same_operands, comparison_of_truth),
     **dict.fromkeys(FLOAT_FOLDED, (constants,)),
     **dict.fromkeys(FLOAT_COMPARED, (constants,)),
     **dict.fromkeys(CONVERTED, (constants,)),
+    **dict.fromkeys((op.TRUNC, op.FTRUNC), (constants, there_and_back)),
     **dict.fromkeys(VECTOR_OPERATIONS, (constants,)),
     op.EXTRACT: (constants, extracted),
     **{operation: (address_offset,) for operation in op.ALL if operation.reads},
     **dict.fromkeys((op.STORE, op.STORE8, op.STORE16, op.STORE32), (address_offset,)),
+    op.STORE: (address_offset, stored_bits),
 }

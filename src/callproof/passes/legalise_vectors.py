@@ -221,7 +221,7 @@ class _Legaliser:
         assert type_ is not None
         element = type_.element
         shift = operation in SHIFTS
-        vector: Operand = constant(type_, [0] * type_.lanes)
+        vector: Operand = i.operands[0]
         for index in range(type_.lanes):
             lanes = [self.lane(operand, index) for operand in i.operands]
             if element.bits < 32 and not shift:
@@ -230,6 +230,9 @@ class _Legaliser:
                 value = self.make(op.TRUNC, element, [self.make(operation, I32, wide)])
             else:
                 value = self.make(operation, element, lanes)
+            if index == 0:  # the other lanes will be replaced
+                vector = self.make(op.SPLAT, type_, [value])
+                continue
             operands: list[Operand] = [vector, Constant(I64, index), value]
             if index + 1 < type_.lanes:
                 vector = self.make(op.INSERT, type_, operands)
