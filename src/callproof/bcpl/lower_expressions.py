@@ -145,6 +145,7 @@ class ExpressionLowering(LibraryLowering):
                     item.span,
                     code="type",
                 )
+                continue
             is_word = element is not FLOAT and element.pack is None
             values.append(self.bits(item) if is_word else self.converted(item, element))
         vector = self.runtime_call(entries.ENTRIES["GETVEC"], Constant(I64, len(values)))

@@ -279,6 +279,19 @@ def extracted(i: Instruction) -> Operand | None:
     return constants(i) or IN_PLACE
 
 
+def half_of_joined(i: Instruction) -> Operand | None:
+    joined = defined_by(i.operands[0], op.JOIN)
+    return joined.operands[i.operation is op.HIGH] if joined is not None else None
+
+
+def joined_halves(i: Instruction) -> Operand | None:
+    """The two halves of one vector joined again."""
+    low, high = defined_by(i.operands[0], op.LOW), defined_by(i.operands[1], op.HIGH)
+    if low is None or high is None or low.operands[0] is not high.operands[0]:
+        return None
+    return low.operands[0]
+
+
 def there_and_back(i: Instruction) -> Operand | None:
     """A value widened and narrowed again is itself."""
     for widening in (op.SEXT, op.ZEXT) if i.operation is op.TRUNC else (op.FEXT,):
@@ -368,6 +381,8 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     **dict.fromkeys((op.TRUNC, op.FTRUNC), (constants, there_and_back)),
     **dict.fromkeys(VECTOR_OPERATIONS, (constants,)),
     op.EXTRACT: (constants, extracted),
+    **dict.fromkeys((op.LOW, op.HIGH), (constants, half_of_joined)),
+    op.JOIN: (constants, joined_halves),
     **{operation: (address_offset,) for operation in op.ALL if operation.reads},
     **dict.fromkeys((op.STORE, op.STORE8, op.STORE16, op.STORE32), (address_offset,)),
     op.STORE: (address_offset, stored_bits),
