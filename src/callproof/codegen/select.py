@@ -9,8 +9,6 @@ all.  So folding needs no bookkeeping, and dead code vanishes.
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 from callproof.codegen import calls
 from callproof.codegen.machine import (
     DEF,
@@ -29,7 +27,7 @@ from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Valu
 from callproof.ir.model import Operand as IrOperand
 from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
 from callproof.ir.types import Type
-from callproof.source import CallproofError, InternalError
+from callproof.source import InternalError
 
 
 class Selector:
@@ -185,7 +183,8 @@ class Selector:
             self._machine_blocks[id(target.block)] for target in block.terminator.targets
         ]
         groups: list[list[MachineInstruction]] = []
-        rules, vector_rules = self.target.rules, self.target.vector_rules
+        rules = self.target.rules
+        vector_rules = self.target.vector_rules or rules
         registers = self._registers
         instructions = block.instructions
         tail = calls.tail_call(self.function, block, self.target.convention)
@@ -213,7 +212,10 @@ class Selector:
                             self.hits[rule.name] = self.hits.get(rule.name, 0) + 1
                         break
                 else:
-                    self._cannot_select(instruction, suitable)
+                    raise InternalError(
+                        f"{self.target.name}: no rule selects '{operation}' of type "
+                        f"{instruction.type} in @{self.function.name}"
+                    )
             line = instruction.line
             for emitted in self._group:
                 emitted.line = line
@@ -225,15 +227,6 @@ class Selector:
         else:
             machine_block.parameters = [self.register(value) for value in block.parameters]
         machine_block.instructions = [item for group in reversed(groups) for item in group]
-
-    def _cannot_select(self, instruction: Instruction, rules: object) -> NoReturn:
-        what = f"'{instruction.operation}' of {instruction.type}"
-        if rules == {}:
-            raise CallproofError(
-                f"{what} (in {self.function.display_name}): vectors are not supported yet on "
-                f"{self.target.name}"
-            )
-        raise InternalError(f"{self.target.name}: no rule selects {what} in @{self.function.name}")
 
 
 def works_on_vectors(instruction: Instruction) -> bool:

@@ -155,7 +155,8 @@ class Shapes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`vector_rules` are for what works on vectors: a target without them refuses it.
+    """`vector_rules` are for what works on vectors; for a target without them vectors
+    become their lanes, and whole ones are only loaded, stored and passed.
     `use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
