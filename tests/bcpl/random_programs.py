@@ -1,6 +1,6 @@
 """Random NewBCPL programs, and what they must print: each is written in Python beside.
 
-Integers wrap to 64 bits, lanes to theirs; FPAIR lanes are rounded to 32 bits.  Every
+Integers wrap to 64 bits, lanes to theirs; float lanes are rounded to 32 bits.  Every
 function changes a global variable, so that the order of evaluation shows.
 """
 
@@ -9,10 +9,27 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from tests.bcpl.random_values import FLOAT, FPAIR, HELPERS, INTEGER, LANES, PAIR, QUAD
+from tests.bcpl.random_values import (
+    BITS,
+    FLOAT,
+    FOCT,
+    FPAIR,
+    FQUAD,
+    HELPERS,
+    INTEGER,
+    LANES,
+    OCT,
+    PAIR,
+    QUAD,
+)
 
-TYPES = [INTEGER] * 4 + [FLOAT] * 3 + [PAIR, QUAD, FPAIR]
+TYPES = [INTEGER] * 5 + [FLOAT] * 3 + [PAIR, QUAD, FPAIR, OCT, FQUAD, FOCT]
 DIRECTIVE = {INTEGER: "%d", PAIR: "%P", QUAD: "%R", FPAIR: "%Q"}
+CHOICES = {"MIN": "x if x < y else y", "MAX": "x if x > y else y", "SUM": "x + y", "ADD": "x + y"}
+SHOWING = """LET showOCT(p AS OCT) BE $( FOR i = 0 TO 7 DO WRITEF("%d ", p.|i|)  NEWLINE() $)
+LET showFQUAD(p AS FQUAD) BE $( FOR i = 0 TO 3 DO $( FWRITE(p.|i|) WRITES(" ") $)  NEWLINE() $)
+LET showFOCT(p AS FOCT) BE $( FOR i = 0 TO 7 DO $( FWRITE(p.|i|) WRITES(" ") $)  NEWLINE() $)
+"""
 VECTOR_SIZE = 8
 
 Text = tuple[str, str]  # the same in NewBCPL and in Python
@@ -110,7 +127,7 @@ class Generator:
         a, b = self.expression(INTEGER, depth - 1), self.expression(INTEGER, depth - 1)
         operator = self.random.choice(
             "+ - * / REM & | NEQV << >> = ~= < <= > >= AND OR NOT -1 ~ XOR "
-            "FIX lane float= v! v! bits pack=".split()
+            "FIX lane lane float= v! v! bits pack= reduce".split()
         )
         simple = {"+": "+", "-": "-", "*": "*", "&": "&", "|": "|", "NEQV": "^"}
         compare = {"=": "==", "~=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -140,7 +157,7 @@ class Generator:
             x = self.expression(FLOAT, depth - 1)
             return f"FIX({x[0]})", f"int({x[1]})"
         if operator == "lane":
-            pack_kind = self.random.choice([PAIR, QUAD])
+            pack_kind = self.random.choice(list(BITS))
             pack, index = self.expression(pack_kind, depth - 1), self.random.randrange(2)
             word = ("first", "second")[index]
             return self.random.choice([f"({pack[0]}).{word}", f"({pack[0]}).|{index}|"]), (
@@ -151,8 +168,11 @@ class Generator:
             chosen = self.random.choice(list(compare))
             return f"({x[0]} {chosen} {y[0]})", f"int({x[1]} {compare[chosen]} {y[1]})"
         if operator == "pack=":
-            x, y = self.expression(PAIR, depth - 1), self.expression(PAIR, depth - 1)
+            pack_kind = self.random.choice(list(BITS))
+            x, y = self.expression(pack_kind, depth - 1), self.expression(pack_kind, depth - 1)
             return f"({x[0]} = {y[0]})", f"int({x[1]} == {y[1]})"
+        if operator == "reduce":
+            return self.reduction(self.random.choice(list(BITS)), depth)
         if operator == "bits":
             start, width = self.random.randrange(50), self.random.randrange(1, 14)
             mask = (1 << width) - 1
@@ -160,9 +180,13 @@ class Generator:
         return f"vector!({a[0]} & 7)", f"vector[{a[1]} & 7]"
 
     def floating(self, kind: str, depth: int) -> Text:
-        operator = self.random.choice(["+", "-", "*", "/", "FLOAT", "mixed", "lane", "-1", "#"])
-        if operator == "lane":
-            pack, index = self.expression(FPAIR, depth - 1), self.random.randrange(2)
+        operator = self.random.choice("+ - * / FLOAT mixed lane -1 # reduce".split())
+        if operator in ("lane", "reduce"):
+            pack_kind = self.random.choice([FPAIR, FQUAD, FOCT])
+            if operator == "reduce":
+                return self.reduction(pack_kind, depth)
+            pack = self.expression(pack_kind, depth - 1)
+            index = self.random.randrange(LANES[pack_kind])
             return f"({pack[0]}).|{index}|", f"{pack[1]}[{index}]"
         a = self.expression(FLOAT, depth - 1)
         if operator == "-1":
@@ -188,18 +212,33 @@ class Generator:
         return f"({a[0]} {operator} {b[0]})", f"({a[1]} {operator} {b[1]})"
 
     def pack(self, kind: str, depth: int) -> Text:
-        operator = self.random.choice(["+", "-", "*", "make", "scalar", "-1"])
-        if kind == FPAIR and operator == "*":
+        operator = self.random.choice(
+            ["+", "-", "*", "make", "scalar", "-1", "/", "choose", "pairs"]
+        )
+        if kind not in BITS and operator in "*/":
             operator = "+"
         a = self.expression(kind, depth - 1)
+        if operator in ("choose", "pairs"):
+            b = self.expression(kind, depth - 1)
+            name = self.random.choice(["MIN", "MAX", "SUM" if operator == "choose" else "ADD"])
+            function = f"lambda x, y: {CHOICES[name]}"
+            if operator == "choose":
+                return f"{name}({a[0]}, {b[0]})", f"lanewise({kind!r}, {function}, {a[1]}, {b[1]})"
+            return (
+                f"PAIRWISE_{name}({a[0]}, {b[0]})",
+                f"neighbours({kind!r}, {function}, {a[1]}, {b[1]})",
+            )
+        if operator == "/":
+            b = self.expression(kind, depth - 1)
+            return f"({a[0]} / {b[0]})", f"lanewise({kind!r}, quotient, {a[1]}, {b[1]})"
         if operator == "-1":
-            if kind == FPAIR:
+            if kind not in BITS:
                 return f"(-{a[0]})", f"tuple(-lane for lane in {a[1]})"
             return f"(-{a[0]})", f"lanewise({kind!r}, lambda x, y: y - x, {a[1]}, 0)"
         if operator == "make":
-            inner = FLOAT if kind == FPAIR else INTEGER
+            inner = INTEGER if kind in BITS else FLOAT
             parts = [self.expression(inner, depth - 2) for _ in range(LANES[kind])]
-            if kind == FPAIR:
+            if kind not in BITS:
                 parts = [(f"tame({x})", f"tame({y})") for x, y in parts]
             return (
                 f"{kind}({', '.join(part[0] for part in parts)})",
@@ -220,6 +259,14 @@ class Generator:
             f"({a[0]} {operator} {b[0]})",
             f"lanewise({kind!r}, lambda x, y: x {operator} y, {a[1]}, {b[1]})",
         )
+
+    def reduction(self, kind: str, depth: int) -> Text:
+        name = self.random.choice(["MIN", "MAX", "SUM"])
+        pack = self.expression(kind, depth - 1)
+        python = f"reduced(lambda x, y: {CHOICES[name]}, {pack[1]})"
+        if kind in BITS:
+            return f"{name}({pack[0]})", python
+        return f"tame({name}({pack[0]}))", f"tame({python})"
 
     def arguments(self, function: Function, depth: int) -> list[Text]:
         return [self.expression(type_, depth - 2) for _, type_ in function.parameters]
@@ -315,12 +362,12 @@ class Generator:
 
     def lane_assignment(self, depth: int, name: str, kind: str) -> None:
         chosen = self.random.randrange(LANES[kind])
-        value = self.expression(FLOAT if kind == FPAIR else INTEGER, 2)
-        new = (f"tame({value[0]})", f"tame({value[1]})") if kind == FPAIR else value
+        value = self.expression(INTEGER if kind in BITS else FLOAT, 2)
+        new = value if kind in BITS else (f"tame({value[0]})", f"tame({value[1]})")
         parts = [new[1] if lane == chosen else f"{name}[{lane}]" for lane in range(LANES[kind])]
         self.emit(
             depth,
-            f"{name}.|{chosen}| := {new[0]}",
+            f"{name}.|{self.random.choice([chosen, f'one * {chosen}'])}| := {new[0]}",
             f"{name} = lanes({kind!r}, [{', '.join(parts)}])",
         )
 
@@ -335,6 +382,8 @@ class Generator:
         python = f"out.append(shown({kind!r}, {value[1]}) + '\\n')"
         if kind == FLOAT:
             self.emit(depth, f"FWRITE({value[0]}) NEWLINE()", python)
+        elif kind not in DIRECTIVE:
+            self.emit(depth, f"show{kind}({value[0]})", python)
         else:
             self.emit(depth, f'WRITEF("{DIRECTIVE[kind]}*N", {value[0]})', python)
 
@@ -407,7 +456,8 @@ class Generator:
 
     def program(self) -> tuple[str, str]:
         """NewBCPL text and Python text."""
-        self.emit(0, "STATIC $( calls = 0, count = 0 $)", "calls = count = 0")
+        self.emit(0, "STATIC $( calls = 0, count = 0, one = 1 $)", "calls = count = 0")
+        self.emit(0, SHOWING)
         self.emit(
             0, f"GLOBALS $( LET vector = VEC {VECTOR_SIZE} $)", f"vector = [0] * {VECTOR_SIZE}"
         )
@@ -430,7 +480,7 @@ class Generator:
         before = len(self.python)
         for _ in range(8):
             self.statement(1, 2)
-        for kind in (INTEGER, FLOAT, PAIR, QUAD, FPAIR):
+        for kind in (INTEGER, FLOAT, *LANES):
             self.show(1, kind, self.expression(kind, 4))
         self.python[before:] = [line[4:] for line in self.python[before:]]
         self.emit(1, 'WRITEF("%d %d*N", calls, count)')

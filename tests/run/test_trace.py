@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from callproof.abi import AAPCS64, Parameter, Signature, plan
 from callproof.abi.types import F32, F64, I32, I64, POINTER, U8, VALUE, Type, structure
 from callproof.run.functions import FunctionRecord, record_of
+from callproof.run.trace import format_scalar
 from tests.run.programs import EXIT, assembly, c_program, execute, function
 
 
@@ -233,3 +236,9 @@ def test_saved_and_restored_registers_are_preserved() -> None:
     lines, status = traced(called("    mov x19, #4") + function("f", body), record("f", "f"))
     assert lines == ["f()", "-> (nothing)"]
     assert status == 5
+
+
+def test_vectors_are_shown_by_lanes() -> None:
+    assert format_scalar("v2i32", struct.pack("<ii", 1, -2)) == "<1, -2>"
+    assert format_scalar("v4f32", struct.pack("<4f", 0.5, 1, -2, 1e9)) == "<0.5, 1, -2, 1e+09>"
+    assert format_scalar("v8i8", bytes((1, 2, 3, 4, 5, 6, 7, 255))) == "<1, 2, 3, 4, 5, 6, 7, -1>"

@@ -7,6 +7,7 @@ from typing import Any
 
 from callproof.codegen.backend import compile_module
 from callproof.codegen.objects import build_object
+from callproof.codegen.target import Target
 from callproof.ir.model import Module
 from callproof.link import LinkOptions, link_bytes
 from callproof.object import elf_format as elf
@@ -16,9 +17,11 @@ STACK, STACK_SIZE = 0x7000_0000, 1 << 20
 RETURN_TO = 0x7100_0000
 
 
-def run_main(module: Module, *, poison: bool = False, verify: bool = True) -> int:
+def run_main(
+    module: Module, *, poison: bool = False, verify: bool = True, target: Target | None = None
+) -> int:
     """Compile a module, link it, call `main`, give the word that it returns (signed)."""
-    target = by_name("aarch64-linux")
+    target = target or by_name("aarch64-linux")
     compiled = compile_module(module, target, verify=verify, poison=poison)
     file = build_object(module, compiled.functions, compiled.pool, target, "test")
     image = link_bytes([file], LinkOptions(entry="main"))

@@ -33,6 +33,7 @@ from callproof.ir.model import (
     result_leaves,
 )
 from callproof.ir.types import F32, F64, I8, I16, I32, I64, PTR, Type
+from tests.support import random_vectors
 
 PARAMETER_TYPES: list[AbiType] = [
     ABI_I64, ABI_I64, ABI_I64, ABI_F64, ABI_F64, ABI_I32, ABI_I16, ABI_I8, ABI_F32, VALUE, POINTER
@@ -60,6 +61,7 @@ class Size:
     statements: int = 12
     depth: int = 3
     variables: int = 8
+    vectors: bool = True
 
 
 class _Generator:
@@ -74,6 +76,8 @@ class _Generator:
         self.counters = 0
 
     def constant(self, type_: Type) -> Constant:
+        if type_.lanes > 1:
+            return random_vectors.vector_constant(self, type_)
         if type_.is_float:
             value = self.source.choice(INTERESTING_FLOATS)
             return Constant(type_, _single(value) if type_ is F32 else value)
@@ -111,8 +115,11 @@ class _Generator:
             self.conversion()
         elif pick < 0.66:
             self.memory()
-        elif pick < 0.78:
+        elif pick < 0.73:
             self.call()
+        elif pick < 0.80 and self.size.vectors:
+            for _ in range(3):
+                random_vectors.statement(self)
         elif depth <= 0:
             self.arithmetic()
         elif pick < 0.88:
@@ -311,20 +318,24 @@ class _Generator:
     def function(self, name: str) -> Function:
         choose = self.source.choice
         count = choose((0, 1, 2, 3, 4, 6, 9, 12, 20))
-        parameters = tuple(Parameter(choose(PARAMETER_TYPES), f"p{i}") for i in range(count))
-        signature = Signature(parameters, choose(RESULT_TYPES))
+        found, results = PARAMETER_TYPES, RESULT_TYPES
+        if self.size.vectors and self.source.random() < 0.4:
+            found = [*found, *random_vectors.PARAMETERS, *random_vectors.PARAMETERS]
+            results = [*results, *random_vectors.PARAMETERS]
+        parameters = tuple(Parameter(choose(found), f"p{i}") for i in range(count))
+        signature = Signature(parameters, choose(results))
         function = Function(name, signature)
         self.module.functions[name] = function
         self.builder = builder = FunctionBuilder(function)
         self.variables = {}
-        self.slot = builder.slot(64, 16, "local")
+        self.slot = builder.slot(random_vectors.MEMORY_SIZE, 16, "local")
         for value in builder.entry.parameters:
             type_ = I64 if value.type is PTR else value.type
             names = self.variables.setdefault(type_, [])
             names.append(f"{value.name}_{value.number}")
             builder.declare(names[-1], type_, value.name)
             builder.write(names[-1], value)
-        for offset in range(0, 64, 8):
+        for offset in range(0, random_vectors.MEMORY_SIZE, 8):
             if offset in (32, 48):
                 kind = F64 if offset == 32 else F32
                 builder.store(kind, Constant(kind, 0.0), self.slot, offset)
@@ -332,6 +343,8 @@ class _Generator:
                 builder.store(I64, Constant(I64, 0), self.slot, offset)
         for _ in range(self.source.randrange(2, self.size.statements)):
             self.statement(self.size.depth)
+        if self.size.vectors:
+            random_vectors.keep(self)
         builder.return_(*(self.operand(type_) for type_ in result_leaves(signature)))
         return builder.finish()
 
@@ -349,7 +362,7 @@ def random_module(seed: int, functions: int = 6, size: Size | None = None) -> Mo
     """A module with `functions` random functions and `@main() -> i64`, a hash of their results."""
     source = random.Random(seed)
     module = Module(f"random{seed}")
-    module.data["memory"] = Datum("memory", alignment=16, writable=True, zero_bytes=64)
+    module.data["memory"] = Datum("memory", alignment=16, writable=True, zero_bytes=112)
     generator = _Generator(module, source, size or Size())
     made: list[Function] = []
     for index in range(functions):
@@ -366,8 +379,16 @@ def random_module(seed: int, functions: int = 6, size: Size | None = None) -> Mo
             generator.constant(I64 if type_ is PTR else type_)
             for type_, _ in parameter_leaves(function.signature)
         ]
-        for result in builder.call(function.name, function.signature, arguments):
+        results = [*builder.call(function.name, function.signature, arguments)]
+        if generator.size.vectors:
+            results += random_vectors.observed(generator)
+        for result in results:
             word: Operand = result
+            if result.type.lanes > 1:
+                element = result.type.element
+                lane = Constant(I64, result.type.lanes - 1)
+                result = builder.value(op.EXTRACT, element, result, lane)
+                word = result
             if result.type.is_float:
                 word = builder.value(op.FTOSI, I64, result)
             elif result.type.bits < 64:

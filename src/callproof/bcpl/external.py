@@ -13,7 +13,18 @@ from difflib import get_close_matches
 from callproof.abi import types as abi
 from callproof.abi.signature import Parameter, Signature
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.value_types import FLOAT, FVEC, INTEGER, NULL, STRING, VEC, WORD, ValueType
+from callproof.bcpl.value_types import (
+    FLOAT,
+    FVEC,
+    INTEGER,
+    NULL,
+    PACKS,
+    STRING,
+    VEC,
+    WORD,
+    ValueType,
+    described,
+)
 from callproof.source import Diagnostics, Note, Span
 
 
@@ -25,7 +36,7 @@ class CType:
     """
 
     name: str
-    abi: abi.Scalar
+    abi: abi.Type
     value: ValueType = INTEGER
 
 
@@ -51,6 +62,8 @@ C_TYPES = {
         DOUBLE,
         CType("POINTER", abi.POINTER, WORD),
         CSTRING,
+        # int32x2_t float32x2_t int16x4_t int8x8_t float32x4_t float32x4x2_t
+        *(CType(name, type_.pack.abi, type_) for name, type_ in PACKS.items() if type_.pack),
     )
 }
 # What somebody may write who thinks of NewBCPL or of C.
@@ -155,6 +168,13 @@ def misfit(wanted: CType, node: ast.Expression) -> str:
     given: ValueType = node.type
     if given is NULL:
         return ""
+    pack = wanted.value.pack
+    if given.pack is not None:
+        # The word of a pack: its bits, or the address of its lanes.
+        as_word = wanted is not CSTRING and wanted.value in (INTEGER, WORD) and wanted.abi.size == 8
+        return "" if given.pack is pack or (pack is None and as_word) else described(given)
+    if pack is not None:
+        return _article(given) if given is FLOAT or _is_address(given) else ""
     if isinstance(wanted.abi, abi.Pointer):
         if given is FLOAT:
             return "a FLOAT"

@@ -1,9 +1,9 @@
 """From the resolved, typed program to modules of IR: data, classes, functions.
 
-A word is an i64, a FLOAT an f64.  User functions are symbols under their own names;
-methods are `Class::method`.  `bcpl_start`, which the runtime calls, initialises the
-globals and calls START.  A program of one source is one module, and all but that symbol
-are local to it; of several sources each is a module that exports what it declares.
+A word is an i64, a FLOAT an f64, a pack a vector. User functions are symbols under their
+own names; methods are `Class::method`. `bcpl_start`, which the runtime calls, initialises
+the globals and calls START. A program of one source is one module, and all but that
+symbol are local to it; of several sources each is a module that exports what it declares.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from callproof.abi.signature import Signature
 from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.lower_data import DataLowering
 from callproof.bcpl.lower_statements import FunctionLowering
+from callproof.bcpl.lower_values import nothing_of
 from callproof.bcpl.options import FrontEndOptions
 from callproof.bcpl.symbols import ClassInfo, FunctionInfo, ProgramInfo, Variable
 from callproof.bcpl.types import Inference
@@ -90,6 +91,14 @@ class ModuleLowering(DataLowering):
             self.declare(function.symbol, function.signature())
         return Symbol(function.symbol)
 
+    def value_symbol(self, function: FunctionInfo) -> Symbol:
+        """The function as a value: code that takes packs as words."""
+        if function.needs_adapter and not self.owns(function.declaration.span):
+            self.declare(function.value_symbol, function.value_signature())
+            return Symbol(function.value_symbol)
+        self.function_symbol(function)
+        return Symbol(function.value_symbol)
+
     def global_symbol(self, variable: Variable) -> Symbol:
         if not self.owns(variable.span):
             self.module.external_data[variable.symbol] = 8
@@ -122,6 +131,27 @@ class ModuleLowering(DataLowering):
         function.exported = self.exports
         self.module.functions[info.symbol] = function
         FunctionLowering(self, FunctionBuilder(function), info).run()
+        if info.used_as_value and info.class_info is None and info.needs_adapter:
+            self.adapter(info)
+
+    def adapter(self, info: FunctionInfo) -> None:
+        """The function for those who call it by its value: packs as words, in and out."""
+        function = Function(
+            info.value_symbol, info.value_signature(), info.declaration.span.file.name
+        )
+        function.display_name = f"{info.name} (as a value)"
+        function.exported = self.exports
+        self.module.functions[function.name] = function
+        builder = FunctionBuilder(function)
+        builder.line = info.declaration.name_span.line
+        lowering = FunctionLowering(self, builder, None)
+        arguments = [
+            lowering.received(parameter.type, [value], True)
+            for parameter, value in zip(info.parameters, builder.entry.parameters, strict=True)
+        ]
+        result = lowering.call_with(info.symbol, info, arguments)
+        builder.return_(*lowering.passed(info.result, result, True))
+        builder.finish()
 
     def start(self) -> None:
         """`bcpl_start`: the globals in order, then START."""
@@ -137,7 +167,7 @@ class ModuleLowering(DataLowering):
         start = self.info.start
         if start is not None:
             builder.line = start.declaration.name_span.line
-            builder.call(start.symbol, start.signature(), [])
+            lowering.call_with(start.symbol, start, [nothing_of(p.type) for p in start.parameters])
         builder.return_()
         others_may = self.exports and any(
             isinstance(meaning, ExternalInfo) for meaning in self.info.names.values()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.lower_expressions import ExpressionLowering
-from callproof.bcpl.lower_values import A_WORD, ZERO, ir_type
+from callproof.bcpl.lower_values import A_WORD, ZERO
 from callproof.bcpl.symbols import FieldInfo, Variable
 from callproof.bcpl.value_types import FLOAT, INTEGER, ValueType, described
 from callproof.ir import operations as op
@@ -87,6 +87,8 @@ class AssignmentLowering(ExpressionLowering):
             self.module.diagnostics.error(f"{described(given)} is no number", span, code="type")
         elif given is FLOAT and target.type is not None and target.type.pack is not None:
             self.module.diagnostics.error(f"a number is no {target.type!r}", span, code="type")
+        elif given.pack is not None and wanted.pack is not None:
+            self.different_packs(given, wanted, span)
 
     # --- places ----------------------------------------------------------------------------------
 
@@ -122,7 +124,8 @@ class AssignmentLowering(ExpressionLowering):
         address, offset = self.element(node.operator, base, index)
         if node.operator == "%":
             return self.store_character(address, offset)
-        return self.store_at(address, offset, FLOAT if node.type is FLOAT else A_WORD)
+        typed = node.type is FLOAT or node.type.pack is not None
+        return self.store_at(address, offset, node.type if typed else A_WORD)
 
     def field_place(self, node: ast.FieldAccess) -> PLACE:
         base = self.address_value(node.receiver)
@@ -131,9 +134,7 @@ class AssignmentLowering(ExpressionLowering):
         def store(value: Operand) -> None:
             def put(field: FieldInfo) -> Operand:
                 kind = field.variable.type
-                self.builder.store(
-                    ir_type(kind), self.convert(value, type_, kind), base, field.offset
-                )
+                self.store_value(kind, self.convert(value, type_, kind), base, field.offset)
                 return ZERO
 
             self.each_field(node, base, INTEGER, put)
@@ -178,7 +179,6 @@ class AssignmentLowering(ExpressionLowering):
         self, node: ast.Expression
     ) -> tuple[Callable[[], Operand], Callable[[Operand], None]]:
         """A place as two functions; what it takes to get there is done once."""
-        builder = self.builder
         if isinstance(node, ast.Name) and isinstance(node.meaning, Variable):
             variable = node.meaning
             return (
@@ -194,14 +194,14 @@ class AssignmentLowering(ExpressionLowering):
                 lambda: self.load(op.LOAD_S32, address),
                 lambda value: self.store_character(address, 0)[0](value),
             )
+        kind = node.type if node.type.pack is not None else A_WORD
         return (
-            lambda: builder.load(I64, address),
-            lambda value: builder.store(I64, value, address),
+            lambda: self.load_value(kind, address),
+            lambda value: self.store_value(kind, value, address),
         )
 
     def store_at(self, base: Operand, offset: int, type_: ValueType) -> PLACE:
-        kind = ir_type(type_)
-        return (lambda value: self.builder.store(kind, value, base, offset)), type_
+        return (lambda value: self.store_value(type_, value, base, offset)), type_
 
     def store_character(self, address: Operand, offset: int) -> PLACE:
         def store(value: Operand) -> None:

@@ -71,15 +71,15 @@ class CallLowering(ObjectLowering):
         if held is not None:
             check_count(self.module.diagnostics, held, len(node.arguments), node.span, strict=False)
             arguments = self.arguments(held, node.arguments)
-            return self.builder.call(target, held.signature(), arguments)[0]
+            return self.call_with(target, held, arguments)
         return self.call_value(target, node.arguments, node.span)
 
     def call_function(self, function: FunctionInfo, arguments: list[Operand]) -> Operand:
         self.module.function_symbol(function)
-        return self.builder.call(function.symbol, function.signature(), arguments)[0]
+        return self.call_with(function.symbol, function, arguments)
 
     def call_value(self, target: Operand, nodes: Sequence[ast.Expression], span: Span) -> Operand:
-        """Of a function value nothing is known: arguments go as they are, a word comes back."""
+        """Of a function value nothing is known: words and FLOATs go in, a word comes back."""
         lost = [f for f in self.module.info.functions if f.used_as_value and f.result is FLOAT]
         if lost:
             self.module.diagnostics.warning(
@@ -89,7 +89,7 @@ class CallLowering(ObjectLowering):
                 [Note(f"{lost[0].name} is used as a value, too", lost[0].declaration.name_span)],
                 code="unknown-call",
             )
-        arguments = [self.value(node) for node in nodes]
+        arguments = [self.value(node) if node.type is FLOAT else self.bits(node) for node in nodes]
         parameters = tuple(
             Parameter(ABI_F64 if node.type is FLOAT else ABI_I64, "") for node in nodes
         )

@@ -8,7 +8,7 @@ from callproof.bcpl import nodes as ast
 from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.lower_library import LibraryLowering
 from callproof.bcpl.lower_operators import INDEXING
-from callproof.bcpl.lower_values import A_WORD, ZERO, ir_type
+from callproof.bcpl.lower_values import A_WORD, ZERO
 from callproof.bcpl.scopes import not_yet
 from callproof.bcpl.symbols import ClassInfo, FieldInfo, FunctionInfo, Library, Variable
 from callproof.bcpl.symbols import Constant as ConstantInfo
@@ -59,11 +59,9 @@ class ExpressionLowering(LibraryLowering):
         if isinstance(meaning, FunctionInfo):
             if meaning.class_info is not None:
                 return self.code_of(meaning, self.this())
-            return self.module.function_symbol(meaning)
+            return self.module.value_symbol(meaning)
         if isinstance(meaning, FieldInfo):
-            return self.builder.load(
-                ir_type(meaning.variable.type), self.this(), meaning.offset, meaning.name
-            )
+            return self.load_value(meaning.variable.type, self.this(), meaning.offset, meaning.name)
         if isinstance(meaning, Library):
             self.module.declare(meaning.entry.symbol, meaning.entry.signature)
             return Symbol(meaning.entry.symbol)
@@ -147,11 +145,12 @@ class ExpressionLowering(LibraryLowering):
                     item.span,
                     code="type",
                 )
-            is_float = element is FLOAT
-            values.append(self.converted(item, FLOAT) if is_float else self.bits(item))
+                continue
+            is_word = element is not FLOAT and element.pack is None
+            values.append(self.bits(item) if is_word else self.converted(item, element))
         vector = self.runtime_call(entries.ENTRIES["GETVEC"], Constant(I64, len(values)))
         for index, value in enumerate(values):
-            self.builder.store(ir_type(element), value, vector, 8 * index)
+            self.store_value(element, value, vector, 8 * index)
         return vector
 
 

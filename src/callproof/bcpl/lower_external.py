@@ -7,6 +7,7 @@ of a narrow result only its own bits are believed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callproof.abi import types as abi
@@ -19,6 +20,8 @@ from callproof.bcpl.external import (
     anonymous_type,
     check_arguments,
 )
+from callproof.bcpl.lower_values import nothing_of
+from callproof.bcpl.symbols import FunctionInfo
 from callproof.bcpl.value_types import FLOAT, INTEGER
 from callproof.ir import operations as op
 from callproof.ir.model import CONSTANT, Constant, Operand, Symbol
@@ -37,7 +40,7 @@ def call_external(lowering: ValueLowering, info: ExternalInfo, node: ast.Call) -
     has been converted.  That of a literal is in the program's constants.
     """
     nodes = node.arguments
-    nothing: Operand = Constant(F64, 0.0) if info.value is FLOAT else Constant(I64, 0)
+    nothing = nothing_of(info.value)
     if not check_arguments(info, nodes, node.span, lowering.module.diagnostics):
         return nothing
     fixed = info.parameters
@@ -45,21 +48,23 @@ def call_external(lowering: ValueLowering, info: ExternalInfo, node: ast.Call) -
     types = [*fixed, *anonymous]
     # All values first: to compute one may change the text of another.
     values = [
-        _c_literal(lowering, one) if _is_c_literal(one, type_) else lowering.value(one)
+        _c_literal(lowering, one)
+        if _is_c_literal(one, type_)
+        else _callback(lowering, one) or lowering.value(one)
         for one, type_ in zip(nodes, types, strict=True)
     ]
     copies: list[Operand] = []
-    arguments = []
+    arguments: list[Operand] = []
     for value, one, type_ in zip(values, nodes, types, strict=True):
         if type_ is CSTRING and not _is_c_literal(one, type_):
             value = lowering.runtime_call(TO_CSTRING, value)
             copies.append(value)
         elif type_ is not CSTRING:
             value = argument(lowering, value, one, type_)
-        arguments.append(value)
+        arguments += lowering.passed(type_.value, value, packs_as_words=False)
     lowering.module.declare_external(info)
     results = lowering.builder.call(info.symbol, info.signature(anonymous), arguments)
-    found = result(lowering, results[0], info.result) if info.result is not None else nothing
+    found = result(lowering, results, info.result) if info.result is not None else nothing
     for copy in copies:
         lowering.runtime_call(FREE_CSTRING, copy)
     return found
@@ -74,6 +79,14 @@ def _c_literal(lowering: ValueLowering, node: ast.Expression) -> Operand:
     return Symbol(lowering.module.c_string(node.value))
 
 
+def _callback(lowering: ValueLowering, node: ast.Expression) -> Operand | None:
+    """A routine's own code: C passes packs in SIMD registers, as our calls by name do."""
+    meaning = node.meaning if isinstance(node, ast.Name) else None
+    if isinstance(meaning, FunctionInfo) and meaning.class_info is None:
+        return lowering.module.function_symbol(meaning)
+    return None
+
+
 def argument(
     lowering: ValueLowering, value: Operand, node: ast.Expression, type_: CType
 ) -> Operand:
@@ -82,6 +95,9 @@ def argument(
     if isinstance(type_.abi, abi.Floating):
         number = lowering.convert(value, node.type, FLOAT)
         return builder.value(op.FTRUNC, F32, number) if type_.abi == abi.F32 else number
+    if type_.value.pack is not None:
+        return lowering.convert(value, node.type, type_.value)
+    assert isinstance(type_.abi, abi.Integer | abi.Pointer)
     wanted = of_scalar(type_.abi)
     if type_ is BOOL:
         is_float = node.type is FLOAT
@@ -100,9 +116,12 @@ def argument(
     return builder.value(op.TRUNC, wanted, word)
 
 
-def result(lowering: ValueLowering, value: Operand, type_: CType) -> Operand:
-    """A C value as a word, or as a FLOAT."""
+def result(lowering: ValueLowering, values: Sequence[Operand], type_: CType) -> Operand:
+    """A C value as a word, a FLOAT or a pack."""
     builder = lowering.builder
+    if type_.value.pack is not None:
+        return lowering.received(type_.value, values, packs_as_words=False)
+    (value,) = values
     if type_ is CSTRING:
         return lowering.runtime_call(FROM_CSTRING, value)
     if type_.abi == abi.F32:

@@ -7,14 +7,22 @@ from collections.abc import Callable
 from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import F64 as ABI_F64
 from callproof.abi.types import I64 as ABI_I64
+from callproof.bcpl import lower_vectors
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.infer_library import element_of, function_result
 from callproof.bcpl.lower_calls import CallLowering, check_special
-from callproof.bcpl.lower_operators import kind_of
-from callproof.bcpl.lower_packs import VECTOR_OPERATIONS
 from callproof.bcpl.lower_values import A_WORD, ONE, ZERO, nothing_of
 from callproof.bcpl.symbols import FunctionInfo, SpecialRoutine
-from callproof.bcpl.value_types import FLOAT, INTEGER, NULL, ValueType, described, list_of, tag_of
+from callproof.bcpl.value_types import (
+    FLOAT,
+    INTEGER,
+    NULL,
+    VEC,
+    ValueType,
+    described,
+    list_of,
+    tag_of,
+)
 from callproof.ir import operations as op
 from callproof.ir.model import Block, Constant, Operand
 from callproof.ir.types import I64
@@ -132,16 +140,17 @@ class LibraryLowering(CallLowering):
         target = self.address_value(function)
         held = self.module.inference.held_function(function)
         if held is not None:
-            signature = held.signature()
-            call_held: Callable[[Operand], Operand] = lambda node: self.builder.call(
-                target, signature, first_of(held, node)
-            )[0]
+            call_held: Callable[[Operand], Operand] = lambda node: self.call_with(
+                target, held, first_of(held, node)
+            )
             return call_held, held.result
         kind = ABI_F64 if element is FLOAT else ABI_I64
         signature = Signature((Parameter(kind, ""),), ABI_I64)
 
         def call_value(node: Operand) -> Operand:
             argument = self.node_value(node, element, element)
+            if element is not FLOAT:
+                argument = self.as_bits(argument, element)
             return self.builder.call(target, signature, [argument])[0]
 
         return call_value, function_result(function)
@@ -170,9 +179,7 @@ class LibraryLowering(CallLowering):
             builder = self.builder
             chosen = builder.new_block("keep")
             verdict = apply(atom)
-            if result is FLOAT:
-                verdict = builder.value(op.FNE, verdict.type, verdict, nothing_of(FLOAT))
-            builder.branch(verdict, chosen, again)
+            builder.branch(self.is_true(verdict, result), chosen, again)
             builder.start(chosen)
             tag = self.load(op.LOAD_S32, atom)
             value = builder.load(I64, atom, VALUE_AT)
@@ -205,7 +212,7 @@ class LibraryLowering(CallLowering):
                 return nothing_of(node.type)
             pack = common.pack
             if pack is None:
-                return self._whole_vectors(name, common, values, node.type)
+                return self._whole_vectors(name, common, values)
             if len(values) == 2:
                 return self.combined_packs(name, pack, *values)
             return self.reduced_pack(name, pack, values[0])
@@ -214,14 +221,13 @@ class LibraryLowering(CallLowering):
         a, b = (self.convert(v, t, node.type) for v, t in zip(values, types, strict=True))
         return self.combined(name, node.type is FLOAT, a, b)
 
-    def _whole_vectors(
-        self, name: str, vector: ValueType, values: list[Operand], result: ValueType
-    ) -> Operand:
-        operation = Constant(I64, VECTOR_OPERATIONS["+" if name == "SUM" else name])
-        kind = Constant(I64, kind_of(vector))
+    def _whole_vectors(self, name: str, vector: ValueType, values: list[Operand]) -> Operand:
         if len(values) == 2:
-            return self.runtime_call(entries.VECTORS, operation, kind, *values)
-        return self.from_bits(self.runtime_call(entries.REDUCE, operation, kind, *values), result)
+            return self.vector_operation(name, vector, *values)
+        symbol, signature = lower_vectors.reduction(self.module, name, vector)
+        results = self.builder.call(symbol, signature, values)
+        assert vector.element is not None
+        return self.received(vector.element, results, packs_as_words=False)
 
     def pairwise(self, name: str, node: ast.Call) -> Operand:
         values = [self.value(argument) for argument in node.arguments]
@@ -234,10 +240,12 @@ class LibraryLowering(CallLowering):
             if len(values) == 1:
                 return self.reduced_pack(short, pack, values[0])
             return self.pairwise_packs(short, pack, *values)
-        operation = Constant(I64, VECTOR_OPERATIONS["+" if short == "ADD" else short])
-        kind = Constant(I64, kind_of(common))
+        if not common.is_vector:  # nothing is known of it: words
+            values = [self.convert(value, common, A_WORD) for value in values]
+            common = VEC
+        symbol, signature = lower_vectors.pairwise(self.module, short, common)
         second = values[1] if len(values) == 2 else ZERO
-        return self.runtime_call(entries.PAIRWISE, operation, kind, values[0], second)
+        return self.builder.call(symbol, signature, [values[0], second])[0]
 
     # --- the rest ------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from callproof.abi.types import I64 as ABI_I64
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.infer_expressions import root_of
 from callproof.bcpl.lower_operators import OperatorLowering
-from callproof.bcpl.lower_values import FLOAT_ZERO, ZERO, ir_type
+from callproof.bcpl.lower_values import ZERO, ir_type, nothing_of
 from callproof.bcpl.scopes import suggestion
 from callproof.bcpl.symbols import ClassInfo, FieldInfo, FunctionInfo
 from callproof.bcpl.types import check_count
@@ -48,7 +48,7 @@ class ObjectLowering(OperatorLowering):
         fields = self.fields(node)
         places = {(field.offset, field.variable.type is FLOAT) for field in fields}
         if len(places) <= 1:
-            return what(fields[0]) if fields else (FLOAT_ZERO if type_ is FLOAT else ZERO)
+            return what(fields[0]) if fields else nothing_of(type_)
         groups = [
             (
                 [c for c in self.module.info.classes.values() if c.fields.get(node.name) is field],
@@ -100,7 +100,7 @@ class ObjectLowering(OperatorLowering):
         base = self.address_value(node.receiver)
         type_: ValueType = node.type
         load = lambda field: self.convert(
-            self.builder.load(ir_type(field.variable.type), base, field.offset, node.name),
+            self.load_value(field.variable.type, base, field.offset, node.name),
             field.variable.type,
             type_,
         )
@@ -201,7 +201,7 @@ class ObjectLowering(OperatorLowering):
             self.check_visible(
                 method.declaration.visibility, method.class_info, node.method, node.span
             )
-            return FLOAT_ZERO if node.type is FLOAT else ZERO
+            return nothing_of(node.type)
         suitable = [m for m in visible if len(m.parameters) == len(node.arguments)]
         method = (suitable or visible)[0]
         check_count(self.module.diagnostics, method, len(node.arguments), node.span, strict=True)
@@ -247,7 +247,7 @@ class ObjectLowering(OperatorLowering):
         if method.slot == 0:
             return self.call_function(method, [this, *arguments])
         target = self.code_of(method, this)
-        return self.builder.call(target, method.signature(), [this, *arguments])[0]
+        return self.call_with(target, method, [this, *arguments])
 
     def own_method(self, method: FunctionInfo, node: ast.Call) -> Operand:
         check_count(self.module.diagnostics, method, len(node.arguments), node.span, strict=True)
@@ -307,7 +307,7 @@ class ObjectLowering(OperatorLowering):
                 if field.initialiser is not None:
                     type_ = field.variable.type
                     value = self.converted(field.initialiser, type_)
-                    self.builder.store(ir_type(type_), value, made, field.offset)
+                    self.store_value(type_, value, made, field.offset)
 
     # --- provided by CallLowering ----------------------------------------------------------------
 

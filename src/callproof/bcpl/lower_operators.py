@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from callproof.bcpl import lower_vectors
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.lower_packs import VECTOR_OPERATIONS, PackLowering
+from callproof.bcpl.lower_packs import PackLowering
 from callproof.bcpl.lower_values import A_WORD, FLOAT_ZERO, ONE, ZERO, ir_type
 from callproof.bcpl.symbols import Variable
 from callproof.bcpl.value_types import (
@@ -87,7 +88,7 @@ class OperatorLowering(PackLowering):
         if operator == "FSQRT":
             return builder.value(op.FSQRT, F64, self.convert(value, operand_type, FLOAT))
         if operand_type is not FLOAT:  # FIX, TRUNC and ENTIER of an integer are itself
-            return value
+            return self.convert(value, operand_type, INTEGER)
         conversion = op.FLOORTOSI if operator == "ENTIER" else op.FTOSI
         return builder.value(conversion, I64, value)
 
@@ -96,7 +97,9 @@ class OperatorLowering(PackLowering):
         value = self.list_value(node.operand)
         if node.operator != "HD":
             return self.runtime_call(entries.TL, value)
-        return self.runtime_call(entries.HD_FLOAT if node.type is FLOAT else entries.HD, value)
+        if node.type is FLOAT:
+            return self.runtime_call(entries.HD_FLOAT, value)
+        return self.from_bits(self.runtime_call(entries.HD, value), node.type)
 
     def list_value(self, node: ast.Expression) -> Operand:
         """A list or a node of one; refuses what certainly is neither."""
@@ -159,9 +162,8 @@ class OperatorLowering(PackLowering):
         self, name: str, type_: ValueType, left: Operand, right: Operand
     ) -> Operand:
         """A new vector: the two element by element."""
-        operation = Constant(I64, VECTOR_OPERATIONS[name])
-        kind = Constant(I64, kind_of(type_))
-        return self.runtime_call(entries.VECTORS, operation, kind, left, right)
+        symbol, signature = lower_vectors.elementwise(self.module, name, type_)
+        return self.builder.call(symbol, signature, [left, right])[0]
 
     def comparison(self, node: ast.Binary, left: Operand) -> Operand:
         integer, floating = COMPARISONS[node.operator]
@@ -188,7 +190,11 @@ class OperatorLowering(PackLowering):
                 code="type",
             )
             return ZERO
-        equal = self.equal_packs(pack, left, right)
+        if first is second:
+            equal = self.equal_packs(pack, left, right)
+        else:
+            words = (self.as_bits(left, first), self.as_bits(right, second))
+            equal = self.builder.value(op.EQ, I64, *words)
         return equal if node.operator == "=" else self.builder.value(op.XOR, I64, equal, ONE)
 
     # --- elements ------------------------------------------------------------------------------
@@ -251,7 +257,7 @@ class OperatorLowering(PackLowering):
         address, offset = self.element(operator, base, index)
         if operator == "%":
             return self.load(op.LOAD_S32, address, offset)
-        return self.builder.load(ir_type(type_), address, offset)
+        return self.load_value(type_, address, offset)
 
     # --- conditions --------------------------------------------------------------------------
 
@@ -269,10 +275,15 @@ class OperatorLowering(PackLowering):
             builder.start(middle)
             self.branch(node.right, then, otherwise)
             return
-        value = self.value(node)
-        if node.type is FLOAT:
-            value = builder.value(op.FNE, F64, value, FLOAT_ZERO)
-        builder.branch(value, then, otherwise)
+        builder.branch(self.is_true(self.value(node), node.type), then, otherwise)
+
+    def is_true(self, value: Operand, type_: ValueType) -> Operand:
+        """A word that is not 0 if the value is not 0."""
+        if type_ is FLOAT:
+            return self.builder.value(op.FNE, F64, value, FLOAT_ZERO)
+        if type_.pack is not None:
+            return self.builder.value(op.XOR, I64, self.is_zero(type_.pack, value), ONE)
+        return value
 
     def truth(self, node: ast.Expression) -> Operand:
         """AND, OR and NOT as a value: 0 or 1."""
@@ -281,6 +292,8 @@ class OperatorLowering(PackLowering):
             value = self.value(node.operand)
             if node.operand.type is FLOAT:
                 return builder.value(op.FEQ, F64, value, FLOAT_ZERO)
+            if node.operand.type.pack is not None:
+                return self.is_zero(node.operand.type.pack, value)
             return builder.value(op.EQ, I64, value, ZERO)
         then, otherwise = builder.new_block("true"), builder.new_block("false")
         end = builder.new_block("truth")
@@ -339,14 +352,6 @@ class OperatorLowering(PackLowering):
         kept = builder.value(op.AND, I64, word, others)
         low = builder.value(op.AND, I64, value, mask)
         return builder.value(op.OR, I64, kept, builder.value(op.SHL, I64, low, start))
-
-
-def kind_of(vector: ValueType) -> int:
-    """The runtime's number for what is in a vector."""
-    element = vector.element
-    if element is not None and element.pack is not None:
-        return element.pack.code
-    return int(element is FLOAT)
 
 
 def _is_logical(node: ast.Expression) -> bool:

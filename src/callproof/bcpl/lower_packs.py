@@ -1,20 +1,20 @@
-"""Packs (reference, section 10): lanes in and out of words, arithmetic lane by lane.
+"""Packs (reference, section 10) are vectors: lanes in and out, arithmetic on all lanes at once.
 
-A lane is an i64 (sign-extended) in integer packs and an f32 in float packs.  Packs of
-more than a word are addresses of words that nobody changes; address 0 stands for zeros.
+A raw lane has the vector's element type: i32, i16, i8 or f32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.lower_values import ZERO, ValueLowering
+from callproof.bcpl.lower_values import ONE, ZERO, ValueLowering, nothing_of
 from callproof.bcpl.value_types import FLOAT, INTEGER, Pack, ValueType, described
 from callproof.ir import operations as op
-from callproof.ir.model import CONSTANT, Constant, Operand, Symbol
-from callproof.ir.types import F32, F64, I32, I64
-from callproof.runtime.entries import ENTRIES
+from callproof.ir.interpret import round_float
+from callproof.ir.model import CONSTANT, Constant, Operand
+from callproof.ir.types import F32, F64, I32, I64, V2I64, V4F32
+from callproof.ir.vectors import constant
 from callproof.source import Note
 
 LANE_OPERATIONS = {
@@ -22,10 +22,18 @@ LANE_OPERATIONS = {
     "-": (op.SUB, op.FSUB),
     "*": (op.MUL, op.FMUL),
     "/": (op.SDIV, op.FDIV),
+    "SUM": (op.ADD, op.FADD),
+    "ADD": (op.ADD, op.FADD),
+    "MIN": (op.SMIN, op.FMIN),
+    "MAX": (op.SMAX, op.FMAX),
 }
 EXTREMES = {"MIN": (op.SLT, op.FLT), "MAX": (op.SGT, op.FGT)}
-# The runtime's numbers for what is done to whole vectors (`packs.c`).
-VECTOR_OPERATIONS = {"+": 0, "-": 1, "*": 2, "/": 3, "MIN": 4, "MAX": 5}
+REDUCTIONS = {
+    "SUM": op.SUM_LANES,
+    "ADD": op.SUM_LANES,
+    "MIN": op.SMIN_LANES,
+    "MAX": op.SMAX_LANES,
+}
 
 
 class PackLowering(ValueLowering):
@@ -33,76 +41,90 @@ class PackLowering(ValueLowering):
 
     # --- lanes ------------------------------------------------------------------------------
 
-    def box(self, value: Operand) -> Operand:
-        """The address of a boxed pack's words, of zeros for 0."""
-        zeros = Symbol(self.module.zero_box(), 8)
-        return self.builder.value(op.SELECT, I64, value, value, zeros)
-
     def lane(self, pack: Pack, value: Operand, index: Operand) -> Operand:
-        """One lane, raw."""
-        builder = self.builder
+        """One lane, raw; by a number that is no constant from a word or from memory."""
+        builder, element = self.builder, pack.vector.element
+        if index.kind == CONSTANT:
+            return builder.value(op.EXTRACT, element, value, index)
         if pack.boxed:
-            return builder.load(F32, self._lane_address(pack, self.box(value), index))
-        at = builder.value(op.MUL, I64, index, Constant(I64, pack.bits))
-        low = builder.value(op.LSHR, I64, value, at)
-        if pack.is_float:
-            return builder.value(op.BITCAST, F32, builder.value(op.TRUNC, I32, low))
-        unused = Constant(I64, 64 - pack.bits)
-        return builder.value(op.ASHR, I64, builder.value(op.SHL, I64, low, unused), unused)
+            return builder.load(element, self._lane_address(pack, self._spilled(value), index))
+        word = builder.value(op.BITCAST, I64, value)
+        low = builder.value(op.LSHR, I64, word, self._lane_bit(pack, index))
+        if not pack.is_float:
+            return builder.value(op.TRUNC, element, low)
+        return builder.value(op.BITCAST, F32, builder.value(op.TRUNC, I32, low))
 
-    def _lane_address(self, pack: Pack, box: Operand, index: Operand) -> Operand:
+    def _lane_bit(self, pack: Pack, index: Operand) -> Operand:
+        return self.builder.value(op.MUL, I64, index, Constant(I64, pack.bits))
+
+    def _spilled(self, value: Operand) -> Operand:
+        """The address of a copy of the vector."""
+        slot = self.builder.slot(value.type.size, 16, "lanes")
+        self.builder.store(value.type, value, slot)
+        return slot
+
+    def _lane_address(self, pack: Pack, lanes: Operand, index: Operand) -> Operand:
         inside = self.builder.value(op.AND, I64, index, Constant(I64, pack.lanes - 1))
         offset = self.builder.value(op.SHL, I64, inside, Constant(I64, 2))
-        return self.builder.value(op.ADD, I64, box, offset)
+        return self.builder.value(op.ADD, I64, lanes, offset)
 
     def lanes(self, pack: Pack, value: Operand) -> list[Operand]:
         return [self.lane(pack, value, Constant(I64, index)) for index in range(pack.lanes)]
 
     def widened(self, pack: Pack, lane: Operand) -> Operand:
         """A raw lane as a value of the language: a word, or a FLOAT."""
-        return self.builder.value(op.FEXT, F64, lane) if pack.is_float else lane
+        if pack.is_float:
+            return self.builder.value(op.FEXT, F64, lane)
+        return self.builder.value(op.SEXT, I64, lane)
 
     def narrowed(self, pack: Pack, value: Operand, type_: ValueType) -> Operand:
         """A value of the language as a raw lane."""
-        if not pack.is_float:
-            return self.convert(value, type_, INTEGER)
-        return self.builder.value(op.FTRUNC, F32, self.convert(value, type_, FLOAT))
-
-    def _lane_bits(self, pack: Pack, lane: Operand) -> Operand:
-        """A raw lane in the low bits of a word, zeros above."""
-        builder = self.builder
+        element = pack.vector.element
         if pack.is_float:
-            return builder.value(op.ZEXT, I64, builder.value(op.BITCAST, I32, lane))
-        return builder.value(op.AND, I64, lane, Constant(I64, (1 << pack.bits) - 1))
+            number = self.convert(value, type_, FLOAT)
+            if number.kind == CONSTANT:
+                return Constant(F32, round_float(number.value, F32))  # type: ignore[union-attr]
+            return self.builder.value(op.FTRUNC, F32, number)
+        word = self.convert(value, type_, INTEGER)
+        if word.kind == CONSTANT:
+            half = 1 << (element.bits - 1)
+            low = (int(word.value) + half) % (2 * half) - half  # type: ignore[union-attr]
+            return Constant(element, low)
+        return self.builder.value(op.TRUNC, element, word)
 
     def packed(self, pack: Pack, lanes: Sequence[Operand]) -> Operand:
         """A pack of raw lanes."""
-        builder = self.builder
-        if pack.boxed:
-            box = self.runtime_call(ENTRIES["GETVEC"], Constant(I64, pack.words))
-            for index, lane in enumerate(lanes):
-                builder.store(F32, lane, box, 4 * index)
-            return box
-        word: Operand = ZERO
-        for index, lane in enumerate(lanes):
-            bits = self._lane_bits(pack, lane)
-            moved = builder.value(op.SHL, I64, bits, Constant(I64, pack.bits * index))
-            word = builder.value(op.OR, I64, word, moved)
-        return word
+        builder, vector = self.builder, pack.vector
+        numbers = [lane.value if isinstance(lane, Constant) else 0 for lane in lanes]
+        others = [index for index, lane in enumerate(lanes) if lane.kind != CONSTANT]
+        found: Operand
+        if len(others) == len(lanes):
+            found = builder.value(op.SPLAT, vector, lanes[0])
+            others = [index for index in others if lanes[index] is not lanes[0]]
+        else:
+            found = constant(vector, numbers)
+        for index in others:
+            found = builder.value(op.INSERT, vector, found, Constant(I64, index), lanes[index])
+        return found
 
     def with_lane(self, pack: Pack, value: Operand, index: Operand, lane: Operand) -> Operand:
         """The pack with another lane in one place."""
         builder = self.builder
+        if index.kind == CONSTANT:
+            return builder.value(op.INSERT, pack.vector, value, index, lane)
         if pack.boxed:
-            box = self.packed(pack, self.lanes(pack, value))
-            builder.store(F32, lane, self._lane_address(pack, box, index))
-            return box
-        at = builder.value(op.MUL, I64, index, Constant(I64, pack.bits))
+            lanes = self._spilled(value)
+            builder.store(lane.type, lane, self._lane_address(pack, lanes, index))
+            return builder.load(pack.vector, lanes)
+        # All lanes are the new one; a mask says which is taken.
+        at = self._lane_bit(pack, index)
         mask = builder.value(op.SHL, I64, Constant(I64, (1 << pack.bits) - 1), at)
+        word = builder.value(op.BITCAST, I64, value)
+        full = builder.value(op.SPLAT, pack.vector, lane)
+        new = builder.value(op.AND, I64, builder.value(op.BITCAST, I64, full), mask)
         others = builder.value(op.XOR, I64, mask, Constant(I64, -1))
-        kept = builder.value(op.AND, I64, value, others)
-        moved = builder.value(op.SHL, I64, self._lane_bits(pack, lane), at)
-        return builder.value(op.OR, I64, kept, moved)
+        kept = builder.value(op.AND, I64, word, others)
+        return builder.value(op.BITCAST, pack.vector, builder.value(op.OR, I64, kept, new))
 
     # --- expressions ------------------------------------------------------------------------
 
@@ -140,20 +162,20 @@ class PackLowering(ValueLowering):
                 node.span,
                 code="lane",
             )
-            return ZERO
+            return nothing_of(node.type)
         values = [(self.value(element), element.type) for element in node.elements]
         return self.packed(pack, [self.narrowed(pack, value, type_) for value, type_ in values])
 
     def pack_binary(self, node: ast.Binary, left: Operand) -> Operand:
-        """Lane by lane; a number beside a pack stands for a pack full of it."""
+        """On all lanes at once; a number beside a pack stands for a pack full of it."""
         type_: ValueType = node.type
         pack = type_.pack
         assert pack is not None
         right = self.value(node.right)
-        sides = []
+        sides: list[Operand] = []
         for value, side in ((left, node.left.type), (right, node.right.type)):
             if side is type_:
-                sides.append(self.lanes(pack, value))
+                sides.append(value)
             elif side.pack is not None:
                 self.module.diagnostics.error(
                     f"{described(node.left.type)} and {described(node.right.type)} cannot be "
@@ -161,40 +183,58 @@ class PackLowering(ValueLowering):
                     node.span,
                     code="type",
                 )
-                return ZERO
+                return nothing_of(type_)
             else:
-                sides.append([self.narrowed(pack, value, side)] * pack.lanes)
-        operation = LANE_OPERATIONS[node.operator][pack.is_float]
-        kind = F32 if pack.is_float else I64
-        return self.packed(
-            pack, [self.builder.value(operation, kind, a, b) for a, b in zip(*sides, strict=True)]
-        )
+                sides.append(self.packed(pack, [self.narrowed(pack, value, side)] * pack.lanes))
+        return self.combined_packs(node.operator, pack, sides[0], sides[1])
 
     def negated_pack(self, pack: Pack, value: Operand) -> Operand:
-        negate: Callable[[Operand], Operand] = lambda lane: (
-            self.builder.value(op.FNEG, F32, lane)
-            if pack.is_float
-            else self.builder.value(op.SUB, I64, ZERO, lane)
+        if pack.is_float:
+            return self.builder.value(op.FNEG, pack.vector, value)
+        return self.builder.value(
+            op.SUB, pack.vector, constant(pack.vector, [0] * pack.lanes), value
         )
-        return self.packed(pack, [negate(lane) for lane in self.lanes(pack, value)])
 
     def equal_packs(self, pack: Pack, left: Operand, right: Operand) -> Operand:
         """1 if all bits agree, else 0."""
         builder = self.builder
         if not pack.boxed:
-            return builder.value(op.EQ, I64, left, right)
-        a, b = self.box(left), self.box(right)
-        result: Operand = Constant(I64, 1)
-        for index in range(pack.words):
-            first, second = (builder.load(I64, one, 8 * index) for one in (a, b))
-            same = builder.value(op.EQ, I64, first, second)
-            result = builder.value(op.AND, I64, result, same)
-        return result
+            words = [builder.value(op.BITCAST, I64, value) for value in (left, right)]
+            return builder.value(op.EQ, I64, *words)
+        differing = [
+            builder.value(op.XOR, V2I64, *pair)
+            for pair in zip(self._quads(left), self._quads(right), strict=True)
+        ]
+        return builder.value(op.EQ, I64, self._any_bit(differing), ZERO)
+
+    def is_zero(self, pack: Pack, value: Operand) -> Operand:
+        """1 if no bit is set, else 0."""
+        if not pack.boxed:
+            word = self.builder.value(op.BITCAST, I64, value)
+            return self.builder.value(op.EQ, I64, word, ZERO)
+        return self.builder.value(op.EQ, I64, self._any_bit(self._quads(value)), ZERO)
+
+    def _quads(self, value: Operand) -> list[Operand]:
+        """A wide pack as one or two pairs of words."""
+        builder = self.builder
+        halves = [value]
+        if value.type is not V4F32:
+            halves = [builder.value(half, V4F32, value) for half in (op.LOW, op.HIGH)]
+        return [builder.value(op.BITCAST, V2I64, half) for half in halves]
+
+    def _any_bit(self, quads: Sequence[Operand]) -> Operand:
+        """A word that is 0 if all bits are."""
+        builder = self.builder
+        bits = quads[0]
+        for other in quads[1:]:
+            bits = builder.value(op.OR, V2I64, bits, other)
+        words = [builder.value(op.EXTRACT, I64, bits, index) for index in (ZERO, ONE)]
+        return builder.value(op.OR, I64, *words)
 
     # --- MIN, MAX, SUM -----------------------------------------------------------------------
 
     def combined(self, name: str, is_float: bool, a: Operand, b: Operand) -> Operand:
-        """MIN, MAX or SUM of two raw lanes or two numbers."""
+        """MIN, MAX or SUM of two numbers."""
         kind = a.type if is_float else I64
         if name in ("SUM", "ADD"):
             return self.builder.value(op.FADD if is_float else op.ADD, kind, a, b)
@@ -202,23 +242,19 @@ class PackLowering(ValueLowering):
         return self.builder.value(op.SELECT, kind, chosen, a, b)
 
     def combined_packs(self, name: str, pack: Pack, a: Operand, b: Operand) -> Operand:
-        lanes = zip(self.lanes(pack, a), self.lanes(pack, b), strict=True)
-        return self.packed(pack, [self.combined(name, pack.is_float, x, y) for x, y in lanes])
+        return self.builder.value(LANE_OPERATIONS[name][pack.is_float], pack.vector, a, b)
 
     def reduced_pack(self, name: str, pack: Pack, value: Operand) -> Operand:
         """All lanes combined into one value of the language."""
+        if not pack.is_float:
+            return self.builder.value(REDUCTIONS[name], I64, value)
         first, *others = (self.widened(pack, lane) for lane in self.lanes(pack, value))
         for lane in others:
-            first = self.combined(name, pack.is_float, first, lane)
+            first = self.combined(name, True, first, lane)
         return first
 
     def pairwise_packs(self, name: str, pack: Pack, a: Operand, b: Operand) -> Operand:
         """Neighbours of the first pack combined, then those of the second."""
-        found = []
-        for value in (a, b):
-            lanes = self.lanes(pack, value)
-            found += [
-                self.combined(name, pack.is_float, lanes[i], lanes[i + 1])
-                for i in range(0, pack.lanes, 2)
-            ]
-        return self.packed(pack, found)
+        evens = self.builder.value(op.EVENS, pack.vector, a, b)
+        odds = self.builder.value(op.ODDS, pack.vector, a, b)
+        return self.combined_packs(name, pack, evens, odds)

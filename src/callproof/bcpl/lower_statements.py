@@ -12,7 +12,7 @@ from callproof.bcpl.symbols import FunctionInfo, Variable
 from callproof.bcpl.value_types import FLOAT, STRING, ValueType, described
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.model import Block, Constant, Operand, Symbol
-from callproof.ir.types import I64
+from callproof.ir.types import HALVES, I64
 from callproof.runtime.entries import BRK, ENTRIES
 
 if TYPE_CHECKING:
@@ -66,8 +66,13 @@ class FunctionLowering(LoopLowering):
         variables = list(self.function.parameters)
         if self.function.this is not None:
             variables.insert(0, self.function.this)
-        for variable, value in zip(variables, self.builder.entry.parameters, strict=True):
-            self.declare(variable, value)
+        incoming = list(self.builder.entry.parameters)
+        words = self.function.packs_as_words
+        for variable in variables:
+            pack = variable.type.pack
+            count = 2 if pack is not None and pack.vector in HALVES and not words else 1
+            values, incoming = incoming[:count], incoming[count:]
+            self.declare(variable, self.received(variable.type, values, words))
 
     # --- ways out ----------------------------------------------------------------------------
 
@@ -79,7 +84,7 @@ class FunctionLowering(LoopLowering):
         """Return from the function, through the releases of open USINGs and the DEFERs."""
         self.release_to(0)
         if self.exit is None:
-            self.builder.return_(value)
+            self.return_value(value)
             return
         self.builder.write(self.result, value)
         self.builder.jump(self.exit)
@@ -106,7 +111,12 @@ class FunctionLowering(LoopLowering):
         for name, block in self.labels.items():
             if name not in known:
                 builder.seal(block)
-        builder.return_(builder.read(self.result))
+        self.return_value(builder.read(self.result))
+
+    def return_value(self, value: Operand) -> None:
+        assert self.function is not None
+        info = self.function
+        self.builder.return_(*self.passed(info.result, value, info.packs_as_words))
 
     # --- statements ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from callproof.abi.signature import Parameter as AbiParameter
 from callproof.abi.signature import Signature
-from callproof.abi.types import F64, I64
+from callproof.abi.types import F64, I64, Type
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.value_types import FLOAT, ValueType
 from callproof.runtime.entries import Entry
@@ -44,7 +44,11 @@ class Constant:
 
 @dataclass(slots=True, eq=False)
 class FunctionInfo:
-    """A function, routine or method; `parameters` without the hidden `this` of methods."""
+    """A function, routine or method; `parameters` without the hidden `this` of methods.
+
+    `packs_as_words`: of methods that are used as values, or whose overrides disagree on
+    the classes of packs: all that share a vtable slot pass packs as words.
+    """
 
     name: str
     symbol: str
@@ -56,15 +60,39 @@ class FunctionInfo:
     has_defer: bool = False
     this: Variable | None = None
     slot: int = -1
+    packs_as_words: bool = False
 
     def signature(self) -> Signature:
-        """All words in integer registers and FLOATs in float registers; result always."""
+        """Words in general registers, FLOATs and packs in SIMD registers; result always."""
+        return self._signature(self.packs_as_words)
+
+    def value_signature(self) -> Signature:
+        """How the function is called by its value: who does that may not know of packs."""
+        return self._signature(True)
+
+    @property
+    def needs_adapter(self) -> bool:
+        """Whether its value is the address of other code than calls by its name reach."""
+        return self.value_signature() != self.signature()
+
+    @property
+    def value_symbol(self) -> str:
+        return f"{self.symbol}$words" if self.needs_adapter else self.symbol
+
+    def _signature(self, packs_as_words: bool) -> Signature:
         found = [AbiParameter(I64, "this")] if self.class_info else []
         found += [
-            AbiParameter(F64 if parameter.type is FLOAT else I64, parameter.name)
+            AbiParameter(passed(parameter.type, packs_as_words), parameter.name)
             for parameter in self.parameters
         ]
-        return Signature(tuple(found), F64 if self.result is FLOAT else I64)
+        return Signature(tuple(found), passed(self.result, packs_as_words))
+
+
+def passed(type_: ValueType, packs_as_words: bool) -> Type:
+    """The ABI's type of a value that is passed."""
+    if type_.pack is not None and not packs_as_words:
+        return type_.pack.abi
+    return F64 if type_ is FLOAT else I64
 
 
 @dataclass(slots=True, eq=False)

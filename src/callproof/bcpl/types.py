@@ -113,6 +113,25 @@ class Inference(ExpressionInference):
                             code="override",
                         )
 
+    def conventions(self) -> None:
+        """Methods of one vtable slot pass packs in one way: as words if they disagree."""
+        families: dict[FunctionInfo, list[FunctionInfo]] = {}
+        for info in self.info.classes.values():
+            for name, method in info.methods.items():
+                families.setdefault(root_of(method, name), []).append(method)
+        for root, methods in families.items():
+            words = any(
+                method.used_as_value
+                or method.result.pack is not root.result.pack
+                or any(
+                    mine.type.pack is not other.type.pack
+                    for mine, other in zip(method.parameters, root.parameters, strict=False)
+                )
+                for method in methods
+            )
+            for method in methods:
+                method.packs_as_words = words
+
     def body(self, function: FunctionInfo) -> None:
         self.function = function
         body = function.declaration.body
@@ -371,4 +390,5 @@ def infer(
     inference = Inference(info, locals_of, diagnostics)
     inference.run()
     inference.check_overrides()
+    inference.conventions()
     return inference

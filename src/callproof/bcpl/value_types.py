@@ -1,6 +1,6 @@
 """The classes of values (reference, section 3): what inference knows of an expression.
 
-Everything is a 64-bit word but a FLOAT.  Classes are compared by identity; lists and
+Everything is a 64-bit word but FLOATs and packs.  Classes are compared by identity; lists and
 list nodes are made by `list_of` and `node_of`, which give the same object for the same
 element.
 """
@@ -11,26 +11,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from callproof.abi import types as abi
+from callproof.ir.types import V2F32, V2I32, V4F32, V4I16, V8F32, V8I8, Type
+
 if TYPE_CHECKING:
     from callproof.bcpl.symbols import ClassInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Several small numbers in one value: `lanes` of `bits` bits, lane 0 in the low ones.
+    """Several small numbers in one value: a vector in a SIMD register, lane 0 in the low bits.
 
-    One word holds it, or else (`boxed`) the value is the address of `words` words that
-    are never changed.  `code` is the runtime's number for it (`packs.c`).
+    Where a word has to hold it (an element, a field, an atom) it is the word's bits, or
+    else (`boxed`) the word is the address of `words` words that are never changed; 0
+    stands for zeros.
     """
 
-    lanes: int
-    bits: int
-    is_float: bool
-    code: int
+    vector: Type
+    abi: abi.Type
+
+    @property
+    def lanes(self) -> int:
+        return self.vector.lanes
+
+    @property
+    def bits(self) -> int:
+        return self.vector.element.bits
+
+    @property
+    def is_float(self) -> bool:
+        return self.vector.element.is_float
 
     @property
     def words(self) -> int:
-        return self.lanes * self.bits // 64
+        return self.vector.size // 8
 
     @property
     def boxed(self) -> bool:
@@ -85,17 +99,25 @@ STRING = ValueType("STRING")
 VEC = ValueType("VEC", element=WORD)
 FVEC = ValueType("FVEC", element=FLOAT)
 
-PACKS = {
-    "PAIR": ValueType("PAIR", pack=Pack(2, 32, False, 2)),
-    "FPAIR": ValueType("FPAIR", pack=Pack(2, 32, True, 3)),
-    "QUAD": ValueType("QUAD", pack=Pack(4, 16, False, 4)),
-    "OCT": ValueType("OCT", pack=Pack(8, 8, False, 5)),
-    "FQUAD": ValueType("FQUAD", pack=Pack(4, 32, True, 6)),
-    "FOCT": ValueType("FOCT", pack=Pack(8, 32, True, 7)),
-}
+
+def _packs() -> dict[str, ValueType]:
+    """What is short enough goes as AAPCS64's short vectors do, FOCT as C's float32x4x2_t."""
+    quad = abi.ShortVector(abi.F32, 4)
+    halves = (abi.Field("low", quad, 0), abi.Field("high", quad, 16))
+    rows: tuple[tuple[str, Type, abi.Type], ...] = (
+        ("PAIR", V2I32, abi.ShortVector(abi.I32, 2)),
+        ("FPAIR", V2F32, abi.ShortVector(abi.F32, 2)),
+        ("QUAD", V4I16, abi.ShortVector(abi.I16, 4)),
+        ("OCT", V8I8, abi.ShortVector(abi.I8, 8)),
+        ("FQUAD", V4F32, quad),
+        ("FOCT", V8F32, abi.Composite("", halves, 32, 16)),
+    )
+    return {name: ValueType(name, pack=Pack(vector, passed)) for name, vector, passed in rows}
+
+
+PACKS = _packs()
 PACK_VECTORS = {f"{name}S": ValueType(f"{name}S", element=PACKS[name]) for name in PACKS}
 VECTORS = {"VEC": VEC, "FVEC": FVEC, **PACK_VECTORS}
-WORD_KIND, FLOAT_KIND = 0, 1  # the runtime's numbers for the elements of VEC and FVEC
 
 DEEPEST_LIST = 4
 _lists: dict[ValueType | None, ValueType] = {}

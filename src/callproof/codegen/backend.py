@@ -1,6 +1,7 @@
 """The back end as one function: an IR module in, code and an object file out.
 
-for each function:  lower_switch, split_edges      (IR)
+for each function:  scalarise_vectors (on targets without rules for vectors)
+                    legalise_vectors, lower_switch, split_edges   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
                     allocate, allocation_check     (registers, spills)
@@ -18,7 +19,7 @@ from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
 from callproof.ir.model import Function, Module
-from callproof.passes import lower_switch, split_edges
+from callproof.passes import legalise_vectors, lower_switch, scalarise_vectors, split_edges
 
 
 @dataclass(slots=True)
@@ -32,7 +33,9 @@ class Compiled:
 
 
 def prepare(function: Function) -> None:
-    """Bring a function into the shape that selection takes: two-way branches, no critical edges."""
+    """The shape that selection takes: vectors of registers' size, two-way branches, no
+    critical edges."""
+    legalise_vectors.run(function)
     lower_switch.run(function)
     split_edges.run(function)
 
@@ -59,6 +62,8 @@ def compile_module(
     seconds = timings if timings is not None else {}
     for function in module.functions.values():
         start = time.perf_counter()
+        if not target.vector_rules:
+            scalarise_vectors.run(function)
         prepare(function)
         expand_calls.run(function, target.convention)
         start = _charge(seconds, "prepare", start)

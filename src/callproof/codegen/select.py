@@ -25,21 +25,9 @@ from callproof.codegen.target import Target
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import (
-    BITCAST,
-    CALL,
-    CALL_INDIRECT,
-    LOAD,
-    RETURN,
-    SLOT,
-    STORE,
-    Operation,
-)
+from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
 from callproof.ir.types import Type
-from callproof.source import CallproofError, InternalError
-
-# What vectors can do until packs come: be loaded, stored, copied, passed.
-VECTOR_OPERATIONS = frozenset((LOAD, STORE, BITCAST))
+from callproof.source import InternalError
 
 
 class Selector:
@@ -196,6 +184,7 @@ class Selector:
         ]
         groups: list[list[MachineInstruction]] = []
         rules = self.target.rules
+        vector_rules = self.target.vector_rules or rules
         registers = self._registers
         instructions = block.instructions
         tail = calls.tail_call(self.function, block, self.target.convention)
@@ -215,9 +204,9 @@ class Selector:
             elif operation is RETURN:
                 calls.lower_return(self, instruction)
             else:
-                if instruction.type is not None and instruction.type.lanes > 1:
-                    self._require_vector_support(instruction)
-                for rule in rules.get(operation, ()):
+                # Rules choose by width, so a vector must never reach one for scalars.
+                suitable = vector_rules if works_on_vectors(instruction) else rules
+                for rule in suitable.get(operation, ()):
                     if rule.apply(self, instruction):
                         if self.hits is not None:
                             self.hits[rule.name] = self.hits.get(rule.name, 0) + 1
@@ -239,13 +228,12 @@ class Selector:
             machine_block.parameters = [self.register(value) for value in block.parameters]
         machine_block.instructions = [item for group in reversed(groups) for item in group]
 
-    def _require_vector_support(self, instruction: Instruction) -> None:
-        """Rules choose by width, so a vector must never reach one that does not expect it."""
-        if instruction.operation not in VECTOR_OPERATIONS:
-            raise CallproofError(
-                f"'{instruction.operation}' of {instruction.type} (in {self.function.name}) "
-                f"is not supported yet on {self.target.name}"
-            )
+
+def works_on_vectors(instruction: Instruction) -> bool:
+    type_, operands = instruction.type, instruction.operands
+    return type_ is not None and (
+        type_.lanes > 1 or (bool(operands) and operands[0].type.lanes > 1)
+    )
 
 
 def select(

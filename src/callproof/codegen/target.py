@@ -8,7 +8,7 @@ what allocation decided (moves, spills, frames) into instructions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from callproof.abi.plan import Convention
@@ -155,7 +155,9 @@ class Shapes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`use` gives an operand's register, making constants and addresses; `use_stored`
+    """`vector_rules` are for what works on vectors; for a target without them vectors
+    become their lanes, and whole ones are only loaded, stored and passed.
+    `use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
     `register_name(register, class, bytes)` is the assembly name."""
@@ -173,3 +175,4 @@ class Target:
     use: Callable[[Selector, Operand], int]
     use_stored: Callable[[Selector, Operand], int]
     pool_prefix: str
+    vector_rules: dict[Operation, tuple[Rule, ...]] = field(default_factory=dict)

@@ -15,7 +15,6 @@ from callproof.abi.signature import Signature
 from callproof.ir import operations as op
 from callproof.ir.model import (
     Block,
-    Constant,
     Function,
     Instruction,
     Operand,
@@ -26,6 +25,7 @@ from callproof.ir.model import (
 )
 from callproof.ir.ssa import remove_trivial_parameters
 from callproof.ir.types import I64, PTR, Type
+from callproof.ir.vectors import zero
 
 
 class FunctionBuilder:
@@ -203,7 +203,7 @@ class FunctionBuilder:
                 block = predecessors[0]
                 continue
             if not predecessors:  # read before any write: only in code that is not reached
-                found = Constant(type_, 0.0 if type_.is_float else 0)
+                found = zero(type_)
                 break
             found = self._parameter(block, type_, name)
             pending.append((block, variable, found))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from callproof.abi.types import leaves
 from callproof.ir import operations as op
+from callproof.ir import vectors
 from callproof.ir.model import (
     CONSTANT,
     VALUE,
@@ -217,6 +218,10 @@ def evaluate(
     """
     bits = type_.bits
     first = operands[0]
+    if operation is op.SELECT:
+        return operands[1] if first != 0 else operands[2]
+    if type_.lanes + from_.lanes > 2 and operation is not op.BITCAST:
+        return vectors.evaluate(operation, type_, operands, from_, evaluate)
     if operation in INTEGER:
         return signed(INTEGER[operation](int(first), int(operands[1]), bits), bits)
     if operation in COMPARE:
@@ -232,8 +237,6 @@ def evaluate(
         raw = int.from_bytes(pack(first, type_), "little")
         raw = raw ^ sign if operation is op.FNEG else raw & ~sign
         return unpack(raw.to_bytes(type_.size, "little"), type_)
-    if operation is op.SELECT:
-        return operands[1] if first != 0 else operands[2]
     if operation is op.SITOF:
         return round_float(_integer_to_float(int(first), type_), type_)
     if operation is op.FTOSI:

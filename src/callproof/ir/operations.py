@@ -8,6 +8,8 @@ Integers wrap modulo 2**bits; they have no sign, operations do.  Nothing traps:
 division by zero gives 0 and remainder by zero gives the dividend (as AArch64's
 SDIV/MSUB do), the most negative number divided by -1 gives itself; shift counts
 of `bits` or more give 0 (shl, lshr) or all sign bits (ashr).
+
+Where T is a vector, arithmetic is lane by lane (comparisons are of scalars only).
 """
 
 from __future__ import annotations
@@ -112,6 +114,25 @@ BITCAST = Operation("bitcast", 1, "pure", "the same bits in another type of the 
 SEXT = Operation("sext", 1, "pure", "sign-extend a narrower integer to T")
 ZEXT = Operation("zext", 1, "pure", "zero-extend a narrower integer to T")
 TRUNC = Operation("trunc", 1, "pure", "low bits of a wider integer")
+
+# --- vectors: T is the type of the result -------------------------------------------
+SMIN = Operation("smin", 2, "pure commutative", "lane by lane the smaller (signed)")
+SMAX = Operation("smax", 2, "pure commutative", "lane by lane the larger (signed)")
+FMIN = Operation("fmin", 2, "pure", "lane by lane operand 0 if it is less, else operand 1")
+FMAX = Operation("fmax", 2, "pure", "lane by lane operand 0 if it is greater, else operand 1")
+SPLAT = Operation("splat", 1, "pure", "operand 0 in all lanes of T")
+EXTRACT = Operation(
+    "extract", 2, "pure", "lane of operand 0 whose number is the constant operand 1"
+)
+INSERT = Operation("insert", 3, "pure", "operand 0 with operand 2 in lane operand 1, a constant")
+EVENS = Operation("evens", 2, "pure", "lanes 0, 2 ... of operand 0, then those of operand 1")
+ODDS = Operation("odds", 2, "pure", "lanes 1, 3 ... of operand 0, then those of operand 1")
+LOW = Operation("low", 1, "pure", "the lower half of the lanes")
+HIGH = Operation("high", 1, "pure", "the upper half of the lanes")
+JOIN = Operation("join", 2, "pure", "operand 0 as lower half, operand 1 as upper half")
+SUM_LANES = Operation("sum_lanes", 1, "pure", "sum of the sign-extended lanes; T is i64")
+SMIN_LANES = Operation("smin_lanes", 1, "pure", "smallest lane (signed), extended; T is i64")
+SMAX_LANES = Operation("smax_lanes", 1, "pure", "largest lane (signed), extended; T is i64")
 
 # --- choice -------------------------------------------------------------------------
 SELECT = Operation("select", 3, "pure", "operand 0 (word) not 0: operand 1, else operand 2; both T")

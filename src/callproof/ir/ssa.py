@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from callproof.ir.model import CONSTANT, VALUE, Block, Constant, Function, Operand, Target, Value
+from callproof.ir.model import CONSTANT, VALUE, Block, Function, Operand, Target, Value
+from callproof.ir.vectors import zero
 
 
 def _same(first: Operand, second: Operand) -> bool:
@@ -111,5 +112,5 @@ def _only_argument(
         elif not _same(only, operand):
             return None
     if only is None:
-        return Constant(parameter.type, 0.0 if parameter.type.is_float else 0)
+        return zero(parameter.type)
     return only

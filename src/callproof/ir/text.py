@@ -17,20 +17,21 @@
     ...
 
 `!12` is the source line.  A bare number takes the type of its place; elsewhere
-constants carry theirs (`f64 1.5`).  `%name.7` is the value number 7; hand-written
-text may leave the number away.  Composites in signatures are `{u64, u64}`, with arrays
-`{i32 * 3}`, and with explicit offsets where they do not follow from the members, bit-fields
-with their first bit and width: `struct 4 align 2 {0: u8, 1.3: i16 : 5}`, `union 8 align 8
-{0: i64, 0: f32}`.  `p: byval {f32, f32}` says that the IR's value is the address of an
-object that the callee gets a copy of; `-> sret {…}` that the result goes to memory whose
-address is the first argument.
+constants carry theirs (`f64 1.5`), those of vectors their lanes (`v2i32 <1, -2>`).
+`%name.7` is the value number 7; hand-written text may leave the number away. Composites in
+signatures are `{u64, u64}`, with arrays `{i32 * 3}`, and with explicit offsets where they
+do not follow from the members, bit-fields with their first bit and width: `struct 4 align 2
+{0: u8, 1.3: i16 : 5}`, `union 8 align 8 {0: i64, 0: f32}`. `p: byval {f32, f32}` says that
+the IR's value is the address of an object that the callee gets a copy of; `-> sret {…}`
+that the result goes to memory whose address is the first argument.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from math import isfinite
 
 from callproof.abi import types as abi
 from callproof.abi.signature import Parameter, Signature
@@ -52,6 +53,8 @@ from callproof.ir.model import (
     result_leaves,
 )
 from callproof.ir.types import BY_NAME, I64, PTR, Type
+from callproof.ir.vectors import REDUCTIONS, lanes_of
+from callproof.ir.vectors import constant as vector_constant
 from callproof.source import CallproofError, Diagnostic, SourceFile, Span
 
 _PLAIN = re.compile(r"[A-Za-z_.$][A-Za-z0-9_.$:]*\Z")
@@ -90,6 +93,11 @@ def _float_text(value: float) -> str:
 
 def _constant(constant: Constant) -> str:
     value = constant.value
+    if constant.type.lanes > 1:
+        lanes = lanes_of(value, constant.type)
+        if all(not isinstance(lane, float) or isfinite(lane) for lane in lanes):
+            return f"<{', '.join(map(str, lanes))}>"
+        return f"{int(value) & ((1 << constant.type.bits) - 1):#x}"  # NaNs keep their bits
     return _float_text(value) if isinstance(value, float) else str(value)
 
 
@@ -172,19 +180,22 @@ def instruction_text(instruction: Instruction, module: Module | None = None) -> 
     if operation is op.SLOT:
         name = f" {_quote(instruction.slot_name.encode())}" if instruction.slot_name else ""
         return f"{start} {instruction.size} align {instruction.alignment}{name}"
-    expected = [type_] * len(operands)
-    if operation.reads:
-        expected = [PTR]
-    elif operation.effect:
-        expected = [type_, PTR]
-    elif operation is op.SELECT:
-        expected = [I64, type_, type_]
-    elif operation in CONVERSIONS:
-        expected = [None]
+    assert type_ is not None
     shown = ", ".join(
-        operand_text(operand, wanted) for operand, wanted in zip(operands, expected, strict=True)
+        operand_text(operand, wanted)
+        for operand, wanted in zip(operands, operand_types(operation, type_), strict=True)
     )
     return f"{start} {type_} {shown}{_offset(instruction)}"
+
+
+def operand_types(operation: op.Operation, type_: Type) -> list[Type | None]:
+    """The type that each operand has if the instruction is of `type_`; None: its own."""
+    if operation.reads:
+        return [PTR]
+    if operation.effect:
+        return [type_, PTR]
+    special = SPECIAL_OPERANDS.get(operation)
+    return special(type_) if special is not None else [type_] * operation.arity
 
 
 CONVERSIONS = frozenset(
@@ -200,6 +211,17 @@ CONVERSIONS = frozenset(
         op.TRUNC,
     )
 )
+SPECIAL_OPERANDS: dict[op.Operation, Callable[[Type], list[Type | None]]] = {
+    **dict.fromkeys(CONVERSIONS, lambda type_: [None]),
+    **dict.fromkeys(REDUCTIONS, lambda type_: [None]),
+    op.SELECT: lambda type_: [I64, type_, type_],
+    op.SPLAT: lambda type_: [type_.element],
+    op.EXTRACT: lambda type_: [None, I64],
+    op.INSERT: lambda type_: [type_, I64, type_.element],
+    op.LOW: lambda type_: [None],
+    op.HIGH: lambda type_: [None],
+    op.JOIN: lambda type_: [None, None],
+}
 
 
 def print_function(function: Function, module: Module | None = None) -> str:
@@ -268,7 +290,7 @@ _TOKEN = re.compile(
       | (?P<string>"(?:[^"\\\n]|\\[0-9a-f]{2})*")
       | (?P<number>[-+]?(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[-+]?\d+)?))
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<sign>->|\.\.\.|[-+*(){}\[\],:=])""",
+      | (?P<sign>->|\.\.\.|[-+*(){}\[\],:=<>])""",
     re.VERBOSE,
 )
 
@@ -564,6 +586,9 @@ class _Parser:
         if kind == "word":
             expected = self.type()
             kind, text, start = self.tokens[self.at]
+        if text == "<" and expected is not None and expected.lanes > 1:
+            operands.append(self.vector(expected))
+            return
         if kind != "number":
             raise self.fail("an operand")
         if expected is None:
@@ -571,8 +596,25 @@ class _Parser:
         self.at += 1
         operands.append(self.constant(text, expected, start))
 
+    def vector(self, type_: Type) -> Constant:
+        """`<1, 2, 3, 4>`"""
+        start = self.tokens[self.at][2]
+        self.expect("<")
+        lanes: list[int | float] = []
+        while not self.accept(">"):
+            if lanes:
+                self.expect(",")
+            place = self.tokens[self.at][2]
+            lanes.append(self.constant(self.take("number"), type_.element, place).value)
+        if len(lanes) != type_.lanes:
+            raise self.error(f"{type_} has {type_.lanes} lanes, not {len(lanes)}", start)
+        try:
+            return vector_constant(type_, lanes)
+        except OverflowError:
+            raise self.error(f"a lane does not fit {type_.element}", start) from None
+
     def constant(self, text: str, type_: Type, start: int) -> Constant:
-        if type_.is_float:
+        if type_.is_float and type_.lanes == 1:
             if text.startswith("0x"):
                 bits = struct.pack("<Q", int(text, 16))
                 return Constant(type_, struct.unpack("<d", bits)[0])
@@ -690,16 +732,7 @@ class _Parser:
                 instruction.slot_name = _unquote(self.take("string")).decode()
             return instruction
         type_ = self.type()
-        if operation.reads:
-            operands = self.operands(PTR)
-        elif operation.effect:
-            operands = self.operands(type_, PTR)
-        elif operation is op.SELECT:
-            operands = self.operands(I64, type_, type_)
-        elif operation in CONVERSIONS:
-            operands = self.operands(None)
-        else:
-            operands = self.operands(*[type_] * operation.arity)
+        operands = self.operands(*operand_types(operation, type_))
         instruction = Instruction(operation, type_, operands, [])
         if operation.reads or operation.effect:
             if self.accept("+"):

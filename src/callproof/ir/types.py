@@ -14,18 +14,22 @@ from callproof.source import CallproofError
 class Type:
     """An SSA type; the instances below are the only ones, compared by identity.
 
-    `size` in bytes; `is_float` says which register file: True = SIMD and FP.
+    `size` in bytes; `is_float` says which register file: True = SIMD and FP.  A vector
+    has `lanes` of the type `element`, lane 0 in the low bits; a scalar is its own element.
     """
 
-    __slots__ = ("bits", "is_float", "is_integer", "lanes", "name", "size")
+    __slots__ = ("bits", "element", "is_float", "is_integer", "lanes", "name", "size")
 
-    def __init__(self, name: str, bits: int, *, is_float: bool, lanes: int = 1) -> None:
+    def __init__(
+        self, name: str, bits: int, *, is_float: bool, lanes: int = 1, element: Type | None = None
+    ) -> None:
         self.name = name
         self.bits = bits
         self.size = bits // 8
         self.is_float = is_float
         self.is_integer = not is_float
         self.lanes = lanes
+        self.element = element or self
 
     def __repr__(self) -> str:
         return self.name
@@ -38,14 +42,26 @@ I64 = Type("i64", 64, is_float=False)
 PTR = Type("ptr", 64, is_float=False)
 F32 = Type("f32", 32, is_float=True)
 F64 = Type("f64", 64, is_float=True)
-V2I64 = Type("v2i64", 128, is_float=True, lanes=2)
-V4I32 = Type("v4i32", 128, is_float=True, lanes=4)
-V2F64 = Type("v2f64", 128, is_float=True, lanes=2)
-V4F32 = Type("v4f32", 128, is_float=True, lanes=4)
 
+
+def _vector(lanes: int, element: Type) -> Type:
+    return Type(
+        f"v{lanes}{element.name}", lanes * element.bits, is_float=True, lanes=lanes, element=element
+    )
+
+
+V8I8, V4I16, V2I32, V2F32 = _vector(8, I8), _vector(4, I16), _vector(2, I32), _vector(2, F32)
+V16I8, V8I16, V4I32, V2I64 = _vector(16, I8), _vector(8, I16), _vector(4, I32), _vector(2, I64)
+V4F32, V2F64 = _vector(4, F32), _vector(2, F64)
+V8F32 = _vector(8, F32)
+"""No register holds it: `passes/legalise_vectors.py` makes two v4f32 of it."""
+
+VECTORS = (V8I8, V4I16, V2I32, V2F32, V16I8, V8I16, V4I32, V2I64, V4F32, V2F64, V8F32)
 BY_NAME: dict[str, Type] = {
-    type_.name: type_ for type_ in (I8, I16, I32, I64, PTR, F32, F64, V2I64, V4I32, V2F64, V4F32)
+    type_.name: type_ for type_ in (I8, I16, I32, I64, PTR, F32, F64, *VECTORS)
 }
+HALVES = {V8F32: V4F32}
+"""The type of each half of a vector that is split."""
 
 
 def compatible(first: Type, second: Type) -> bool:

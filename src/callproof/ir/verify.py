@@ -25,12 +25,14 @@ from callproof.ir.model import (
     parameter_leaves,
     result_leaves,
 )
-from callproof.ir.text import CONVERSIONS, instruction_text
-from callproof.ir.types import F32, F64, I8, I16, I32, I64, PTR, Type, compatible
+from callproof.ir.text import CONVERSIONS, instruction_text, operand_types
+from callproof.ir.types import F32, F64, HALVES, I8, I16, I32, I64, PTR, Type, compatible
+from callproof.ir.vectors import CHOICES, REDUCTIONS, VECTOR_OPERATIONS
 from callproof.source import CallproofError, Diagnostic
 
 INTEGERS = frozenset((I8, I16, I32, I64, PTR))
 FLOATS = frozenset((F32, F64))
+FLOAT_CHOICES = frozenset((op.FMIN, op.FMAX))
 FLOAT_OPERATIONS = frozenset(
     (
         op.FADD,
@@ -55,7 +57,7 @@ CONVERSION_RULES: dict[op.Operation, Callable[[Type, Type], bool]] = {
     op.FLOORTOSI: lambda to, from_: to in INTEGERS and from_ in FLOATS,
     op.FEXT: lambda to, from_: to is F64 and from_ is F32,
     op.FTRUNC: lambda to, from_: to is F32 and from_ is F64,
-    op.BITCAST: lambda to, from_: to.bits == from_.bits,
+    op.BITCAST: lambda to, from_: to.bits == from_.bits <= 128,
     op.SEXT: lambda to, from_: to in INTEGERS and from_ in INTEGERS and to.bits > from_.bits,
     op.ZEXT: lambda to, from_: to in INTEGERS and from_ in INTEGERS and to.bits > from_.bits,
     op.TRUNC: lambda to, from_: to in INTEGERS and from_ in INTEGERS and to.bits < from_.bits,
@@ -182,7 +184,8 @@ class _Verifier:
                 self.bad(f"the definition of {operand!r} does not dominate this use")
         elif operand.kind == CONSTANT:
             assert isinstance(operand, Constant)
-            if operand.type.is_float != isinstance(operand.value, float):
+            is_float = operand.type.is_float and operand.type.lanes == 1
+            if is_float != isinstance(operand.value, float):
                 self.bad(f"constant {operand!r} does not suit its type")
             elif isinstance(operand.value, int):
                 limit = 1 << (operand.type.bits - 1)
@@ -247,13 +250,48 @@ class _Verifier:
             self.expect(i.operands[1], type_)
             self.expect(i.operands[2], type_)
             return
+        if operation in VECTOR_OPERATIONS:
+            self.vector(i, type_)
+            return
+        if operation.compares and type_.lanes > 1:
+            self.bad("compares scalars only")
         if operation in FLOAT_OPERATIONS:
-            if not type_.is_float:
+            if not type_.element.is_float:
                 self.bad(f"is for floats, not {type_}")
-        elif type_.is_float and type_.lanes == 1:
+        elif type_.element.is_float:
             self.bad(f"is for integers, not {type_}")
         for operand in i.operands:
             self.expect(operand, type_)
+
+    def vector(self, i: Instruction, type_: Type) -> None:
+        """The operations that only vectors have."""
+        operation = i.operation
+        source = i.operands[0].type
+        vector = source if operation is op.EXTRACT or operation in REDUCTIONS else type_
+        if vector.lanes == 1 or (operation in (op.LOW, op.HIGH) and source.lanes == 1):
+            self.bad(f"is for vectors, not {vector if vector.lanes == 1 else source}")
+            return
+        wanted = operand_types(operation, type_)
+        if operation is op.EXTRACT and type_ is not source.element:
+            self.bad(f"the lanes of {source} are {source.element}, not {type_}")
+        elif operation in REDUCTIONS:
+            if type_ is not I64 or source.element.is_float or source.element is I64:
+                self.bad(f"cannot make {type_} of {source}")
+        elif operation in (op.LOW, op.HIGH):
+            wanted = [source]
+            if HALVES.get(source) is not type_:
+                self.bad(f"{type_} is no half of {source}")
+        elif operation is op.JOIN:
+            wanted = [HALVES.get(type_, type_)] * 2
+        elif operation in CHOICES and type_.element.is_float != (operation in FLOAT_CHOICES):
+            self.bad(f"is not for {type_}")
+        for operand, expected in zip(i.operands, wanted, strict=True):
+            if expected is not None:
+                self.expect(operand, expected)
+        if operation is op.EXTRACT or operation is op.INSERT:
+            index = i.operands[1]
+            if not isinstance(index, Constant) or not 0 <= index.value < vector.lanes:
+                self.bad(f"{vector} has no lane {index!r}")
 
     def call(self, i: Instruction) -> None:
         signature = i.signature

@@ -24,6 +24,7 @@ from callproof.ir.model import (
 )
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import I64
+from callproof.ir.vectors import VECTOR_OPERATIONS, zero
 
 OFFSET_LIMIT = 1 << 31
 NEGATED = {
@@ -94,9 +95,13 @@ IN_PLACE: Operand = Constant(I64, 0)  # what a rule returns that changed its ins
 
 
 def number(operand: Operand) -> int | None:
-    """The value of an integer constant."""
-    if operand.kind == CONSTANT and type(operand.value) is int:  # type: ignore[union-attr]
-        return operand.value  # type: ignore[union-attr,return-value]
+    """The value of an integer constant (no vector: its value is the bits of all lanes)."""
+    if (
+        operand.kind == CONSTANT
+        and type(operand.value) is int  # type: ignore[union-attr]
+        and operand.type.lanes == 1
+    ):
+        return operand.value  # type: ignore[union-attr]
     return None
 
 
@@ -166,7 +171,7 @@ def same_operands(i: Instruction) -> Operand | None:
     if first is not second:
         return None
     if i.operation in (op.SUB, op.XOR):
-        return Constant(i.results[0].type, 0)
+        return zero(i.results[0].type)
     if i.operation in (op.AND, op.OR):
         return first
     if i.operation in (op.EQ, op.SLE, op.SGE, op.ULE, op.UGE):
@@ -255,6 +260,47 @@ def select_known(i: Instruction) -> Operand | None:
     return None
 
 
+def extracted(i: Instruction) -> Operand | None:
+    """A lane of a vector that was put there by `insert` or `splat`."""
+    vector, index = i.operands[0], number(i.operands[1])
+    while True:
+        made = defined_by(vector, op.SPLAT)
+        if made is not None:
+            return made.operands[0]
+        made = defined_by(vector, op.INSERT)
+        if made is None:
+            break
+        if number(made.operands[1]) == index:
+            return made.operands[2]
+        vector = made.operands[0]
+    if vector is i.operands[0]:
+        return None
+    i.operands = [vector, i.operands[1]]
+    return constants(i) or IN_PLACE
+
+
+def half_of_joined(i: Instruction) -> Operand | None:
+    joined = defined_by(i.operands[0], op.JOIN)
+    return joined.operands[i.operation is op.HIGH] if joined is not None else None
+
+
+def joined_halves(i: Instruction) -> Operand | None:
+    """The two halves of one vector joined again."""
+    low, high = defined_by(i.operands[0], op.LOW), defined_by(i.operands[1], op.HIGH)
+    if low is None or high is None or low.operands[0] is not high.operands[0]:
+        return None
+    return low.operands[0]
+
+
+def there_and_back(i: Instruction) -> Operand | None:
+    """A value widened and narrowed again is itself."""
+    for widening in (op.SEXT, op.ZEXT) if i.operation is op.TRUNC else (op.FEXT,):
+        wide = defined_by(i.operands[0], widening)
+        if wide is not None and wide.operands[0].type is i.type:
+            return wide.operands[0]
+    return None
+
+
 def address_offset(i: Instruction) -> Operand | None:
     """A constant added to an address moves into the access."""
     total = defined_by(i.operands[-1], op.ADD)
@@ -287,6 +333,16 @@ def branch_condition(i: Instruction) -> Operand | None:
     return None
 
 
+def stored_bits(i: Instruction) -> Operand | None:
+    """What is stored as other bits of the same size is stored as what it is."""
+    cast = defined_by(i.operands[0], op.BITCAST)
+    if cast is None or cast.operands[0].kind != VALUE:
+        return None
+    i.operands[0] = cast.operands[0]
+    i.type = cast.operands[0].type
+    return IN_PLACE
+
+
 Rule = Callable[[Instruction], Operand | None]
 FLOAT_FOLDED = (op.FADD, op.FSUB, op.FMUL, op.FDIV, op.FNEG, op.FABS, op.FSQRT)
 FLOAT_COMPARED = (op.FEQ, op.FNE, op.FLT, op.FLE, op.FGT, op.FGE)
@@ -316,13 +372,18 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     op.ASHR: (constants, neutral),
     op.SELECT: (select_known,),
     op.BRANCH: (branch_condition,),
-    op.TRUNC: (constants,),
     **dict.fromkeys(INTEGER_COMPARED, (constants, constant_second, same_operands)),
     op.NE: (constants, constant_second, same_operands, comparison_of_truth),
     op.EQ: (constants, constant_second, same_operands, comparison_of_truth),
     **dict.fromkeys(FLOAT_FOLDED, (constants,)),
     **dict.fromkeys(FLOAT_COMPARED, (constants,)),
     **dict.fromkeys(CONVERTED, (constants,)),
+    **dict.fromkeys((op.TRUNC, op.FTRUNC), (constants, there_and_back)),
+    **dict.fromkeys(VECTOR_OPERATIONS, (constants,)),
+    op.EXTRACT: (constants, extracted),
+    **dict.fromkeys((op.LOW, op.HIGH), (constants, half_of_joined)),
+    op.JOIN: (constants, joined_halves),
     **{operation: (address_offset,) for operation in op.ALL if operation.reads},
     **dict.fromkeys((op.STORE, op.STORE8, op.STORE16, op.STORE32), (address_offset,)),
+    op.STORE: (address_offset, stored_bits),
 }

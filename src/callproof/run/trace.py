@@ -15,6 +15,7 @@ are shown and compared (the C runtime's inner calls are not); else all calls.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import TextIO
@@ -29,6 +30,7 @@ VIOLATION_STATUS = 3
 PRESERVED = (*range(19, 30), *range(V0 + 8, V0 + 16))
 ARGUMENTS = (*range(9), *range(V0, V0 + 8))
 FLOATS = {"f16": "<e", "f32": "<f", "f64": "<d"}
+VECTOR = re.compile(r"v(\d+)([iuf]\d+)")
 
 
 def register_name(register: int) -> str:
@@ -37,7 +39,13 @@ def register_name(register: int) -> str:
 
 
 def format_scalar(type_: str, data: bytes) -> str:
-    """The value of a scalar ABI type ('i64', 'u8', 'f64', 'ptr') from its bytes."""
+    """The value of a scalar ABI type ('i64', 'f64', 'ptr', 'v2i32') from its bytes."""
+    vector = VECTOR.fullmatch(type_)
+    if vector is not None:
+        count, element = int(vector[1]), vector[2]
+        size = len(data) // count
+        lanes = (data[at : at + size] for at in range(0, count * size, size))
+        return f"<{', '.join(format_scalar(element, lane) for lane in lanes)}>"
     if type_ in FLOATS and len(data) >= struct.calcsize(FLOATS[type_]):
         return f"{struct.unpack_from(FLOATS[type_], data)[0]:g}"
     if type_[:1] in "iu" and type_[1:].isdigit():

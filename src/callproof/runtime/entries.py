@@ -149,25 +149,6 @@ ATOMS = {
     "AS_LIST": _row("", "bcpl_as_list", "node:ptr", "LIST", may_fail=True),
 }
 
-# Whole vectors (packs.c); `operation` and `kind` are numbers that both sides know.
-VECTORS = _row(
-    "",
-    "bcpl_vectors",
-    "operation:word kind:word a:ptr b:ptr",
-    "VEC",
-    may_fail=True,
-    may_collect=True,
-)
-REDUCE = _row("", "bcpl_reduce", "operation:word kind:word vector:ptr", "WORD", may_collect=True)
-PAIRWISE = _row(
-    "",
-    "bcpl_pairwise",
-    "operation:word kind:word a:ptr b:ptr",
-    "VEC",
-    may_fail=True,
-    may_collect=True,
-)
-
 FREE_CSTRING = _row("", "bcpl_free_cstring", "bytes:ptr")
 SHARE_STDIO = _row("", "bcpl_share_stdio")
 

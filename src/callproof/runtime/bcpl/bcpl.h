@@ -97,11 +97,6 @@ list *bcpl_as_list(const node *atom);
 list *bcpl_split(const character *text, const character *delimiter);
 character *bcpl_join(const list *items, const character *delimiter);
 
-/* packs.c */
-word *bcpl_vectors(word operation, word kind, const word *a, const word *b);
-word bcpl_reduce(word operation, word kind, const word *vector);
-word *bcpl_pairwise(word operation, word kind, const word *a, const word *b);
-
 /* files.c; a file is a FILE pointer */
 character *bcpl_slurp(const character *name);
 word bcpl_spit(const character *text, const character *name);

@@ -254,9 +254,12 @@ def _split(kind: str, low_bits: int, limit: int) -> None:
 
 
 _split("bit", 5, 64)
+_split("u8v", 5, 256)
 _split("fp8v", 5, 256)
 _number("fp8", 0, 255)
-KINDS["fp8"].text = lambda a: a if isinstance(a, str) else f"#{immediates.decode_fp8(a):.8f}"
+KINDS["fp8v"].text = KINDS["fp8"].text = lambda a: (
+    a if isinstance(a, str) else f"#{immediates.decode_fp8(a):.8f}"
+)
 
 
 def _lane(kind: str, log2_size: int) -> None:

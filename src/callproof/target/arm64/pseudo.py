@@ -29,6 +29,7 @@ _OPERANDS = {
     "constant": (OperandSpec("d", "x", "def", GENERAL), OperandSpec("value", "imm64")),
     "float_constant": (OperandSpec("d", "d", "def", FLOAT), OperandSpec("symbol", "symbol")),
     "float32_constant": (OperandSpec("d", "s", "def", FLOAT), OperandSpec("symbol", "symbol")),
+    "vector_constant": (OperandSpec("d", "q", "def", FLOAT), OperandSpec("symbol", "symbol")),
     "address": (OperandSpec("d", "x", "def", GENERAL), OperandSpec("symbol", "symbol")),
     "slot_address": (OperandSpec("d", "x", "def", GENERAL), OperandSpec("slot", "frame")),
 }
@@ -44,6 +45,9 @@ FLOAT_CONSTANT = _not_encoded("float_constant")
 
 FLOAT32_CONSTANT = _not_encoded("float32_constant")
 """s := 4 bytes of read-only data, likewise."""
+
+VECTOR_CONSTANT = _not_encoded("vector_constant")
+"""q := 16 bytes of read-only data, likewise."""
 
 ADDRESS = _not_encoded("address")
 """d := the address of a symbol: adrp and add."""

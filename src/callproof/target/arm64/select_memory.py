@@ -55,7 +55,11 @@ LOADS = {
     types.PTR: Access("ldr_x", 8),
     types.F32: Access("ldr_s", 4),
     types.F64: Access("ldr_d", 8),
-} | {vector: Access("ldr_q", 16) for vector in types.BY_NAME.values() if vector.size == 16}
+} | {
+    vector: Access(*(("ldr_d", 8) if vector.size == 8 else ("ldr_q", 16)))
+    for vector in types.VECTORS
+    if vector.size <= 16
+}
 STORES = {
     types.I8: Access("strb", 1),
     types.I16: Access("strh", 2),
@@ -64,7 +68,11 @@ STORES = {
     types.PTR: Access("str_x", 8),
     types.F32: Access("str_s", 4),
     types.F64: Access("str_d", 8),
-} | {vector: Access("str_q", 16) for vector in types.BY_NAME.values() if vector.size == 16}
+} | {
+    vector: Access(*(("str_d", 8) if vector.size == 8 else ("str_q", 16)))
+    for vector in types.VECTORS
+    if vector.size <= 16
+}
 NARROW_STORES = {
     op.STORE8: STORES[types.I8],
     op.STORE16: STORES[types.I16],

@@ -52,7 +52,7 @@ REDUNDANT_COPIES = frozenset((MOVE_GENERAL, MOVE_FLOAT, MOVE_VECTOR, FORMS["fmov
 ADD_IMM, SUB_IMM = FORMS["add_x_imm"], FORMS["sub_x_imm"]
 ADD_EXT, SUB_EXT = FORMS["add_x_ext"], FORMS["sub_x_ext"]
 B, ADRP = FORMS["b"], FORMS["adrp"]
-LDR_D, LDR_S = FORMS["ldr_d_uimm"], FORMS["ldr_s_uimm"]
+LDR_D, LDR_S, LDR_Q = FORMS["ldr_d_uimm"], FORMS["ldr_s_uimm"], FORMS["ldr_q_uimm"]
 DUP, INSERT_HIGH, SET_FLAGS = FORMS["dup_v2d_x"], FORMS["ins_d_x"], FORMS["msr_nzcv"]
 POISON = 0xBAD0_BAD0_BAD0_BAD0 - (1 << 64)  # in signed form; also sets N and V, clears Z and C
 POISONED = [*range(16), *range(V0, V0 + 8), *range(V0 + 16, V0 + 32)]
@@ -320,6 +320,12 @@ def _float32_constant(
     return _pooled(LDR_S, 4, registers[0], immediates[0])
 
 
+def _vector_constant(
+    frame: Frame, registers: Sequence[int], immediates: Sequence[object]
+) -> list[Line]:
+    return _pooled(LDR_Q, 16, registers[0], immediates[0])
+
+
 def _pooled(form: Form, size: int, register: int, symbol: object) -> list[Line]:
     assert isinstance(symbol, SymbolReference)
     return [
@@ -360,6 +366,7 @@ EXPANSIONS = {
     pseudo.CONSTANT.name: _constant,
     pseudo.FLOAT_CONSTANT.name: _float_constant,
     pseudo.FLOAT32_CONSTANT.name: _float32_constant,
+    pseudo.VECTOR_CONSTANT.name: _vector_constant,
     pseudo.ADDRESS.name: _address,
     pseudo.SLOT_ADDRESS.name: _slot_address,
 }

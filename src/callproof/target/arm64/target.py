@@ -12,18 +12,21 @@ from callproof.target.arm64 import (
     select_float,
     select_integer,
     select_memory,
+    select_vector,
     values,
 )
 from callproof.target.arm64.instructions import FORMS
 from callproof.target.arm64.registers import LR, REGISTER_FILE, SP, V0, name
 from callproof.target.arm64.shapes import Arm64Shapes
 
-ALL_RULES: list[Rule] = [
+SCALAR_RULES: list[Rule] = [
+    *select_vector.MIXED_RULES,
     *select_integer.RULES,
     *select_compare.RULES,
     *select_memory.RULES,
     *select_float.RULES,
 ]
+ALL_RULES = [*SCALAR_RULES, *select_vector.VECTOR_RULES]
 FLOAT_NAMES = {2: "h", 4: "s", 8: "d", 16: "q"}
 
 
@@ -35,9 +38,9 @@ def register_name(register: int, register_class: int, size: int) -> str:
     return name(register, "x" if size == 8 else "w")
 
 
-def rules_by_operation() -> dict[Operation, tuple[Rule, ...]]:
+def rules_by_operation(rules: list[Rule]) -> dict[Operation, tuple[Rule, ...]]:
     table: dict[Operation, tuple[Rule, ...]] = {}
-    for rule in ALL_RULES:
+    for rule in rules:
         table[rule.operation] = (*table.get(rule.operation, ()), rule)
     return table
 
@@ -73,7 +76,8 @@ def make_target(name: str, convention: Convention) -> Target:
         machine="aarch64",
         convention=convention,
         registers=REGISTER_FILE,
-        rules=rules_by_operation(),
+        rules=rules_by_operation(SCALAR_RULES),
+        vector_rules=rules_by_operation(select_vector.VECTOR_RULES),
         calls=calls,
         shapes=Arm64Shapes(),
         scratch_general=(16, 17),

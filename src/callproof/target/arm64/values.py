@@ -24,6 +24,7 @@ from callproof.ir import types
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Symbol, Value
 from callproof.ir.model import Operand as IrOperand
 from callproof.ir.operations import SLOT
+from callproof.ir.vectors import lanes_of
 from callproof.target.arm64 import pseudo
 from callproof.target.arm64.immediates import encode_fp8, move_immediate
 from callproof.target.arm64.instructions import FORMS
@@ -35,6 +36,15 @@ MOV_X, MOV_W = FORMS["mov_x"], FORMS["mov_w"]
 FMOV_D_IMM, FMOV_S_IMM = FORMS["fmov_d_imm"], FORMS["fmov_s_imm"]
 FMOV_D_X, FMOV_S_W = FORMS["fmov_d_x"], FORMS["fmov_s_w"]
 SBFM_X, UBFM_X, SBFM_W, UBFM_W = (FORMS[n] for n in ("sbfm_x", "ubfm_x", "sbfm_w", "ubfm_w"))
+
+MOVI_ZERO = FORMS["movi_v2d_zero"]
+ELEMENT_LETTERS = {8: "b", 16: "h", 32: "s", 64: "d"}
+ARRANGEMENT = {
+    type_: f"v{type_.lanes}{ELEMENT_LETTERS[type_.element.bits]}"
+    for type_ in types.VECTORS
+    if type_.size <= 16
+}
+"""How the forms for a vector end: v2s, v4s, v2d ..."""
 
 POOL_PREFIX = ".Lconstant."
 """Symbols of pooled float constants: the rest of the name is their bytes in hexadecimal."""
@@ -57,6 +67,8 @@ def use(s: Selector, operand: IrOperand) -> int:
         reference = SymbolReference(operand.name, "", operand.offset)
         return rematerialisable(s, register, pseudo.ADDRESS, reference)
     assert isinstance(operand, Constant)
+    if operand.type.lanes > 1:
+        return vector_constant(s, operand)
     if operand.type.is_float:
         return float_constant(s, operand)
     return integer_constant(s, int(operand.value))
@@ -108,6 +120,29 @@ def float_constant(s: Selector, constant: Constant) -> int:
     form = pseudo.FLOAT32_CONSTANT if single else pseudo.FLOAT_CONSTANT
     reference = SymbolReference(POOL_PREFIX + data.hex(), "")
     return rematerialisable(s, register, form, reference)
+
+
+def vector_constant(s: Selector, constant: Constant) -> int:
+    """MOVI and FMOV where all lanes are one small number, else a load."""
+    type_ = constant.type
+    register = s.machine.new_register(FLOAT, "", type_.size)
+    if constant.value == 0:
+        zero = MachineInstruction(MOVI_ZERO, [Operand(register, DEF)])
+        s.append(zero)
+        s.machine.rematerialise[register] = zero
+        return register
+    lanes = lanes_of(constant.value, type_)
+    first, name = lanes[0], ARRANGEMENT[type_]
+    if len(set(lanes)) == 1:
+        if type_.element.is_float:
+            encoded = encode_fp8(float(first))
+            if encoded is not None:
+                return rematerialisable(s, register, FORMS[f"fmov_{name}_imm"], encoded)
+        elif type_.element is types.I8 or (0 <= first < 256 and type_.element is not types.I64):
+            return rematerialisable(s, register, FORMS[f"movi_{name}"], int(first) & 255)
+    data = (int(constant.value) & ((1 << type_.bits) - 1)).to_bytes(type_.size, "little")
+    form = pseudo.VECTOR_CONSTANT if type_.size == 16 else pseudo.FLOAT_CONSTANT
+    return rematerialisable(s, register, form, SymbolReference(POOL_PREFIX + data.hex(), ""))
 
 
 def extended(s: Selector, operand: IrOperand, *, signed: bool) -> int:

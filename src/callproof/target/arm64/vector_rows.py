@@ -88,8 +88,10 @@ for _arrangement, _q, _size in INTEGERS:
         ("smin", "0", "01101"),
         ("umax", "1", "01100"),
         ("umin", "1", "01101"),
+        ("smaxp", "0", "10100"),
+        ("sminp", "0", "10101"),
     ):
-        if _arrangement == "2d" and _name in "mul mla mls smax smin umax umin".split():
+        if _arrangement == "2d" and _name in "mul mla mls smax smin umax umin smaxp sminp".split():
             continue
         _three(
             _name,
@@ -183,20 +185,41 @@ for _arrangement, _q, _sz in FLOATS:
             f"def:v{_arrangement}@d use:v{_arrangement}@n",
         )
 
-# Over all elements.
-for _arrangement, _q, _size, _element in (
-    ("8b", "0", "00", "b"),
-    ("16b", "1", "00", "b"),
-    ("4h", "0", "01", "h"),
-    ("8h", "1", "01", "h"),
-    ("4s", "1", "10", "s"),
+# Over all elements; the sum of `saddlv` is twice as wide as they are.
+for _arrangement, _q, _size, _element, _wide in (
+    ("8b", "0", "00", "b", "h"),
+    ("16b", "1", "00", "b", "h"),
+    ("4h", "0", "01", "h", "s"),
+    ("8h", "1", "01", "h", "s"),
+    ("4s", "1", "10", "s", "d"),
+):
+    for _name, _to, _opcode in (
+        ("addv", _element, "11011"),
+        ("saddlv", _wide, "00011"),
+        ("smaxv", _element, "01010"),
+        ("sminv", _element, "11010"),
+    ):
+        row(
+            f"{_name}_{_to}_v{_arrangement}",
+            _name,
+            f"0 {_q} 0 01110 {_size} 11000 {_opcode} 10 n:5 d:5",
+            f"def:{_to}@d use:v{_arrangement}@n",
+        )
+for _arrangement, _q, _size, _wide in (
+    ("8b", "0", "00", "4h"),
+    ("16b", "1", "00", "8h"),
+    ("4h", "0", "01", "2s"),
+    ("8h", "1", "01", "4s"),
+    ("2s", "0", "10", "1d"),
+    ("4s", "1", "10", "2d"),
 ):
     row(
-        f"addv_{_element}_v{_arrangement}",
-        "addv",
-        f"0 {_q} 0 01110 {_size} 11000 11011 10 n:5 d:5",
-        f"def:{_element}@d use:v{_arrangement}@n",
+        f"saddlp_v{_wide}_v{_arrangement}",
+        "saddlp",
+        f"0 {_q} 0 01110 {_size} 10000 00010 10 n:5 d:5",
+        f"def:v{_wide}@d use:v{_arrangement}@n",
     )
+row("fcvtl_v2d_v2s", "fcvtl", "0 0 0 01110 01 10000 10111 10 n:5 d:5", "def:v2d@d use:v2s@n")
 row("addp_d_v2d", "addp", "01 0 11110 11 11000 11011 10 n:5 d:5", "def:d@d use:v2d@n")
 row("faddp_s_v2s", "faddp", "01 1 11110 00 11000 01101 10 n:5 d:5", "def:s@d use:v2s@n")
 row("faddp_d_v2d", "faddp", "01 1 11110 01 11000 01101 10 n:5 d:5", "def:d@d use:v2d@n")
@@ -223,6 +246,29 @@ for _arrangement, _q, _immh, _bits in (
             f"0 {_q} {_u} 011110 {_field} {_opcode} 1 n:5 d:5",
             f"def:v{_arrangement}@d use:v{_arrangement}@n {_kind}@amount",
         )
+
+# --- immediates, in the fields abc and defgh ------------------------------------------------------
+for _arrangement, _q, _cmode in (
+    ("8b", "0", "1110"),
+    ("16b", "1", "1110"),
+    ("4h", "0", "1000"),
+    ("8h", "1", "1000"),
+    ("2s", "0", "0000"),
+    ("4s", "1", "0000"),
+):
+    row(
+        f"movi_v{_arrangement}",
+        "movi",
+        f"0 {_q} 0 0111100000 high:3 {_cmode} 01 low:5 d:5",
+        f"def:v{_arrangement}@d u8v@high+low",
+    )
+for _arrangement, _q, _op in (("2s", "0", "0"), ("4s", "1", "0"), ("2d", "1", "1")):
+    row(
+        f"fmov_v{_arrangement}_imm",
+        "fmov",
+        f"0 {_q} {_op} 0111100000 high:3 1111 01 low:5 d:5",
+        f"def:v{_arrangement}@d fp8v@high+low",
+    )
 
 # --- elements -------------------------------------------------------------------------------------
 
