@@ -51,6 +51,7 @@ class Runtime:
             "bcpl_string": self.string,
             "bcpl_new": self.new,
             "bcpl_freevec": lambda i, a: (),
+            **dict.fromkeys(QUIET, lambda i, a: ()),
             "bcpl_abs": lambda i, a: (signed(abs(int(a[0])), 64),),
             "bcpl_finish": self.finish,
             "bcpl_share_stdio": lambda i, a: (),
@@ -154,6 +155,8 @@ class Runtime:
             self.put(f"({', '.join(map(str, lanes))})")
 
 
+# About memory, of which the interpreter has enough.
+QUIET = ("bcpl_gc", "bcpl_heap_info", "bcpl_show_errors", "bcpl_clear_errors")
 DIRECTIVES = frozenset("diNnxXofFcsSPQR")
 
 

@@ -8,6 +8,8 @@ are local to it; of several sources each is a module that exports what it declar
 
 from __future__ import annotations
 
+import struct
+
 from callproof.abi.signature import Signature
 from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.lower_data import DataLowering
@@ -15,6 +17,7 @@ from callproof.bcpl.lower_statements import FunctionLowering
 from callproof.bcpl.options import FrontEndOptions
 from callproof.bcpl.symbols import ClassInfo, FunctionInfo, ProgramInfo, Variable
 from callproof.bcpl.types import Inference
+from callproof.bcpl.value_types import FLOAT
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.model import Address, Datum, Function, Instruction, Module, Symbol
@@ -127,6 +130,7 @@ class ModuleLowering(DataLowering):
         """`bcpl_start`: the globals in order, then START."""
         function = Function("bcpl_start", Signature(), self.source.name)
         self.module.functions["bcpl_start"] = function
+        self.roots()
         builder = FunctionBuilder(function)
         lowering = FunctionLowering(self, builder, None)
         for variables, values in self.info.globals:
@@ -145,6 +149,19 @@ class ModuleLowering(DataLowering):
         if self.module.origins or others_may:
             self.share_stdio(builder)
         builder.finish()
+
+    def roots(self) -> None:
+        """Where the collector finds the global variables of all modules: `bcpl_roots`."""
+        variables = [variable for variable, _ in self.info.statics]
+        variables += [variable for group, _ in self.info.globals for variable in group]
+        kept = [variable for variable in variables if variable.type is not FLOAT]
+        table = Datum("bcpl_roots", bytes(8 * len(kept) or 8), alignment=8, exported=True)
+        for index, variable in enumerate(kept):
+            self.global_symbol(variable)
+            table.addresses.append(Address(8 * index, variable.symbol))
+        count = Datum("bcpl_root_count", struct.pack("<q", len(kept)), alignment=8, exported=True)
+        self.module.data[table.name] = table
+        self.module.data[count.name] = count
 
     def share_stdio(self, builder: FunctionBuilder) -> None:
         """Only a program that calls C pays for C's buffers: the call brings them along."""
