@@ -348,15 +348,30 @@ class Parser(ExternalParser):
         return found
 
 
-def parse(source: SourceFile, diagnostics: Diagnostics) -> ast.Program:
+Splice = Callable[[ast.Get], list[ast.Statement]]
+
+
+def parse(
+    source: SourceFile,
+    diagnostics: Diagnostics,
+    splice: Splice | None = None,
+    *,
+    inside: bool = False,
+) -> ast.Program:
     """The program of a source file.  Errors go to `diagnostics`; a program always comes back.
 
-    The nesting is bounded by `MAXIMUM_DEPTH`, the stages after this one recurse too: Python's
+    `splice`: what a GET inside a block stands for; without it the GET itself stays there.
+    With `inside` the file is what stands in a block, not at the top level.  The nesting is bounded by `MAXIMUM_DEPTH`, the stages after this one recurse too: Python's
     limit is raised to what that bound needs.  (Since 3.11 calls take no C stack.)
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     earlier = len(diagnostics.found)
-    program = Parser(source, tokenize(source, diagnostics), diagnostics).program()
+    parser = Parser(source, tokenize(source, diagnostics), diagnostics)
+    parser.splice = splice
+    if inside:
+        program = ast.Program(Span(source, 0, len(source.text)), parser.spliced())
+    else:
+        program = parser.program()
     # The lexer runs first; a reader wants all messages in the order of the text.
     found = diagnostics.found
     found[earlier:] = sorted(found[earlier:], key=lambda one: one.span.start if one.span else 0)
