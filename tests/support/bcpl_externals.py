@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from callproof.ir.interpret import Interpreter, Number, signed
 from tests.support.bcpl_library import EXTERNALS
+from tests.support.bcpl_system import SYSTEM
 
 
 class Finished(Exception):
@@ -55,6 +56,8 @@ class Runtime:
             "bcpl_abs": lambda i, a: (signed(abs(int(a[0])), 64),),
             "bcpl_finish": self.finish,
             "bcpl_share_stdio": lambda i, a: (),
+            "bcpl_exit": self.exit,
+            **SYSTEM,
             **EXTERNALS,
         }
 
@@ -64,6 +67,9 @@ class Runtime:
     def put_bytes(self, data: bytes) -> tuple[Number, ...]:
         self.output += data
         return ()
+
+    def exit(self, interpreter: Interpreter, arguments: list[Number]) -> tuple[Number, ...]:
+        raise Finished(int(arguments[0]))
 
     def finish(self, interpreter: Interpreter, arguments: list[Number]) -> tuple[Number, ...]:
         raise Finished(0)

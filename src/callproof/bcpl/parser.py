@@ -361,8 +361,9 @@ def parse(
     """The program of a source file.  Errors go to `diagnostics`; a program always comes back.
 
     `splice`: what a GET inside a block stands for; without it the GET itself stays there.
-    With `inside` the file is what stands in a block, not at the top level.  The nesting is bounded by `MAXIMUM_DEPTH`, the stages after this one recurse too: Python's
-    limit is raised to what that bound needs.  (Since 3.11 calls take no C stack.)
+    With `inside` the file is what stands in a block, not at the top level.  The nesting is
+    bounded by `MAXIMUM_DEPTH`, the stages after this one recurse too: Python's limit is
+    raised to what that bound needs.  (Since 3.11 calls take no C stack.)
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     earlier = len(diagnostics.found)

@@ -34,6 +34,7 @@ from callproof.bcpl.value_types import (
 from callproof.runtime.entries import ENTRIES, lookup
 from callproof.source import Diagnostics, Note, Span
 
+
 def suggestion(name: str, names: Iterable[str]) -> list[Note]:
     """A note with the name that was probably meant; nothing if none comes near."""
     known = list(names)
