@@ -21,14 +21,15 @@ from callproof.bcpl.value_types import FLOAT
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.model import Address, Datum, Function, Instruction, Module, Symbol
-from callproof.runtime.entries import SHARE_STDIO
+from callproof.runtime.entries import BRK, SHARE_STDIO
 from callproof.source import Diagnostics, SourceFile, Span
 
 
 class ModuleLowering(DataLowering):
     """What the functions of one module share: strings, tables, declarations.
 
-    `files`: whose declarations the module defines; None for all that there are.
+    `files`: whose declarations the module defines; None for all that there are.  `number`
+    of the `modules` of the program it is.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class ModuleLowering(DataLowering):
         diagnostics: Diagnostics,
         options: FrontEndOptions,
         files: frozenset[SourceFile] | None = None,
+        number: int = 0,
+        modules: int = 1,
     ) -> None:
         super().__init__(Module(source.name))
         self.source = source
@@ -49,6 +52,8 @@ class ModuleLowering(DataLowering):
         self.diagnostics = diagnostics
         self.options = options
         self.files = files
+        self.number = number
+        self.modules = modules
 
     def run(self) -> Module:
         for variable, value in self.info.statics:
@@ -65,6 +70,9 @@ class ModuleLowering(DataLowering):
             if self.owns(function.declaration.span):
                 self.function(function)
         start = self.info.start
+        if self.info.has_brk:
+            self.module.observers = frozenset((BRK.symbol,))
+            self.module.trace_prefix = f"bcpl.trace.{self.number}."
         if self.files is None or (start is not None and self.owns(start.declaration.span)):
             self.start()
         return self.module
@@ -123,6 +131,9 @@ class ModuleLowering(DataLowering):
         function = Function(info.symbol, info.signature(), info.declaration.span.file.name)
         function.display_name = info.name
         function.exported = self.exports
+        if self.info.has_brk:
+            place = f"{info.name} at {info.declaration.span.file.name}:"
+            self.module.trace_names[info.symbol] = place.encode("utf-8", errors="replace")
         self.module.functions[info.symbol] = function
         FunctionLowering(self, FunctionBuilder(function), info).run()
 
@@ -131,6 +142,9 @@ class ModuleLowering(DataLowering):
         function = Function("bcpl_start", Signature(), self.source.name)
         self.module.functions["bcpl_start"] = function
         self.roots()
+        if self.info.has_brk:
+            prefixes = [f"bcpl.trace.{number}." for number in range(self.modules)]
+            self.module.trace_tables = "bcpl_trace_table", tuple(prefixes)
         builder = FunctionBuilder(function)
         lowering = FunctionLowering(self, builder, None)
         for variables, values in self.info.globals:

@@ -232,6 +232,7 @@ class StatementResolver(ExpressionResolver):
         elif kind == "RETURN":
             self.no_way_out("RETURN", node.span)
         elif kind == "BRK":
+            self.info.has_brk = True
             for scope in self.scopes:
                 for meaning in scope.values():
                     if isinstance(meaning, Variable) and meaning not in self.brk_variables(node):

@@ -122,6 +122,7 @@ class ProgramInfo:
     names: dict[str, object] = field(default_factory=dict)
     annotations: dict[ast.Valof, ValueType] = field(default_factory=dict)
     start: FunctionInfo | None = None
+    has_brk: bool = False
 
 
 @dataclass(slots=True, frozen=True, eq=False)
