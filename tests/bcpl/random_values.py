@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 
 INTEGER, FLOAT, PAIR, QUAD, FPAIR = "INTEGER", "FLOAT", "PAIR", "QUAD", "FPAIR"
+VEC, FVEC = "VEC", "FVEC"
 LANES = {PAIR: 2, QUAD: 4, FPAIR: 2}
 BITS = {PAIR: 32, QUAD: 16}
 
@@ -55,7 +56,17 @@ def lanewise(
     return lanes(kind, [function(x, y) for x, y in zip(first, second, strict=True)])
 
 
+def elementwise(name: str, a: list[float], b: list[float]) -> list[float]:
+    """A new vector.  As the runtime does it: of equal floats (0.0 and -0.0) the second."""
+    if name == "SUM":
+        return [wrap(int(x) + int(y)) for x, y in zip(a, b, strict=True)]
+    less = name == "MIN"
+    return [x if (x < y if less else x > y) else y for x, y in zip(a, b, strict=True)]
+
+
 def shown(kind: str, value: object) -> str:
+    if isinstance(value, list):
+        return "".join(shown(FLOAT if kind == FVEC else INTEGER, one) + " " for one in value)
     if isinstance(value, tuple):
         if kind == FPAIR:
             return "(" + ", ".join(f"{lane:g}" for lane in value) + ")"
@@ -65,5 +76,16 @@ def shown(kind: str, value: object) -> str:
 
 HELPERS = {
     one.__name__: one
-    for one in (wrap, quotient, remainder, shifted, single, tame, lanes, lanewise, shown)
+    for one in (
+        wrap,
+        quotient,
+        remainder,
+        shifted,
+        single,
+        tame,
+        lanes,
+        lanewise,
+        elementwise,
+        shown,
+    )
 }
