@@ -142,6 +142,9 @@ _Noreturn void bcpl_no_member(const char *name);
 _Noreturn void bcpl_bounds(word index, word length, const char *file, word line);
 void bcpl_brk(const char *function, const char *file, word line, word count, const word *rows);
 
+/* tell.c */
+void bcpl_tell(const char *format, ...); /* to standard error; %s and, for words, %d */
+
 /* stdio.c */
 void bcpl_share_stdio(void);
 

@@ -3,11 +3,8 @@
  * Whatever is the address of a word, or of something inside a block, keeps the block: on the
  * stack, in registers, in global variables, and in every block itself but those that the
  * library fills with characters.  The compiler gives the addresses of the globals. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
-#include <unistd.h>
 
 #include "../gc/gc.h"
 #include "bcpl.h"
@@ -52,13 +49,23 @@ static const struct gc_language language = {
     .out_of_memory = out_of_memory,
 };
 
+/* As gc_print_statistics, which brings C's printf with it. */
+static void statistics(void) {
+    bcpl_tell("gc: %d collections, %d bytes allocated, %d live, heap %d, longest pause %d us\n",
+              (word)gc_counts.collections, (word)gc_counts.allocated_bytes,
+              (word)gc_counts.live_bytes, (word)gc_counts.heap_bytes,
+              (word)(gc_counts.longest_pause / 1000));
+}
+
 /* The random bytes that the system gives to a program lie above all of its frames. */
 static void start(void) {
     static int started;
     if (started) return;
     started = 1;
     gc_start(&language, (void *)getauxval(AT_RANDOM));
-    bcpl_last_words = gc_print_statistics;
+    const char *wanted_statistics = getenv("CALLPROOF_GC_STATS");
+    if (wanted_statistics != NULL && *wanted_statistics != 0 && *wanted_statistics != '0')
+        bcpl_last_words = statistics;
 }
 
 static word *block(uint8_t kind, size_t bytes) {
@@ -123,9 +130,7 @@ void bcpl_freevec(const void *vector, const char *file, word line) {
     if (header == NULL || vector != memory_of(header) + 1) return; /* a TABLE, for instance */
     if (header->gc.flags & FREED) {
         freed_twice++;
-        bcpl_flush();
-        dprintf(STDERR_FILENO, "callproof: FREEVEC of a vector that was freed before, at %s:%lld\n",
-                file, (long long)line);
+        bcpl_tell("callproof: FREEVEC of a vector that was freed before, at %s:%d\n", file, line);
     }
     header->gc.flags |= FREED;
 }
@@ -153,19 +158,15 @@ void bcpl_gc(void) {
 
 void bcpl_heap_info(void) {
     start();
-    bcpl_flush();
-    dprintf(STDERR_FILENO, "heap: %llu bytes, %llu allocated so far, %llu collections\n",
-            (unsigned long long)gc_counts.heap_bytes,
-            (unsigned long long)gc_counts.allocated_bytes,
-            (unsigned long long)gc_counts.collections);
+    bcpl_tell("heap: %d bytes, %d allocated so far, %d collections\n", (word)gc_counts.heap_bytes,
+              (word)gc_counts.allocated_bytes, (word)gc_counts.collections);
 }
 
 /* BCPL_CHECK_AND_DISPLAY_ERRORS: what was recorded and not yet cleared, on standard error. */
 void bcpl_show_errors(void) {
     if (freed_twice == 0 && bad_sizes == 0) return;
-    bcpl_flush();
-    dprintf(STDERR_FILENO, "errors of memory: %llu double frees, %llu sizes below 1\n",
-            (unsigned long long)freed_twice, (unsigned long long)bad_sizes);
+    bcpl_tell("errors of memory: %d double frees, %d sizes below 1\n", (word)freed_twice,
+              (word)bad_sizes);
 }
 
 void bcpl_clear_errors(void) { freed_twice = bad_sizes = 0; }
