@@ -32,8 +32,8 @@ class Headers:
         self._known.add(Path(source.name).resolve())
         return self._expand(self._parse(source).declarations, source)
 
-    def _parse(self, source: SourceFile, *, inside: bool = False) -> ast.Program:
-        splice = lambda item: self._get(item, source, inside=True)
+    def _parse(self, source: SourceFile, inside: str = "") -> ast.Program:
+        splice = lambda item, where: self._get(item, source, where)
         return parse(source, self.diagnostics, splice, inside=inside)
 
     def _expand(self, declarations: list[ast.Statement], source: SourceFile) -> list[ast.Statement]:
@@ -45,10 +45,8 @@ class Headers:
                 found.append(item)
         return found
 
-    def _get(
-        self, item: ast.Get, source: SourceFile, *, inside: bool = False
-    ) -> list[ast.Statement]:
-        """What a header declares, once; `inside` a block its text stands in each that asks."""
+    def _get(self, item: ast.Get, source: SourceFile, inside: str = "") -> list[ast.Statement]:
+        """What a header declares, once; `inside` a "block" or "class" that asks, each time."""
         name = item.path.replace("\\", "/")
         path = self._search(name, source)
         if path is None:
@@ -78,7 +76,7 @@ class Headers:
         if first:
             self.read.append(header)
         self._open.append((resolved, item))
-        program = self._parse(header, inside=inside)
+        program = self._parse(header, inside)
         found = program.declarations if inside else self._expand(program.declarations, header)
         self._open.pop()
         return found

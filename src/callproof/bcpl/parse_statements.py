@@ -38,10 +38,10 @@ AFTER_BODY = words("REPEAT REPEATWHILE REPEATUNTIL")
 class StatementParser(ExpressionParser):
     """Statements; declarations among them are left to `Parser`.
 
-    `splice` gives what is in the file that a GET inside a block names.
+    `splice` gives what is in the file that a GET names, inside a "block" or a "class".
     """
 
-    splice: Callable[[ast.Get], list[ast.Statement]] | None = None
+    splice: Callable[[ast.Get, str], list[ast.Statement]] | None = None
 
     # --- blocks --------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class StatementParser(ExpressionParser):
                 return []
             found = self.declaration()
             if isinstance(found[0], ast.Get) and self.splice is not None:
-                return self.splice(found[0])
+                return self.splice(found[0], "block")
             return found
         return [self.statement()]
 
