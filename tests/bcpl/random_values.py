@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 
 INTEGER, FLOAT, PAIR, QUAD, FPAIR = "INTEGER", "FLOAT", "PAIR", "QUAD", "FPAIR"
+VEC, FVEC = "VEC", "FVEC"
 OCT, FQUAD, FOCT = "OCT", "FQUAD", "FOCT"
 LANES = {PAIR: 2, QUAD: 4, FPAIR: 2, OCT: 8, FQUAD: 4, FOCT: 8}
 BITS = {PAIR: 32, QUAD: 16, OCT: 8}  # of integer lanes
@@ -71,7 +72,17 @@ def reduced(function: Callable[[float, float], float], pack: tuple[float, ...]) 
     return result
 
 
+def elementwise(name: str, a: list[float], b: list[float]) -> list[float]:
+    """A new vector.  As the runtime does it: of equal floats (0.0 and -0.0) the second."""
+    if name == "SUM":
+        return [wrap(int(x) + int(y)) for x, y in zip(a, b, strict=True)]
+    less = name == "MIN"
+    return [x if (x < y if less else x > y) else y for x, y in zip(a, b, strict=True)]
+
+
 def shown(kind: str, value: object) -> str:
+    if isinstance(value, list):
+        return "".join(shown(FLOAT if kind == FVEC else INTEGER, one) + " " for one in value)
     if isinstance(value, tuple) and kind in (OCT, FQUAD, FOCT):
         return "".join(f"{lane:g} " if kind != OCT else f"{lane} " for lane in value)
     if isinstance(value, tuple):
@@ -84,7 +95,17 @@ def shown(kind: str, value: object) -> str:
 HELPERS = {
     one.__name__: one
     for one in (
-        *(wrap, quotient, remainder, shifted, single, tame),
-        *(lanes, lanewise, neighbours, reduced, shown),
+        wrap,
+        quotient,
+        remainder,
+        shifted,
+        single,
+        tame,
+        lanes,
+        lanewise,
+        neighbours,
+        reduced,
+        elementwise,
+        shown,
     )
 }

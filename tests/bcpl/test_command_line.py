@@ -63,3 +63,12 @@ def test_several_sources(tmp_path: Path) -> None:
     done = callproof("build", *write(tmp_path, texts), "-o", output)
     assert (done.returncode, done.stderr) == (0, "")
     assert callproof("run", output).stdout == "21"
+
+
+def test_collector_options(tmp_path: Path) -> None:
+    text = 'LET START() BE $( LET l = LIST("a", "b")  FOREACH s IN l DO WRITES(s) $)'
+    (source,) = write(tmp_path, {"p.bcl": text})
+    done = callproof("run", "--gc-stress", "--gc-stats", source)
+    assert (done.returncode, done.stdout) == (0, "ab")
+    # The header and two nodes are three allocations; the strings are constants.
+    assert "gc: 3 collections, " in done.stderr

@@ -113,3 +113,48 @@ def test_lines_of_a_header_are_its_own(tmp_path: Path) -> None:
     listing = driver.compile_file(source, driver.Options()).listing()
     assert "// 3: LET value() = 1 + RAND(0)" in listing
     assert "// 2: LET START() BE WRITEF" in listing
+
+
+def test_inside_a_block_the_text_is_the_blocks(tmp_path: Path) -> None:
+    """Each time anew, in its own scope; headers may GET others; functions see the statics."""
+    source, *_ = write(
+        tmp_path,
+        {
+            "main.bcl": """LET one() = VALOF $( GET "part"
+                RESULTIS twice(n) $)
+            LET START() BE $(
+                LET n = 50
+                $( GET "part"
+                   n := n + 1
+                   WRITEF("%d ", n) $)
+                WRITEF("%d %d %d*N", n, one(), one())
+            $)""",
+            "part": 'GET "deeper"\nLET n = start + 1\nLET twice(x) = VALOF $(\n'
+            "  calls := calls + 1\n  RESULTIS x * 2 + calls * 100 $)",
+            "deeper": "MANIFEST $( start = 7 $)\nSTATIC $( calls = 0 $)",
+        },
+    )
+    for level in (0, 2):
+        ran = run_program([source], driver.Options(level=level, verify=True))
+        assert ran.output == "9 50 116 216\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "part", "message", "place"),
+    [
+        ('GET "none"', "", 'there is no header "none"', "main.bcl:2:1"),
+        ('GET "part"', 'GET "part"', '"part" gets itself', "part:1:1"),
+        ('GET "part"', "LET x = ", "expected an expression", "part:1:8"),
+        ('GET "part"', "LET x = 1 $)", "'$)' closes nothing in this file", "part:1:11"),
+        ('GET "part"', "CLASS C $( DECL x $)", "a class cannot be declared", "part:1:1"),
+    ],
+)
+def test_wrong_inside_a_block(
+    main: str, part: str, message: str, place: str, tmp_path: Path
+) -> None:
+    source, _ = write(tmp_path, {"main.bcl": f"LET START() BE $(\n{main}\nFINISH $)", "part": part})
+    with pytest.raises(CallproofError) as caught:
+        driver.front_end(source, driver.Options())
+    found = caught.value.diagnostics[0]
+    assert message in found.message
+    assert place in found.render()

@@ -129,13 +129,63 @@ def test_brk_shows_the_variables_and_goes_on(tmp_path: Path) -> None:
     assert (result.output, result.status) == ("31", 0)
     first, *rows = result.errors.splitlines()
     assert re.fullmatch(r"BRK in try at .*program\.bcl:3", first)
-    assert [row.split() for row in rows] == [
+    assert rows[0] == "variables:"
+    assert [row.split() for row in rows[1 : rows.index("registers:")]] == [
         ["n", "=", "-7", "(#xFFFFFFFFFFFFFFF9)"],
         ["s", "=", '"text"'],
         ["f", "=", "0.5"],
         ["i", "=", "3", "(#x3)"],
         ["inner", "=", "3", "(#x3)"],
     ]
+
+
+BRK_DEEP = """LET id(x) = x
+LET low(n, x) = VALOF $(
+    LET k = id(n) * 3
+    LET f = x * 0.5
+    BRK
+    RESULTIS k + n + f
+$)
+CLASS C $( DECL v
+    FUNCTION m(a) = VALOF $( LET r = low(a, 9.0)  RESULTIS r + v $)
+$)
+LET START() BE $(
+    LET c = NEW C
+    c.v := 1
+    WRITEF("%f", c.m(14))
+$)"""
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_brk_shows_registers_and_calls(level: int, tmp_path: Path) -> None:
+    """k, n and f are wanted behind the BRK: each is in a preserved register, by its name."""
+    result = ran(tmp_path, BRK_DEEP, driver.Options(level=level, verify=True))
+    assert (result.output, result.status) == ("61.500000", 0)
+    rows = [row.split() for row in result.errors.splitlines()]
+    calls = rows.index(["calls:"])
+    registers = rows[rows.index(["registers:"]) + 1 : calls]
+    in_register = {row[2]: float(row[1]) for row in registers if len(row) == 3}
+    assert in_register == {"k": 42, "n": 14, "f": 4.5}
+    names = [row[0] for row in registers]
+    floats, bases = [f"d{i}" for i in range(8, 16)], ["x29", "sp", "pc"]
+    assert names == [f"x{i}" for i in range(19, 29)] + floats + bases
+    assert [(row[0], row[2].rpartition(":")[2]) for row in rows[calls + 1 :]] == [
+        ("low", "5"),
+        ("C::m", "9"),
+        ("START", "14"),
+    ]
+
+
+def test_brk_in_one_of_several_sources(tmp_path: Path) -> None:
+    sources = write(
+        tmp_path,
+        {"a.bcl": "LET START() BE there(5)", "b.bcl": "LET there(n) BE $(\n  BRK\n  WRITEN(n) $)"},
+    )
+    result = run_program(sources)
+    assert result.output == "5"
+    calls = result.errors.partition("calls:\n")[2].splitlines()
+    assert [line.split()[0] for line in calls] == ["there", "START"]
+    assert [line.rpartition("/")[2] for line in calls] == ["b.bcl:2", "a.bcl:1"]
 
 
 BOUNDS = """LET get(v AS VEC, i) = v!i

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from callproof.ir.interpret import Interpreter, Number, signed
 from tests.support.bcpl_library import EXTERNALS
+from tests.support.bcpl_system import SYSTEM
 
 
 class Finished(Exception):
@@ -51,9 +52,12 @@ class Runtime:
             "bcpl_string": self.string,
             "bcpl_new": self.new,
             "bcpl_freevec": lambda i, a: (),
+            **dict.fromkeys(QUIET, lambda i, a: ()),
             "bcpl_abs": lambda i, a: (signed(abs(int(a[0])), 64),),
             "bcpl_finish": self.finish,
             "bcpl_share_stdio": lambda i, a: (),
+            "bcpl_exit": self.exit,
+            **SYSTEM,
             **EXTERNALS,
         }
 
@@ -63,6 +67,9 @@ class Runtime:
     def put_bytes(self, data: bytes) -> tuple[Number, ...]:
         self.output += data
         return ()
+
+    def exit(self, interpreter: Interpreter, arguments: list[Number]) -> tuple[Number, ...]:
+        raise Finished(int(arguments[0]))
 
     def finish(self, interpreter: Interpreter, arguments: list[Number]) -> tuple[Number, ...]:
         raise Finished(0)
@@ -154,6 +161,8 @@ class Runtime:
             self.put(f"({', '.join(map(str, lanes))})")
 
 
+# About memory, of which the interpreter has enough.
+QUIET = ("bcpl_gc", "bcpl_heap_info", "bcpl_show_errors", "bcpl_clear_errors")
 DIRECTIVES = frozenset("diNnxXofFcsSPQR")
 
 

@@ -31,7 +31,28 @@ FOLD: dict[str, Callable[[int, int], int]] = {
     "&": lambda a, b: a & b,
     "|": lambda a, b: a | b,
     "NEQV": lambda a, b: a ^ b,
+    "EQV": lambda a, b: int(a == b),
+    "XOR": lambda a, b: int((a != 0) != (b != 0)),
+    "AND": lambda a, b: int(a != 0 and b != 0),
+    "OR": lambda a, b: int(a != 0 or b != 0),
 }
+RELATIONS: dict[str, Callable[[float, float], bool]] = {
+    "=": lambda a, b: a == b,
+    "~=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def _fold_floats(operator: str, a: float, b: float) -> int | float | None:
+    """As the program would calculate; None for what it is not worth to do here."""
+    if operator in RELATIONS:
+        return int(RELATIONS[operator](a, b))
+    if operator == "/":
+        return a / b if b else None
+    return {"+": a + b, "-": a - b, "*": a * b}.get(operator)
 
 
 def fold(node: ast.Expression, constant: Callable[[str], int | float | None]) -> int | float | None:
@@ -55,9 +76,12 @@ def fold(node: ast.Expression, constant: Callable[[str], int | float | None]) ->
         return wrap(~value) if node.operator == "~" else int(value == 0)
     if isinstance(node, ast.Binary):
         left, right = fold(node.left, constant), fold(node.right, constant)
-        if isinstance(left, int) and isinstance(right, int) and node.operator in FOLD:
-            return wrap(FOLD[node.operator](left, right))
-        if left is not None and right is not None and node.operator in "+-*":
-            a, b = float(left), float(right)
-            return {"+": a + b, "-": a - b, "*": a * b}[node.operator]
+        if left is None or right is None or node.float_marked:
+            return None
+        if isinstance(left, int) and isinstance(right, int):
+            if node.operator in FOLD:
+                return wrap(FOLD[node.operator](left, right))
+            compare = RELATIONS.get(node.operator)
+            return int(compare(left, right)) if compare is not None else None
+        return _fold_floats(node.operator, float(left), float(right))
     return None

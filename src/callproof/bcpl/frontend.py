@@ -55,8 +55,10 @@ def compile_modules(
             diagnostics,
             options,
             files if several else None,
+            number,
+            len(sources),
         ).run()
-        for source, files in zip(sources, owned, strict=True)
+        for number, (source, files) in enumerate(zip(sources, owned, strict=True))
     ]
     diagnostics.raise_if_errors()
     return modules

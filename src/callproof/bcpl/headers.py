@@ -14,7 +14,7 @@ EMPTY_HEADERS = frozenset(("libhdr", "libhdr.h", "libhdr.bcl", "runtime.bcl"))
 
 
 class Headers:
-    """Reads headers; each file once, however often it is asked for.
+    """Reads headers; each file once, however often it is asked for at the top level.
 
     `read` holds the files in the order in which they were first met.
     """
@@ -30,7 +30,11 @@ class Headers:
         """The declarations of a source, those of its headers where these are asked for."""
         self.read.append(source)
         self._known.add(Path(source.name).resolve())
-        return self._expand(parse(source, self.diagnostics).declarations, source)
+        return self._expand(self._parse(source).declarations, source)
+
+    def _parse(self, source: SourceFile, inside: str = "") -> ast.Program:
+        splice = lambda item, where: self._get(item, source, where)
+        return parse(source, self.diagnostics, splice, inside=inside)
 
     def _expand(self, declarations: list[ast.Statement], source: SourceFile) -> list[ast.Statement]:
         found: list[ast.Statement] = []
@@ -41,7 +45,8 @@ class Headers:
                 found.append(item)
         return found
 
-    def _get(self, item: ast.Get, source: SourceFile) -> list[ast.Statement]:
+    def _get(self, item: ast.Get, source: SourceFile, inside: str = "") -> list[ast.Statement]:
+        """What a header declares, once; `inside` a "block" or "class" that asks, each time."""
         name = item.path.replace("\\", "/")
         path = self._search(name, source)
         if path is None:
@@ -59,17 +64,20 @@ class Headers:
             notes = [Note("on the way to here", get.span) for _, get in self._open]
             self.diagnostics.error(f'"{item.path}" gets itself', item.span, notes, code="get")
             return []
-        if resolved in self._known:
+        if resolved in self._known and not inside:
             return []
+        first = resolved not in self._known
         self._known.add(resolved)
         try:
             header = SourceFile.read(path)
         except CallproofError as error:
             self.diagnostics.error(error.diagnostics[0].message, item.span, code="get")
             return []
-        self.read.append(header)
+        if first:
+            self.read.append(header)
         self._open.append((resolved, item))
-        found = self._expand(parse(header, self.diagnostics).declarations, header)
+        program = self._parse(header, inside)
+        found = program.declarations if inside else self._expand(program.declarations, header)
         self._open.pop()
         return found
 

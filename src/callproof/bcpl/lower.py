@@ -8,6 +8,8 @@ symbol are local to it; of several sources each is a module that exports what it
 
 from __future__ import annotations
 
+import struct
+
 from callproof.abi.signature import Signature
 from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.lower_data import DataLowering
@@ -16,17 +18,19 @@ from callproof.bcpl.lower_values import nothing_of
 from callproof.bcpl.options import FrontEndOptions
 from callproof.bcpl.symbols import ClassInfo, FunctionInfo, ProgramInfo, Variable
 from callproof.bcpl.types import Inference
+from callproof.bcpl.value_types import FLOAT
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.model import Address, Datum, Function, Instruction, Module, Symbol
-from callproof.runtime.entries import SHARE_STDIO
+from callproof.runtime.entries import BRK, SHARE_STDIO
 from callproof.source import Diagnostics, SourceFile, Span
 
 
 class ModuleLowering(DataLowering):
     """What the functions of one module share: strings, tables, declarations.
 
-    `files`: whose declarations the module defines; None for all that there are.
+    `files`: whose declarations the module defines; None for all that there are.  `number`
+    of the `modules` of the program it is.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class ModuleLowering(DataLowering):
         diagnostics: Diagnostics,
         options: FrontEndOptions,
         files: frozenset[SourceFile] | None = None,
+        number: int = 0,
+        modules: int = 1,
     ) -> None:
         super().__init__(Module(source.name))
         self.source = source
@@ -47,6 +53,8 @@ class ModuleLowering(DataLowering):
         self.diagnostics = diagnostics
         self.options = options
         self.files = files
+        self.number = number
+        self.modules = modules
 
     def run(self) -> Module:
         for variable, value in self.info.statics:
@@ -63,6 +71,9 @@ class ModuleLowering(DataLowering):
             if self.owns(function.declaration.span):
                 self.function(function)
         start = self.info.start
+        if self.info.has_brk:
+            self.module.observers = frozenset((BRK.symbol,))
+            self.module.trace_prefix = f"bcpl.trace.{self.number}."
         if self.files is None or (start is not None and self.owns(start.declaration.span)):
             self.start()
         return self.module
@@ -129,6 +140,9 @@ class ModuleLowering(DataLowering):
         function = Function(info.symbol, info.signature(), info.declaration.span.file.name)
         function.display_name = info.name
         function.exported = self.exports
+        if self.info.has_brk:
+            place = f"{info.name} at {info.declaration.span.file.name}:"
+            self.module.trace_names[info.symbol] = place.encode("utf-8", errors="replace")
         self.module.functions[info.symbol] = function
         FunctionLowering(self, FunctionBuilder(function), info).run()
         if info.used_as_value and info.class_info is None and info.needs_adapter:
@@ -157,6 +171,10 @@ class ModuleLowering(DataLowering):
         """`bcpl_start`: the globals in order, then START."""
         function = Function("bcpl_start", Signature(), self.source.name)
         self.module.functions["bcpl_start"] = function
+        self.roots()
+        if self.info.has_brk:
+            prefixes = [f"bcpl.trace.{number}." for number in range(self.modules)]
+            self.module.trace_tables = "bcpl_trace_table", tuple(prefixes)
         builder = FunctionBuilder(function)
         lowering = FunctionLowering(self, builder, None)
         for variables, values in self.info.globals:
@@ -175,6 +193,19 @@ class ModuleLowering(DataLowering):
         if self.module.origins or others_may:
             self.share_stdio(builder)
         builder.finish()
+
+    def roots(self) -> None:
+        """Where the collector finds the global variables of all modules: `bcpl_roots`."""
+        variables = [variable for variable, _ in self.info.statics]
+        variables += [variable for group, _ in self.info.globals for variable in group]
+        kept = [variable for variable in variables if variable.type is not FLOAT]
+        table = Datum("bcpl_roots", bytes(8 * len(kept) or 8), alignment=8, exported=True)
+        for index, variable in enumerate(kept):
+            self.global_symbol(variable)
+            table.addresses.append(Address(8 * index, variable.symbol))
+        count = Datum("bcpl_root_count", struct.pack("<q", len(kept)), alignment=8, exported=True)
+        self.module.data[table.name] = table
+        self.module.data[count.name] = count
 
     def share_stdio(self, builder: FunctionBuilder) -> None:
         """Only a program that calls C pays for C's buffers: the call brings them along."""

@@ -9,7 +9,6 @@ from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.lower_library import LibraryLowering
 from callproof.bcpl.lower_operators import INDEXING
 from callproof.bcpl.lower_values import A_WORD, ZERO
-from callproof.bcpl.scopes import not_yet
 from callproof.bcpl.symbols import ClassInfo, FieldInfo, FunctionInfo, Library, Variable
 from callproof.bcpl.symbols import Constant as ConstantInfo
 from callproof.bcpl.value_types import FLOAT, INTEGER, PACKS, ValueType, described
@@ -69,7 +68,7 @@ class ExpressionLowering(LibraryLowering):
             self.module.declare_external(meaning)
             return Symbol(meaning.symbol)
         what = "a class" if isinstance(meaning, ClassInfo) else node.name
-        not_yet(self.module.diagnostics, f"{what} as a value", node.span)
+        self.module.diagnostics.error(f"{what} has no value", node.span, code="misplaced")
         return ZERO
 
     def valof(self, node: ast.Valof) -> Operand:

@@ -24,10 +24,10 @@ from callproof.bcpl.lower_values import nothing_of
 from callproof.bcpl.symbols import FunctionInfo
 from callproof.bcpl.value_types import FLOAT, INTEGER
 from callproof.ir import operations as op
-from callproof.ir.model import CONSTANT, Constant, Operand, Symbol
+from callproof.ir.model import CONSTANT, SYMBOL, Constant, Operand, Symbol
 from callproof.ir.types import F32, F64, I64, of_scalar
 from callproof.runtime.entries import CSTRING as TO_CSTRING
-from callproof.runtime.entries import FREE_CSTRING, FROM_CSTRING
+from callproof.runtime.entries import FREE_CSTRING, FROM_CSTRING, LEND
 
 if TYPE_CHECKING:
     from callproof.bcpl.lower_values import ValueLowering
@@ -61,6 +61,8 @@ def call_external(lowering: ValueLowering, info: ExternalInfo, node: ast.Call) -
             copies.append(value)
         elif type_ is not CSTRING:
             value = argument(lowering, value, one, type_)
+            if type_.abi == abi.POINTER and value.kind not in (CONSTANT, SYMBOL):
+                lowering.runtime_call(LEND, value)
         arguments += lowering.passed(type_.value, value, packs_as_words=False)
     lowering.module.declare_external(info)
     results = lowering.builder.call(info.symbol, info.signature(anonymous), arguments)

@@ -24,7 +24,7 @@ from callproof.bcpl.value_types import (
     tag_of,
 )
 from callproof.ir import operations as op
-from callproof.ir.model import Block, Constant, Operand
+from callproof.ir.model import Block, Constant, Operand, Symbol
 from callproof.ir.types import I64
 from callproof.runtime import entries
 
@@ -262,6 +262,16 @@ class LibraryLowering(CallLowering):
         del others
         return self.runtime_call(entries.ENTRIES["GETVEC"], size)
 
+    def freevec(self, name: str, node: ast.Call) -> Operand:
+        self.free_vector(node.arguments[0])
+        return ZERO
+
+    def free_vector(self, node: ast.Expression) -> None:
+        """The runtime only wants to know, and where, in case that it is done twice."""
+        vector = self.address_value(node)
+        file = Symbol(self.module.c_string(node.span.file.name))
+        self.runtime_call(entries.FREEVEC, vector, file, Constant(I64, node.span.line))
+
     def evaluated(self, name: str, node: ast.Call) -> Operand:
         """Releasing is optional: the operand is evaluated."""
         for argument in node.arguments:
@@ -302,6 +312,7 @@ SPECIAL_LOWERINGS: dict[str, Callable[[LibraryLowering, str, ast.Call], Operand]
     "AS_FLOAT": LibraryLowering.atom,
     "AS_STRING": LibraryLowering.atom,
     "AS_LIST": LibraryLowering.atom,
+    "FREEVEC": LibraryLowering.freevec,
     "BCPL_FREE_LIST": LibraryLowering.evaluated,
     "BCPL_ALLOC_WORDS": LibraryLowering.first_only,
     "SETTYPE": LibraryLowering.set_type,

@@ -271,7 +271,7 @@ class FunctionLowering(LoopLowering):
         if variables:
             self.declare(variables[0], self.converted(node.value, variables[0].type))
         elif node.kind == "FREEVEC":
-            self.runtime_call(ENTRIES["FREEVEC"], self.address_value(node.value))
+            self.free_vector(node.value)
         else:
             self.value(node.value)
 

@@ -261,7 +261,7 @@ class ExpressionParser:
             elif kind == ".":
                 left = self.dotted(left)
             elif kind == "OF":
-                raise self.fail("'field OF record' is not supported: write record.field")
+                left = self.field_of(left)
             elif kind == ".|":
                 self.at = self._at + 1
                 self.enter()
@@ -337,6 +337,21 @@ class ExpressionParser:
             index = ast.IntegerLiteral(self.last_span(), LANES[name])
             return ast.Lane(span, left, index, name)
         return ast.FieldAccess(span, left, name)
+
+    def field_of(self, left: ast.Expression) -> ast.Expression:
+        """`f OF x` is x.f: the classic order."""
+        name = left.name if isinstance(left, ast.Name) else None
+        if name is None:
+            raise self.fail_at("before OF stands the name of a field", left.span)
+        self.at = self._at + 1
+        self.enter()
+        record = self.postfix(self.primary())
+        self.leave()
+        span = left.span.to(record.span)
+        if name in LANES:
+            index = ast.IntegerLiteral(left.span, LANES[name])
+            return ast.Lane(span, record, index, name)
+        return ast.FieldAccess(span, record, name)
 
     def bit_field(self, left: ast.Expression) -> ast.Expression:
         self.at = self._at + 1

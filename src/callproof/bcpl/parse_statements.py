@@ -36,7 +36,12 @@ AFTER_BODY = words("REPEAT REPEATWHILE REPEATUNTIL")
 
 
 class StatementParser(ExpressionParser):
-    """Statements; declarations among them are left to `Parser`."""
+    """Statements; declarations among them are left to `Parser`.
+
+    `splice` gives what is in the file that a GET names, inside a "block" or a "class".
+    """
+
+    splice: Callable[[ast.Get, str], list[ast.Statement]] | None = None
 
     # --- blocks --------------------------------------------------------------------------------
 
@@ -128,8 +133,28 @@ class StatementParser(ExpressionParser):
                     [Note("is the $) of the routine before it missing?")],
                 )
                 return []
-            return self.declaration()
+            found = self.declaration()
+            if isinstance(found[0], ast.Get) and self.splice is not None:
+                return self.splice(found[0], "block")
+            return found
         return [self.statement()]
+
+    def spliced(self) -> list[ast.Statement]:
+        """All of a file as the statements of a block."""
+        found: list[ast.Statement] = []
+        while self.kind != END:
+            before = self.at
+            try:
+                if self.kind == "$)":
+                    raise self.fail_at("'$)' closes nothing in this file", self.span())
+                found += self.statements()
+            except SyntaxFailure:
+                self.recover_in_block()
+                self.depth = self.function_bodies = 0
+                self.or_ends = self.or_may_end = False
+            if self.at == before:
+                self.at += 1
+        return found
 
     # --- statements ------------------------------------------------------------------------------
 

@@ -299,9 +299,13 @@ class Parser(ExternalParser):
         self.accept("MANAGED")
         self.accept("BE")
         opened = self.expect_open(f"CLASS {name}")
+        members = self.members(lambda: self.closes(opened))
+        return ast.ClassDeclaration(start.to(self.last_span()), name, base, members, name_span)
+
+    def members(self, at_end: Callable[[], bool]) -> list[ast.Statement]:
         members: list[ast.Statement] = []
         visibility = "PUBLIC"
-        while not self.closes(opened):
+        while not at_end():
             before = self.at
             try:
                 if self.kind in ("PUBLIC", "PRIVATE", "PROTECTED"):
@@ -313,11 +317,23 @@ class Parser(ExternalParser):
                     members += self.member(visibility)
             except SyntaxFailure:
                 self.skip_to(MEMBERS | DECLARATIONS | frozenset(("$)",)))
-                if self.kind in ("CLASS", "MANIFEST", "STATIC", "GLOBALS", "GET"):
+                if self.kind in ("CLASS", "MANIFEST", "STATIC", "GLOBALS"):
                     break
             if self.at == before:
                 self.at += 1
-        return ast.ClassDeclaration(start.to(self.last_span()), name, base, members, name_span)
+        return members
+
+    def spliced_members(self) -> list[ast.Statement]:
+        """All of a file as members of a class, public where it says nothing else."""
+        try:
+            found = self.members(lambda: self.kind == END)
+            if self.kind != END:
+                raise self.fail_at(
+                    f"expected a field or a method, found {self.shown()}", self.span()
+                )
+        except SyntaxFailure:
+            return []
+        return found
 
     def member(self, visibility: str) -> list[ast.Statement]:
         is_virtual = is_final = False
@@ -332,6 +348,10 @@ class Parser(ExternalParser):
                 names.append(self.name("a field's name"))
             annotation = self.annotation()
             return [ast.Fields(start.to(self.last_span()), names, annotation, visibility)]
+        if self.kind == "GET" and self.splice is not None:
+            (item,) = self.declaration()
+            assert isinstance(item, ast.Get)
+            return self.splice(item, "class")
         if self.kind not in METHODS:
             raise self.fail_at(f"expected a field or a method, found {self.shown()}", self.span())
         outer, self.in_class = self.in_class, True
@@ -348,16 +368,35 @@ class Parser(ExternalParser):
         return found
 
 
-def parse(source: SourceFile, diagnostics: Diagnostics) -> ast.Program:
+Splice = Callable[[ast.Get, str], list[ast.Statement]]
+
+
+def parse(
+    source: SourceFile,
+    diagnostics: Diagnostics,
+    splice: Splice | None = None,
+    *,
+    inside: str = "",
+) -> ast.Program:
     """The program of a source file.  Errors go to `diagnostics`; a program always comes back.
 
-    The nesting is bounded by `MAXIMUM_DEPTH`, the stages after this one recurse too: Python's
-    limit is raised to what that bound needs.  (Since 3.11 calls take no C stack.)
+    `splice`: what a GET inside a block or class stands for; without it there is none.
+    `inside`: the file is what stands in a "block" or a "class".  The nesting is
+    bounded by `MAXIMUM_DEPTH`, the stages after this one recurse too: Python's limit is
+    raised to what that bound needs.  (Since 3.11 calls take no C stack.)
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     earlier = len(diagnostics.found)
-    program = Parser(source, tokenize(source, diagnostics), diagnostics).program()
+    parser = Parser(source, tokenize(source, diagnostics), diagnostics)
+    parser.splice = splice
+    if inside:
+        found = parser.spliced() if inside == "block" else parser.spliced_members()
+        program = ast.Program(Span(source, 0, len(source.text)), found)
+    else:
+        program = parser.program()
     # The lexer runs first; a reader wants all messages in the order of the text.
-    found = diagnostics.found
-    found[earlier:] = sorted(found[earlier:], key=lambda one: one.span.start if one.span else 0)
+    messages = diagnostics.found
+    messages[earlier:] = sorted(
+        messages[earlier:], key=lambda one: one.span.start if one.span else 0
+    )
     return program

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.constants import fold
 from callproof.bcpl.resolve_expressions import INDEXING, ExpressionResolver
-from callproof.bcpl.scopes import not_yet, suggestion
+from callproof.bcpl.scopes import suggestion
 from callproof.bcpl.symbols import Constant, FieldInfo, FunctionInfo, Variable
 from callproof.bcpl.value_types import FLOAT, INTEGER, VECTORS
 from callproof.source import Note, Span
@@ -63,7 +63,19 @@ class StatementResolver(ExpressionResolver):
 
     def nested_function(self, node: ast.FunctionDeclaration) -> FunctionInfo:
         assert self.function is not None
-        function = self.make_function(node, f"{self.function.symbol}.{node.name}", None)
+        symbol = f"{self.function.symbol}.{node.name}"
+        if symbol in self.nested_symbols:  # one of that name in another block
+            symbol = f"{symbol}.{len(self.nested_symbols)}"
+        self.nested_symbols.add(symbol)
+        function = self.make_function(node, symbol, None)
+        known = self.scopes[-1].get(node.name)
+        if isinstance(known, FunctionInfo):
+            self.diagnostics.error(
+                f"'{node.name}' is declared twice",
+                node.name_span,
+                [Note("it is first declared here", known.declaration.name_span)],
+                code="duplicate",
+            )
         self.scopes[-1][node.name] = function
         self.info.functions.append(function)
         return function
@@ -220,6 +232,7 @@ class StatementResolver(ExpressionResolver):
         elif kind == "RETURN":
             self.no_way_out("RETURN", node.span)
         elif kind == "BRK":
+            self.info.has_brk = True
             for scope in self.scopes:
                 for meaning in scope.values():
                     if isinstance(meaning, Variable) and meaning not in self.brk_variables(node):
@@ -356,7 +369,12 @@ class StatementResolver(ExpressionResolver):
         self.static(node, self.scopes[-1], prefix)
 
     def refuse(self, node: ast.Statement) -> None:
-        not_yet(self.diagnostics, REFUSED[type(node)], node.span)
+        self.diagnostics.error(
+            f"{REFUSED[type(node)]} cannot stand inside a routine",
+            node.span,
+            [Note("what it declares belongs to the whole program: put it outside")],
+            code="misplaced",
+        )
 
     def ownership(self, node: ast.Ownership) -> None:
         """SEND is RESULTIS; RETAIN, REMANAGE and ACCEPT steer an allocator that we have not."""
@@ -397,11 +415,11 @@ REGIONS: dict[type, str] = {
     ast.Defer: "DEFER",
 }
 REFUSED: dict[type, str] = {
-    ast.Globals: "GLOBALS inside a routine",
-    ast.Forward: "GLOBAL inside a routine",
-    ast.Get: "GET inside a routine",
-    ast.External: "EXTERNAL inside a routine",
-    ast.ClassDeclaration: "a class inside a routine",
+    ast.Globals: "GLOBALS",
+    ast.Forward: "GLOBAL",
+    ast.Get: "this GET",
+    ast.External: "EXTERNAL",
+    ast.ClassDeclaration: "a class",
 }
 STATEMENTS: dict[type, Callable[..., None]] = {
     ast.Block: StatementResolver.block,

@@ -34,12 +34,6 @@ from callproof.bcpl.value_types import (
 from callproof.runtime.entries import ENTRIES, lookup
 from callproof.source import Diagnostics, Note, Span
 
-NOT_YET = "is not supported yet"
-
-
-def not_yet(diagnostics: Diagnostics, what: str, span: Span) -> None:
-    diagnostics.error(f"{what} {NOT_YET}", span, code="not-supported")
-
 
 def suggestion(name: str, names: Iterable[str]) -> list[Note]:
     """A note with the name that was probably meant; nothing if none comes near."""
@@ -71,6 +65,7 @@ class ScopeKeeper:
         self.exports = False  # functions get names that are not C's
         self.c_functions: dict[str, ExternalInfo] = {}
         self.nested: list[tuple[FunctionInfo, list[dict[str, object]]]] = []
+        self.nested_symbols: set[str] = set()
         self.hidden: dict[str, set[str]] = {}  # nested function's symbol -> variables around it
 
     def declare(self, name: str, meaning: object, span: Span) -> bool:

@@ -150,6 +150,7 @@ class ProgramInfo:
     names: dict[str, object] = field(default_factory=dict)
     annotations: dict[ast.Valof, ValueType] = field(default_factory=dict)
     start: FunctionInfo | None = None
+    has_brk: bool = False
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -176,7 +177,7 @@ _PAIR_OF_VALUES, _ONE_OR_TWO = Special(2, 2), Special(1, 2)
 SPECIALS: dict[str, Special] = {
     **{name: Special(1, None) for name in ("WRITEF", *(f"WRITEF{n}" for n in range(1, 8)))},
     **dict.fromkeys("LENGTH FLTOFX AS_INT AS_FLOAT AS_STRING AS_LIST".split(), Special(1, 1)),
-    **dict.fromkeys("COPYLIST DEEPCOPYLIST REVERSE BCPL_FREE_LIST".split(), Special(1, 1)),
+    **dict.fromkeys("COPYLIST DEEPCOPYLIST REVERSE BCPL_FREE_LIST FREEVEC".split(), Special(1, 1)),
     **dict.fromkeys("APND FPND SPND LPND CONCAT FIND FILTER MAP".split(), _PAIR_OF_VALUES),
     **dict.fromkeys("MIN MAX SUM".split(), _ONE_OR_TWO),
     **dict.fromkeys("PAIRWISE_MIN PAIRWISE_MAX PAIRWISE_ADD".split(), _ONE_OR_TWO),

@@ -63,10 +63,10 @@ def run(
     bounds_check: shared.BoundsCheck = False,
     werror: shared.WarningsAreErrors = False,
     gc_stress: Annotated[
-        bool, typer.Option("--gc-stress", help="Sox: collect garbage at every allocation.")
+        bool, typer.Option("--gc-stress", help="Collect garbage at every allocation.")
     ] = False,
     gc_stats: Annotated[
-        bool, typer.Option("--gc-stats", help="Sox: what the collector did, at the end.")
+        bool, typer.Option("--gc-stats", help="What the collector did, at the end.")
     ] = False,
     log_calls: Annotated[
         bool,

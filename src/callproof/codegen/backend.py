@@ -57,6 +57,7 @@ def compile_module(
     """
     from callproof.codegen.allocate import allocate
     from callproof.codegen.allocation_check import check
+    from callproof.codegen.kept import record_kept
 
     compiled = Compiled(module, target)
     seconds = timings if timings is not None else {}
@@ -74,6 +75,8 @@ def compile_module(
         if verify:
             check(machine, allocation, target.registers)
             start = _charge(seconds, "check allocation", start)
+        if module.observers:
+            record_kept(machine, allocation, target.registers, module.observers)
         emitted = emit(machine, allocation, target, poison=poison)
         _charge(seconds, "emit", start)
 

@@ -153,6 +153,7 @@ class _Emitter:
             own = shapes.instruction(self.frame, instruction, registers)
             if own:
                 own[-1].comment = instruction.comment or self.definition_comment(instruction)
+                own[-1].kept = self.allocation.kept.get(id(instruction))
             new += own
             is_entry = form is self.target.calls.entry
             if self.poison and (is_entry or instruction.is_call):

@@ -67,9 +67,10 @@ class Line:
 
     arguments   the form's arguments; a label is a `MachineBlock`, a symbol 0 with
                 `reference` set, everything else an integer
+    kept        of a call that shows registers: the variables in them
     """
 
-    __slots__ = ("arguments", "comment", "form", "line", "offset", "reference")
+    __slots__ = ("arguments", "comment", "form", "kept", "line", "offset", "reference")
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class Line:
         self.comment = comment
         self.line = line
         self.offset = 0
+        self.kept: dict[int, str] | None = None
 
 
 @dataclass(slots=True)

@@ -284,7 +284,11 @@ class Module:
     functions, and the alignment in bytes of data.
 
     `trace_names`: functions by the names under which the program's own stack walks show
-    them; if there are any, tables for such walks are made and no call becomes a jump.
+    them; if there are any, tables for such walks are made (data whose names begin with
+    `trace_prefix`) and no call becomes a jump.
+    `trace_tables`: of a program of several modules in one of them, a name and the prefixes
+    of all, for a table of tables.
+    `observers`: functions at whose calls the tables tell of the variables in registers.
     `origins`: of some names outside, what the linker shall add if nobody defines them.
     """
 
@@ -294,6 +298,9 @@ class Module:
     declarations: dict[str, Signature] = field(default_factory=dict)
     external_data: dict[str, int] = field(default_factory=dict)
     trace_names: dict[str, bytes] = field(default_factory=dict)
+    trace_prefix: str = "sox_trace_"
+    trace_tables: tuple[str, tuple[str, ...]] | None = None
+    observers: frozenset[str] = frozenset()
     origins: dict[str, Note] = field(default_factory=dict)
 
     def signature_of(self, name: str) -> Signature | None:

@@ -42,9 +42,9 @@ class Library:
         return found
 
 
-# Traces of Sox follow frame records, also through the runtime's own functions.
+# Stack walks follow frame records, also through the runtime's own functions.
 LIBRARIES = {
-    "bcpl": Library(("bcpl",), ("-Os",)),
+    "bcpl": Library(("bcpl", "gc"), ("-Os", "-fno-omit-frame-pointer")),
     "sox": Library(("sox", "gc"), ("-O2", "-fno-omit-frame-pointer")),
 }
 

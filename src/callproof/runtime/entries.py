@@ -56,7 +56,6 @@ ROWS = (
     _row("FWRITE", "bcpl_fwrite", "value:double"),
     _row("GETVEC", "bcpl_getvec", "words:word", "VEC", may_fail=True, may_collect=True),
     _row("FGETVEC", "bcpl_getvec", "words:word", "FVEC", may_fail=True, may_collect=True),
-    _row("FREEVEC", "bcpl_freevec", "vector:ptr"),
     _row("FINISH", "bcpl_finish", may_fail=True),
     _row("EXIT", "bcpl_exit", "status:word", may_fail=True),
     _row("RDCH", "bcpl_rdch", "", "INTEGER"),
@@ -86,8 +85,10 @@ ROWS = (
     _row("QGETVEC", "bcpl_getvec", "words:word", "QUADS", may_fail=True, may_collect=True),
     _row("MALLOC", "bcpl_malloc", "bytes:word", "WORD", may_fail=True, may_collect=True),
     _row("BCPL_ALLOC_CHARS", "bcpl_string", "n:word", "STRING", may_fail=True, may_collect=True),
-    _row("HEAP_INFO GC BCPL_FREE_CELLS", "bcpl_nothing"),
-    _row("BCPL_CHECK_AND_DISPLAY_ERRORS BCPL_CLEAR_ERRORS", "bcpl_nothing"),
+    _row("GC BCPL_FREE_CELLS", "bcpl_gc", may_collect=True),
+    _row("HEAP_INFO", "bcpl_heap_info"),
+    _row("BCPL_CHECK_AND_DISPLAY_ERRORS", "bcpl_show_errors"),
+    _row("BCPL_CLEAR_ERRORS", "bcpl_clear_errors"),
     _row("READN", "bcpl_readn", "", "INTEGER"),
     _row("READF", "bcpl_readf", "", "FLOAT"),
     _row("PACKSTRING", "bcpl_packstring", "text:ptr", "WORD", may_collect=True),
@@ -117,6 +118,9 @@ ROWS = (
 WRITEF = _row("WRITEF", "bcpl_writef", "format:ptr count:word values:ptr")
 NEW = _row("", "bcpl_new", "bytes:word vtable:ptr", "INTEGER", may_fail=True, may_collect=True)
 STRING = _row("", "bcpl_string", "characters:word", "STRING", may_fail=True, may_collect=True)
+
+FREEVEC = _row("", "bcpl_freevec", "vector:ptr file:ptr line:word")
+LEND = _row("", "bcpl_lend", "address:ptr", may_fail=True)
 
 NO_MEMBER = _row("", "bcpl_no_member", "name:ptr", may_fail=True)
 BOUNDS = _row("", "bcpl_bounds", "index:word length:word file:ptr line:word", may_fail=True)

@@ -31,14 +31,24 @@ void bcpl_put_bytes(const char *data, size_t size);
 word *bcpl_getvec(word words);
 word *bcpl_new(word bytes, const void *vtable);
 character *bcpl_string(word characters);
-void bcpl_freevec(const void *vector);
+character *bcpl_text(word characters);
+void bcpl_freevec(const void *vector, const char *file, word line);
 void *bcpl_allocate(size_t bytes);
 void *bcpl_malloc(word bytes);
-word bcpl_nothing(void);
+void bcpl_lend(const void *address);
+void bcpl_gc(void);
+void bcpl_heap_info(void);
+void bcpl_show_errors(void);
+void bcpl_clear_errors(void);
+
+/* Compiled (or roots.c): the addresses of the global variables. */
+extern word *const bcpl_roots[];
+extern const word bcpl_root_count;
 
 /* library.c */
 _Noreturn void bcpl_finish(void);
 _Noreturn void bcpl_exit(word status);
+extern void (*bcpl_last_words)(void); /* at the end of the program, behind its output */
 _Noreturn void bcpl_fatal(int status, const char *message, uint64_t number, const char *unit);
 word bcpl_rdch(void);
 word bcpl_strlen(const character *text);
@@ -126,6 +136,9 @@ void bcpl_sleep(word milliseconds);
 _Noreturn void bcpl_no_member(const char *name);
 _Noreturn void bcpl_bounds(word index, word length, const char *file, word line);
 void bcpl_brk(const char *function, const char *file, word line, word count, const word *rows);
+
+/* tell.c */
+void bcpl_tell(const char *format, ...); /* to standard error; %s and, for words, %d */
 
 /* stdio.c */
 void bcpl_share_stdio(void);

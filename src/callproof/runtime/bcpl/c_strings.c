@@ -61,7 +61,7 @@ character *bcpl_from_cstring(const char *bytes) {
     const unsigned char *at = (const unsigned char *)bytes;
     word length = 0;
     for (; *at != 0; length++) next(&at);
-    character *text = bcpl_string(length);
+    character *text = bcpl_text(length);
     at = (const unsigned char *)bytes;
     for (word i = 0; i < length; i++) text[i] = next(&at);
     return text;

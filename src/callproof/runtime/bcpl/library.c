@@ -14,9 +14,12 @@ int main(void) {
 
 void bcpl_finish(void) { bcpl_exit(0); }
 
+void (*bcpl_last_words)(void);
+
 /* stdio.c has another one. */
 __attribute__((weak)) void bcpl_exit(word status) {
     bcpl_flush();
+    if (bcpl_last_words != NULL) bcpl_last_words();
     _exit((int)status);
 }
 

@@ -124,7 +124,7 @@ list *bcpl_concat(const list *a, const list *b) {
 list *bcpl_copylist(const list *items) { return bcpl_concat(items, NULL); }
 
 static character *copy_text(const character *text) {
-    character *copy = bcpl_string(bcpl_strlen(text));
+    character *copy = bcpl_text(bcpl_strlen(text));
     return bcpl_strcopy(copy, text);
 }
 
@@ -180,7 +180,7 @@ list *bcpl_as_list(const node *atom) {
 /* --- strings --- */
 
 static void add_text(list *to, const character *from, word length) {
-    character *part = bcpl_string(length);
+    character *part = bcpl_text(length);
     memcpy(part, from, (size_t)length * sizeof *part);
     add(to, TAG_STRING, (word)(intptr_t)part);
 }
@@ -215,7 +215,7 @@ character *bcpl_join(const list *items, const character *delimiter) {
     for (word left = items->length; left > 0; left--, atom = atom->next)
         if (atom->tag == TAG_STRING)
             length += bcpl_strlen((const character *)atom->value) + width;
-    character *joined = bcpl_string(length > 0 ? length - width : 0);
+    character *joined = bcpl_text(length > 0 ? length - width : 0);
     character *to = joined;
     int some = 0;
     atom = items->head;

@@ -23,6 +23,7 @@ void bcpl_put_byte(char byte) {
 /* C functions may have left work to `atexit`, and files to be closed. */
 void bcpl_exit(word status) {
     bcpl_flush();
+    if (bcpl_last_words != NULL) bcpl_last_words();
     exit((int)status);
 }
 

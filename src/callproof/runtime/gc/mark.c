@@ -93,6 +93,16 @@ static void *cell_at(uintptr_t address) {
     return header->kind != 0 ? header : NULL;
 }
 
+/* Between collections the large objects are in no order. */
+void *gc_object_at(const void *address) {
+    uintptr_t at = (uintptr_t)address;
+    if (gc_in_chunk(at)) return cell_at(at);
+    for (size_t i = 0; i < gc_larges.count; i++)
+        if (at - (uintptr_t)gc_larges.items[i] < gc_larges.items[i]->size)
+            return gc_larges.items[i] + 1;
+    return NULL;
+}
+
 /* The words of a stack are read whoever wrote them: no sanitizer knows better. */
 __attribute__((no_sanitize("address", "undefined"))) void gc_mark_range(const void *from,
                                                                         const void *to) {
