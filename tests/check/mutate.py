@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from callproof.check.conventions import PROFILES
+from callproof.check.conventions import PROFILES, SAVED_LIST
 from callproof.check.flow import Flow
 from callproof.check.functions import Code, find_functions
 from callproof.check.image import Image
@@ -23,7 +23,7 @@ from callproof.target.arm64.effects import effect_of
 from callproof.target.arm64.instructions import FORMS, decode
 
 NOP = 0xD503201F
-SAVED = frozenset((*range(19, 29), *range(40, 48)))
+SAVED = frozenset(SAVED_LIST) - {29}
 Words = dict[int, int]
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from callproof.check.conventions import Profile
+from callproof.check.conventions import SAVED_LIST, Profile
 from callproof.check.evidence import Evidence
 from callproof.check.finding import Finding, register_name
 from callproof.check.flow import Event, Flow
@@ -19,7 +19,7 @@ from callproof.check.summaries import Summary
 
 MOST_ROUNDS = 12
 MOST_KEPT = 300  # functions whose flows are kept while their group settles
-FRAME_BITS = frozenset((*range(19, 29), *range(40, 48)))
+FRAME_BITS = frozenset(SAVED_LIST) - {29}  # saving X29 alone says little: so do most
 
 
 @dataclass(slots=True)
