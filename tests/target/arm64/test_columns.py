@@ -27,7 +27,7 @@ def words_of_all_groups() -> list[int]:
 
 
 def test_the_columns_say_what_each_effect_says() -> None:
-    words = words_of_all_groups() + [0xFFFFFFFF, 0]
+    words = [*words_of_all_groups(), 0xFFFFFFFF, 0]
     columns = columns_of(np.array(words, np.uint32))
     for field_number, field in enumerate(FIELDS):
         expected = [row_of(word)[field_number] for word in words]

@@ -88,7 +88,8 @@ class _Part:
         return (self.words >> np.uint32(shift)) & np.uint32((1 << width) - 1)
 
     def bit(self, shift: int) -> npt.NDArray[np.bool_]:
-        return (self.words & np.uint32(1 << shift)) != 0
+        result: npt.NDArray[np.bool_] = (self.words & np.uint32(1 << shift)) != 0
+        return result
 
     def number(self, shift: int, width: int) -> Numbers:
         """A signed field."""
@@ -414,7 +415,10 @@ def columns_of(words: Words) -> Columns:
     count = len(words)
     result = Columns(
         np.full(count, e.UNKNOWN, np.uint8),
-        *(np.zeros(count, np.uint64) for _ in range(4)),
+        np.zeros(count, np.uint64),
+        np.zeros(count, np.uint64),
+        np.zeros(count, np.uint64),
+        np.zeros(count, np.uint64),
         np.zeros(count, np.int32),
         np.full(count, -1, np.int8),
         np.zeros(count, np.int32),
@@ -457,11 +461,8 @@ def row_of(word: int) -> tuple[int, ...]:
     effect = effect_of(word)
     kind = effect.kind
     access = kind in (e.LOAD, e.STORE)
-    sp_change = 0
-    if (access and effect.a == e.SP_BIT) or (
-        kind == e.ADD_IMMEDIATE and effect.a == effect.b == e.SP_BIT
-    ):
-        sp_change = effect.c
+    of_sp = effect.a == e.SP_BIT
+    moves_sp = of_sp and (access or (kind == e.ADD_IMMEDIATE and effect.b == e.SP_BIT))
     direct = kind in (e.JUMP, e.BRANCH, e.CALL)
     return (
         kind,
@@ -474,5 +475,5 @@ def row_of(word: int) -> tuple[int, ...]:
         effect.b if access else 0,
         effect.d if access else 0,
         effect.c if access else 0,
-        sp_change,
+        effect.c if moves_sp else 0,
     )
