@@ -54,22 +54,28 @@ L stacked(L a, L b, L c) { L s = ext_10(a + %d);
     """L local(L *p, L n, L k) { L v[12]; L i, s = 0;
   for (i = 0; i < 12; i++) v[i] = p[i] * %d + k; ext_20((L)p, n);
   for (i = 0; i < 12; i++) s += v[(i * %d) %% 12] ^ i; return s + ext_20(s, k) * %d + v[%d]; }""",
-    """D mixed(D a, D b, D c, L n, D *p) { D s = extd_01(a), t = extd_12(n, b, c), u = extd_02(s, t);
+    """D mixed(D a, D b, D c, L n, D *p) { D s = extd_01(a), t = extd_12(n, b, c), u =
+  extd_02(s, t);
   L k = ext_10(n + %d); if (k & %d) u = u * a + b; p[1] = s + t * c;
   return (s * a + t * b) * (u + c) + extd_01(u) * a - %d + k * %d; }""",
-    """L many(L a, L b, L c, L d, L e, L f) { L g = ext_20(a, b), h = ext_20(c, d), i = ext_20(e, f),
+    """L many(L a, L b, L c, L d, L e, L f) { L g = ext_20(a, b), h = ext_20(c, d), i =
+  ext_20(e, f),
   j = ext_10(g ^ %d); L k = ext_40(g, h, i, j); return a * g + b * h + c * i + d * j + e * k
   + (f ^ %d) * (g + %d) + h * %d; }""",
-    """L pressure(L *p, L *q, L n) { L i, a = p[0], b = p[1], c = p[2], d = p[3], e = p[4], f = p[5],
+    """L pressure(L *p, L *q, L n) { L i, a = p[0], b = p[1], c = p[2], d = p[3], e =
+  p[4], f = p[5],
   g = p[6], h = p[7], s = q[0], t = q[1], u = q[2], v = q[3], w = q[4], x = q[5], y = q[6];
-  for (i = 0; i < (n & 15) + 2; i++) { a += b ^ s; b = b * %d + t; c ^= a + u; d += c * v; e -= d ^ w;
+  for (i = 0; i < (n & 15) + 2; i++) { a += b ^ s; b = b * %d + t; c ^= a + u; d += c *
+  v; e -= d ^ w;
   f += e + x; g ^= f * y; h += g; s += a; t ^= b; u += c; v -= d; w ^= e; x += f; y ^= g + %d; }
   return a + b + c + d + e + f + g + h + s * t + u * v + w * x + y * %d + %d; }""",
     """D dense(D *p, D *q) { D a = p[0], b = p[1], c = p[2], d = p[3], e = p[4], f = p[5], g = p[6],
-  h = p[7], i = q[0], j = q[1], k = q[2], l = q[3], m = q[4], n = q[5], o = q[6], r = q[7], s = q[8],
+  h = p[7], i = q[0], j = q[1], k = q[2], l = q[3], m = q[4], n = q[5], o = q[6], r =
+  q[7], s = q[8],
   t = q[9], u = q[10], v = q[11], w = q[12], x = q[13], y = q[14], z = q[15]; L z0;
   for (z0 = 0; z0 < %d %% 5 + 2; z0++) { a += b * i; c += d * j; e += f * k; g += h * l; b += a * m;
-  d += c * n; f += e * o; h += g * r; i += s * t; j += u * v; k += w * x; l += y * z; m += a; n += b;
+  d += c * n; f += e * o; h += g * r; i += s * t; j += u * v; k += w * x; l += y * z; m
+  += a; n += b;
   o += c; r += d; s += e; t += f; u += g; v += h; w += i; x += j; y += k; z += l; }
   return a + b * %d + c + d + e + f + g + h + i + j + k + l * %d + m + n + o + r + s + t + u + v + w
   + x + y + z * %d; }""",

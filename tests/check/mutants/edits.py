@@ -24,7 +24,7 @@ NOP, BL_ZERO = 0xD503201F, 0x94000000
 FRAME = (29, 31)
 SAVED = frozenset((*range(19, 30), *range(40, 48)))
 TEMPORARY = (9, 10, 11, 12, 13, 14, 15)
-STP_X, LDP_X, PAIR = 0xA9000000, 0xA9400000, 0x7FC00000
+NEAR = 24  # instructions before a call where its arguments are set
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ def edits_of(words: Words, callees: set[int]) -> Iterator[Edit]:
     yield from _link(words)
     yield from _neighbours(words)
     yield from _renamed(words)
-    yield from _calls(words, callees)
+    yield from _calls(words, callees & set(words))
 
 
 def _is_frame(effect: e.Effect, kind: int) -> bool:
@@ -124,12 +124,17 @@ def _stack(words: Words) -> Iterator[Edit]:
                 changed = word & ~(0xFFF << 10)
                 unbalanced, odd = changed | number + 16 << 10, changed | number + 8 << 10
                 yield Edit("SP unbalanced", {address: unbalanced}, "lost", LOST)
-                yield Edit("SP misaligned", {address: odd}, "misaligned", ("SP1",))
+                yield Edit("SP misaligned", {address: odd}, "misaligned", ("SP1", "CS1"))
             yield Edit("SP change dropped", {address: NOP}, "lost", LOST)
-        elif effect.c and effect.a == 31 and effect.kind in (e.LOAD, e.STORE):
-            if word & 0x3A000000 == 0x28000000 and word >> 15 & 127 not in (62, 63):
-                changed = word & ~(127 << 15) | (word >> 15 & 127) + 2 << 15 & 127 << 15
-                yield Edit("frame of another size", {address: changed}, "lost", LOST)
+        elif (
+            effect.c
+            and effect.a == 31
+            and effect.kind in (e.LOAD, e.STORE)
+            and word & 0x3A000000 == 0x28000000
+            and word >> 15 & 127 not in (62, 63)
+        ):
+            changed = word & ~(127 << 15) | (word >> 15 & 127) + 2 << 15 & 127 << 15
+            yield Edit("frame of another size", {address: changed}, "lost", LOST)
 
 
 def _link(words: Words) -> Iterator[Edit]:
@@ -139,13 +144,18 @@ def _link(words: Words) -> Iterator[Edit]:
             for register in (19, 9):
                 other = word & ~(31 << 5) | register << 5
                 yield Edit("returns elsewhere", {address: other}, "lost", ("LR1",), frozenset())
-        if _is_frame(effect, e.LOAD) and [pair[0] for pair in effect.pairs] == [29, 30]:
-            if effect.c and not effect.b:  # ldp x29, x30, [sp], #n -> ldr x29, [sp], #n
-                if effect.c < 256:
-                    only = 0xF8400400 | effect.c << 12 | 31 << 5 | 29
-                    yield Edit("link lost", {address: only}, "lost", ("LR1",), frozenset())
-                popped = 0x910003FF | effect.c << 10
-                yield Edit("link and frame lost", {address: popped}, "lost", LOST)
+        # ldp x29, x30, [sp], #n -> ldr x29, [sp], #n
+        if (
+            _is_frame(effect, e.LOAD)
+            and [pair[0] for pair in effect.pairs] == [29, 30]
+            and effect.c
+            and not effect.b
+        ):
+            if effect.c < 256:
+                only = 0xF8400400 | effect.c << 12 | 31 << 5 | 29
+                yield Edit("link lost", {address: only}, "lost", ("LR1",), frozenset())
+            popped = 0x910003FF | effect.c << 10
+            yield Edit("link and frame lost", {address: popped}, "lost", LOST)
         if word == 0xD65F03C0 and effect_of(words.get(address - 4, NOP)).kind == e.LOAD:
             yield Edit("link overwritten", {address - 4: 0xAA1F03FE}, "lost", ("LR1", *LOST))
 
@@ -159,12 +169,14 @@ def _neighbours(words: Words) -> Iterator[Edit]:
         effect, second = effect_of(word), effect_of(following)
         swapped = {address: following, address + 4: word}
         stored = sum(1 << bit for bit, _, _ in effect.pairs) if effect.kind == e.STORE else 0
-        if _is_frame(effect, e.STORE) and stored & second.writes and second.kind < e.JUMP:
-            if {bit for bit, _, _ in effect.pairs} & SAVED and not second.writes >> 31 & 1:
-                yield Edit("save after write", swapped, "lost", LOST)
-        if effect.kind == e.CALL and second.writes & e.FLAGS and second.kind < e.JUMP:
-            if effect_of(words.get(address + 8, NOP)).reads & e.FLAGS:
-                continue  # the call's place changes its relocation: see `_calls`
+        if (
+            _is_frame(effect, e.STORE)
+            and stored & second.writes
+            and second.kind < e.JUMP
+            and {bit for bit, _, _ in effect.pairs} & SAVED
+            and not second.writes >> 31 & 1
+        ):
+            yield Edit("save after write", swapped, "lost", LOST)
         if effect.kind == e.LOAD and effect.a == 31 and not effect.c:
             popped = second.kind == e.ADD_IMMEDIATE and second.a == second.b == 31
             if popped and second.c > 0 and not effect.writes >> 31 & 1:
@@ -256,7 +268,8 @@ def _rename(words: Words, old: int, new: int, *, whole: bool = False) -> Words:
             changed[address] = form.encode(arguments)
         except ValueError:
             return {}
-    return changed
+    # Reading another register alone is no broken convention, only another program.
+    return changed if any(effect_of(w).writes >> new & 1 for w in changed.values()) else {}
 
 
 def _calls(words: Words, callees: set[int]) -> Iterator[Edit]:
@@ -266,25 +279,38 @@ def _calls(words: Words, callees: set[int]) -> Iterator[Edit]:
         effect = effect_of(word)
         if effect.kind == e.CALL:
             yield Edit(
-                "call zeroed", {address: BL_ZERO}, "lost", ("RL1",), unrelocated=frozenset({address})
+                "call zeroed",
+                {address: BL_ZERO},
+                "lost",
+                ("RL1",),
+                unrelocated=frozenset({address}),
             )
         if effect.kind == e.CALL and address in callees:
             yield from _unset(words, addresses[max(0, index - 12) : index])
         # A temporary that is written once and read: without its write it is undefined.
         if effect.kind < e.JUMP and not effect.merges and effect.kind not in (e.LOAD, e.STORE):
-            written = [bit for bit in (*TEMPORARY, 16, 17, *range(48, 64)) if effect.writes >> bit & 1]
+            written = [
+                bit for bit in (*TEMPORARY, 16, 17, *range(48, 64)) if effect.writes >> bit & 1
+            ]
             if len(written) == 1 and effect.writes & ~(1 << written[0] | 1 << written[0] + 32) == 0:
                 found = frozenset((name(written[0]), f"v{written[0] - 32}.d[1]"))
                 rules = ("AR2", "CR1", "CR2", "AR1")
                 yield Edit("write dropped", {address: NOP}, "rubbish", rules, found)
             elif effect.writes == e.FLAGS:
-                rules = ("AR2", "CR1")
-                yield Edit("compare dropped", {address: NOP}, "rubbish", rules, frozenset(("nzcv",)))
+                due = ("AR2", "CR1")
+                yield Edit("compare dropped", {address: NOP}, "rubbish", due, frozenset(("nzcv",)))
     for address in addresses:
         effect = effect_of(words[address])
-        if effect.kind == e.STORE and effect.a == 31 and not effect.c and effect.b in (0, 8):
-            if not {bit for bit, _, _ in effect.pairs} & (SAVED | {30}):
-                yield Edit("stack argument dropped", {address: NOP}, "rubbish", ("SP3",), _SP)
+        if not any(address < place <= address + 4 * NEAR for place in callees):
+            continue  # what a function outside takes from the stack is not known
+        if (
+            effect.kind == e.STORE
+            and effect.a == 31
+            and not effect.c
+            and effect.b in (0, 8)
+            and not {bit for bit, _, _ in effect.pairs} & (SAVED | {30})
+        ):
+            yield Edit("stack argument dropped", {address: NOP}, "rubbish", ("SP3",), _SP)
 
 
 def _unset(words: Words, before: list[int]) -> Iterator[Edit]:
@@ -293,5 +319,9 @@ def _unset(words: Words, before: list[int]) -> Iterator[Edit]:
         effect = effect_of(words[address])
         for bit in range(2, 8):
             if effect.kind < e.JUMP and effect.writes == 1 << bit and not effect.merges:
-                rules = ("AR1", "CR1", "MV1")
-                yield Edit("argument not set", {address: NOP}, "rubbish", rules, frozenset((name(bit),)))
+                due = ("AR1", "CR1", "MV1")
+                # What was not set may be moved on and be passed by its new register.
+                moves = [f for f in map(effect_of, words.values()) if f.kind == e.MOVE]
+                moved = {pair[0] for f in moves for pair in f.pairs if pair[1] == bit}
+                found = frozenset(map(name, {bit} | (moved & set(range(8)))))
+                yield Edit("argument not set", {address: NOP}, "rubbish", due, found)

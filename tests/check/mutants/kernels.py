@@ -38,9 +38,7 @@ def _calls(first: str, second: str, moves: str) -> str:
 
 KERNELS: dict[str, str] = {
     "simd": "".join(_function(f"simd{n}", _simd(n)) for n in (2, 4, 6, 8)),
-    "moves": _function(
-        "shift", _calls("ext_30", "ext_20", "mov x0, x1\nmov x1, x2\nmov x2, x3\n")
-    )
+    "moves": _function("shift", _calls("ext_30", "ext_20", "mov x0, x1\nmov x1, x2\nmov x2, x3\n"))
     + _function("swap", _calls("ext_20", "ext_20", "mov x9, x0\nmov x0, x1\nmov x1, x9\n"))
     + _function(
         "rotate",
