@@ -68,22 +68,21 @@ def linked_macho() -> bytes:
     for them is at hand."""
     code = bytes.fromhex("fd7bbfa9 e90300aa 00000094 0000098b fd7bc1a8 c0035fd6".replace(" ", ""))
     names = b"\0_start\0_other\0"
-    section = macho.SECTION.pack(
+    text = macho.SECTION.pack(
         b"__text", b"__TEXT", 0x1000, len(code), 0, 2, 0, 0, 0x80000400, 0, 0, 0
     )
     stubs = macho.SECTION.pack(b"__stubs", b"__TEXT", 0x1100, 12, 0, 2, 0, 0, 0x80000408, 0, 12, 0)
     size = macho.SEGMENT.size + 2 * macho.SECTION.size
     length = size + macho.SYMTAB.size + 80 + 16 + 24
     start = macho.HEADER.size + length
-    section = bytearray(section)
-    stubs = bytearray(stubs)
-    struct.pack_into("<I", section, 48, start)
-    struct.pack_into("<I", stubs, 48, start)
+    headers = bytearray(text + stubs)
+    for offset in (48, macho.SECTION.size + 48):  # where the bytes are
+        struct.pack_into("<I", headers, offset, start)
     after = start + len(code)
     commands = macho.SEGMENT.pack(
         macho.LC_SEGMENT_64, size, b"__TEXT", 0x1000, 0x1000, 0, 0x1000, 5, 5, 2, 0
     )
-    commands += bytes(section) + bytes(stubs)
+    commands += bytes(headers)
     symbols = macho.NLIST.pack(1, macho.N_SECT | macho.N_EXT, 1, 0, 0x1000)
     symbols += macho.NLIST.pack(8, macho.N_EXT, 0, 0, 0)
     commands += macho.SYMTAB.pack(
