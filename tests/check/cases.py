@@ -170,6 +170,7 @@ case("cr1_does_not_return", f"{FRAME}mov x9, x0\ncbz x1, 1f\nbl abort\n1: add x0
 case(
     "cr1_last_call_of_all",
     f"{FRAME}mov x9, x0\ncbnz x1, 1f\nadd x0, x0, x9\n{LEAVE}1: bl oops",
+    ("AR2", "x9"),  # in h, and nothing in f
     more=function("h", "mov x0, x9\nret", is_global=False),
 )
 case(

@@ -59,6 +59,7 @@ PLATFORM = 1 << 18
 TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
 KEPT = frozenset((TOP, UNKNOWN_VALUE))
 COMPUTED_CALL = "a computed call is not resolved"
+RESULT_REGISTERS = (0, 32)  # X0 and D0
 LONGEST_INLINED = 64  # instructions
 DEEPEST = 4
 SWITCHED_REGISTERS = 6  # as many preserved ones loaded with SP: a context switch
@@ -191,10 +192,15 @@ class Calls:
                 flow.need(value - 1, address)
                 if summary.drives >> bit & 1:
                     flow.summary.drives |= 1 << value - 1
+        self.on_stack(state, address, summary)
+
+    def on_stack(self, state: State, address: int, summary: Summary) -> None:
+        """What the callee reads above its SP must have been written."""
         pointer = state.values[SP_BIT]
         if summary.stack_reads and is_stack(pointer) and not state.escaped:
+            arguments = self.flow.stack_arguments
             for offset in summary.stack_reads:
-                flow.stack_arguments.setdefault((address, pointer - STACK + offset), offset)
+                arguments.setdefault((address, pointer - STACK + offset), offset)
 
     # --- calls --------------------------------------------------------------------------------
 
@@ -241,6 +247,7 @@ class Calls:
         if not callee.is_global and (summary.private or summary.touches):
             block = self.straight(callee)
             if block is not None and self.depth < DEEPEST:
+                self.on_stack(state, address, summary)
                 return self.inline(state, address, block)
         self.arguments(state, address, summary)
         if not summary.returns:
@@ -432,14 +439,18 @@ class Calls:
     def leave(self, state: State, address: int, bit: int) -> None:
         """RET, or BR to the link."""
         flow = self.flow
-        if state.values[0] == COPIED:
-            move_of(flow, 0, address)
+        for result in RESULT_REGISTERS:
+            held = state.values[result]
+            if held == COPIED or (is_entry(held) and UNDEFINED_AT_ENTRY >> (held - 1) & 1):
+                move_of(flow, result, address, left=held == COPIED)
         value = state.values[bit]
         if self.switches(state, address):
             add_return(flow, state)
             return
-        if value == UNKNOWN_VALUE or (value < 0 and value not in CERTAIN):
+        if value == UNKNOWN_VALUE:
             flow.unexplored[address] = "where it returns to is not known"
+        elif value < 0 and value not in CERTAIN:
+            flow.event("link", address, bit, severity="warning", root_only=True)
         elif value != entry(LINK):
             if is_entry(value):
                 flow.need(value - 1, address)

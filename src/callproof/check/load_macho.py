@@ -8,6 +8,7 @@ from callproof.check.image import Image, Region
 from callproof.check.load_object import add_symbol
 from callproof.object import macho_format as macho
 from callproof.object.elf_read import Reader, string_at
+from callproof.object.macho_commands import load_commands, section_headers, segment_fields
 
 LC_DYSYMTAB, LC_FUNCTION_STARTS, LC_MAIN = 0xB, 0x26, 0x80000028
 DYSYMTAB = Struct("<20I")
@@ -37,7 +38,7 @@ class _Linked:
         self.stubs: list[tuple[int, int, int, int]] = []  # address, size, first, bytes each
         starts = None
         main = None
-        for command, offset, length in self.commands(header[4], header[5]):
+        for command, offset, length in load_commands(reader, header[4], header[5]):
             if command == macho.LC_SEGMENT_64:
                 self.segment(offset, length)
             elif command == macho.LC_SYMTAB:
@@ -58,36 +59,15 @@ class _Linked:
             self.function_starts(*starts)
         self.name_stubs()
 
-    def commands(self, count: int, size: int) -> list[tuple[int, int, int]]:
-        reader = self.reader
-        reader.slice(macho.HEADER.size, size, "the load commands")
-        offset, end = macho.HEADER.size, macho.HEADER.size + size
-        found = []
-        for number in range(count):
-            if offset + macho.COMMAND.size > end:
-                raise reader.fail(f"load command {number} lies outside the commands", offset)
-            command, length = reader.unpack(macho.COMMAND, offset, "a load command")
-            if length < macho.COMMAND.size or offset + length > end:
-                raise reader.fail(f"load command {number} of {length} bytes", offset)
-            found.append((command, offset, length))
-            offset += length
-        return found
-
     def segment(self, offset: int, length: int) -> None:
         reader = self.reader
-        fields = reader.unpack(macho.SEGMENT, offset, "a segment")
-        name = _text(fields[2])
-        if name == "__TEXT":
+        fields = segment_fields(reader, offset)
+        if _text(fields[2]) == "__TEXT":
+            assert isinstance(fields[3], int)
             self.base = fields[3]
-        count = fields[9]
-        if macho.SEGMENT.size + count * macho.SECTION.size > length:
-            raise reader.fail(f"a segment says it has {count} sections", offset)
-        table = reader.slice(
-            offset + macho.SEGMENT.size, count * macho.SECTION.size, "the section headers"
-        )
-        for header in macho.SECTION.iter_unpack(table):
-            address, size, start = header[2], header[3], header[4]
-            flags, first, each = header[8], header[9], header[10]
+        for header in section_headers(reader, offset, length):
+            address, size, start = (int(n) for n in header[2:5])
+            flags, first, each = (int(n) for n in header[8:11])
             kind = flags & macho.SECTION_TYPE
             if kind in (macho.S_ZEROFILL, macho.S_GB_ZEROFILL) or not size:
                 continue

@@ -6,12 +6,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from callproof.check.conventions import Profile
+from callproof.check.conventions import SAVED_LIST, Profile
 from callproof.check.evidence import Evidence
 from callproof.check.finding import Finding, register_name
 from callproof.check.flow import Event, Flow
 from callproof.check.functions import Code, Function, find_functions
 from callproof.check.image import Image
+from callproof.check.quick import LEAST, Quick
+from callproof.check.quick_state import outline_of
 from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
 from callproof.check.scan import look
@@ -19,7 +21,7 @@ from callproof.check.summaries import Summary
 
 MOST_ROUNDS = 12
 MOST_KEPT = 300  # functions whose flows are kept while their group settles
-FRAME_BITS = frozenset((*range(19, 29), *range(40, 48)))
+FRAME_BITS = frozenset(SAVED_LIST) - {29}  # saving X29 alone says little: so do most
 
 
 @dataclass(slots=True)
@@ -117,15 +119,28 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     code = find_functions(image)
     report.functions = len(code.functions)
     rules = rules_by_kind(chosen)
-    summaries: dict[int, Summary] = {}
+    groups = components(code)
+    summaries = Summaries(code, profile, groups)
+    words = sum(len(region.words) for region in image.regions if region.executable)
+    opt_in = any(RULES[name].opt_in for name in chosen)
+    quick = Quick(code, profile) if words >= LEAST and not opt_in else None
     found: Found = []
-    for group, recursive in components(code):
-        flows = _settle(code, group, summaries, profile) if recursive else {}
+    for group, recursive in groups:
+        if quick is not None:
+            plain = quick.are_plain(group) if recursive else quick.is_plain(group[0])
+            if plain:
+                summaries.postpone(group)
+                report.instructions += sum(quick.outlines[start].instructions for start in group)
+                continue
+        flows = summaries.settle(group) if recursive else {}
         for start in group:
-            flow = flows.get(start) or _run(code, start, summaries, profile)
+            flow = flows.get(start) or run_flow(code, start, summaries, profile)
             look(flow)
             summaries[start] = flow.summary
             _collect(report, found, flow, rules)
+        if quick is not None:
+            for start in group:
+                quick.outlines[start] = outline_of(code.functions[start], summaries[start])
         code.made.clear()
     seen: set[tuple[str, int, tuple[str, ...]]] = set()
     for function, event, own_frame, finding in found:
@@ -139,47 +154,89 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     return report
 
 
-def _run(code: Code, start: int, summaries: dict[int, Summary], profile: Profile) -> Flow:
+def run_flow(code: Code, start: int, summaries: dict[int, Summary], profile: Profile) -> Flow:
+    """The full flow over a function."""
     flow = Flow(code, code.functions[start], summaries, profile)
     flow.run()
     return flow
 
 
-def _settle(
-    code: Code, group: list[int], summaries: dict[int, Summary], profile: Profile
-) -> dict[int, Flow]:
-    """Summaries of functions that call each other: from nothing upwards until they agree.
+class Summaries(dict[int, Summary]):
+    """The summaries of functions; those of the ones that the quick look has passed are made
+    when somebody asks for them."""
 
-    If they do not within some rounds, calls among them are by the convention only.  Gives
-    the last flows, unless that are too many to keep.
-    """
-    members = set(group)
-    callers: dict[int, set[int]] = {start: set() for start in group}
-    for start, targets in edges_of(code, members).items():
-        for target in targets:
-            if target in members:
-                callers[target].add(start)
-    for start in group:
-        summaries[start] = Summary()
-    flows: dict[int, Flow] = {}
-    dirty = members
-    for _ in range(MOST_ROUNDS):
-        following: set[int] = set()
+    def __init__(self, code: Code, profile: Profile, groups: list[tuple[list[int], bool]]) -> None:
+        super().__init__()
+        self.code = code
+        self.profile = profile
+        self.groups = groups
+        self.numbers = {start: n for n, (group, _) in enumerate(groups) for start in group}
+        self.postponed: set[int] = set()
+
+    def postpone(self, group: list[int]) -> None:
+        self.postponed.update(group)
+
+    def get(self, start: int, default: object = None) -> Summary | None:  # type: ignore[override]
+        if start in self.postponed:
+            self.make(start)
+        return super().get(start)
+
+    def __contains__(self, start: object) -> bool:
+        return start in self.postponed or super().__contains__(start)
+
+    def make(self, start: int) -> None:
+        """Run the full flow over a function and, before, over all that it calls."""
+        wanted = {self.numbers[start]}
+        open_ = [start]
+        while open_:
+            group = self.groups[self.numbers[open_.pop()]][0]
+            self.postponed.difference_update(group)
+            for targets in edges_of(self.code, group).values():
+                for target in targets:
+                    if target in self.postponed:
+                        self.postponed.discard(target)
+                        wanted.add(self.numbers[target])
+                        open_.append(target)
+        for number in sorted(wanted):
+            group, recursive = self.groups[number]
+            flows = self.settle(group) if recursive else {}
+            for member in group:
+                flow = flows.get(member) or run_flow(self.code, member, self, self.profile)
+                self[member] = flow.summary
+
+    def settle(self, group: list[int]) -> dict[int, Flow]:
+        """Summaries of functions that call each other: from nothing upwards until they agree.
+
+        If they do not within some rounds, calls among them are by the convention only.  Gives
+        the last flows, unless that are too many to keep.
+        """
+        members = set(group)
+        callers: dict[int, set[int]] = {start: set() for start in group}
+        for start, targets in edges_of(self.code, members).items():
+            for target in targets:
+                if target in members:
+                    callers[target].add(start)
         for start in group:
-            if start not in dirty:
-                continue
-            flow = _run(code, start, summaries, profile)
-            if len(group) <= MOST_KEPT:
-                flows[start] = flow
-            if summaries[start].facts() != flow.summary.facts():
-                following |= callers[start]
-            summaries[start] = flow.summary
-        if not following:
-            return flows
-        dirty = following
-    for start in group:
-        del summaries[start]
-    return {}
+            self[start] = Summary()
+        flows: dict[int, Flow] = {}
+        dirty = members
+        for _ in range(MOST_ROUNDS):
+            following: set[int] = set()
+            for start in group:
+                if start not in dirty:
+                    continue
+                flow = run_flow(self.code, start, self, self.profile)
+                if len(group) <= MOST_KEPT:
+                    flows[start] = flow
+                if self[start].facts() != flow.summary.facts():
+                    following |= callers[start]
+                self[start] = flow.summary
+            if not following:
+                return flows
+            dirty = following
+        for start in group:
+            del self[start]
+        return {}
 
 
 Found = list[tuple[Function, Event, bool, Finding]]

@@ -57,15 +57,20 @@ def passed(flow: Flow, state: State, address: int) -> None:
             state.watch &= ~low
 
 
-def move_of(flow: Flow, bit: int, address: int) -> None:
-    """The move that put rubbish into an argument register, if it is in the same block."""
+def move_of(flow: Flow, bit: int, address: int, *, left: bool = True) -> None:
+    """The move that put rubbish into an argument register, if it is in the same block: what
+    a call has left, or else what was there at entry."""
     start = flow.blocks[flow.current].start if flow.current in flow.blocks else address
     for place in range(address - 4, start - 4, -4):
         effect = instruction_at(flow.code, place)
         if effect.writes >> bit & 1:
             for to, source in effect.pairs if effect.kind == e.MOVE else ():
-                if to == bit:
+                if to != bit:
+                    continue
+                if left:
                     flow.event("read-after-call", place, source)
+                else:
+                    flow.need(source, place)
             return
 
 

@@ -11,6 +11,7 @@ from bisect import bisect_right
 
 from callproof.object import macho_format as macho
 from callproof.object.elf_read import Reader, string_at
+from callproof.object.macho_commands import load_commands, section_headers
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 
 MOST_ALIGNMENT = 15  # log2 bytes, as Apple's linker has it
@@ -82,21 +83,13 @@ class _Object:
 
     def read(self, commands: int, size: int) -> ObjectFile:
         reader = self.reader
-        self.reader.slice(macho.HEADER.size, size, "the load commands")
-        end = macho.HEADER.size + size
-        offset = macho.HEADER.size
         symbol_table = None
-        for number in range(commands):
-            if offset + macho.COMMAND.size > end:
-                raise reader.fail(f"load command {number} lies outside the commands", offset)
-            command, length = reader.unpack(macho.COMMAND, offset, "a load command")
-            if length < macho.COMMAND.size or offset + length > end:
-                raise reader.fail(f"load command {number} of {length} bytes", offset)
+        for command, offset, length in load_commands(reader, commands, size):
             if command == macho.LC_SEGMENT_64:
-                self.segment(offset, length)
+                for header in section_headers(reader, offset, length):
+                    self.section(header)
             elif command == macho.LC_SYMTAB:
                 symbol_table = reader.unpack(macho.SYMTAB, offset, "the symbol table command")
-            offset += length
         if symbol_table is not None:
             self.symbol_table(*symbol_table[2:])
         for index, relocations, count in self.pending:
@@ -104,18 +97,6 @@ class _Object:
         return self.file
 
     # --- sections ------------------------------------------------------------------------
-
-    def segment(self, offset: int, length: int) -> None:
-        reader = self.reader
-        fields = reader.unpack(macho.SEGMENT, offset, "a segment")
-        count = fields[9]
-        if macho.SEGMENT.size + count * macho.SECTION.size > length:
-            raise reader.fail(f"a segment says it has {count} sections", offset)
-        table = reader.slice(
-            offset + macho.SEGMENT.size, count * macho.SECTION.size, "the section headers"
-        )
-        for header in macho.SECTION.iter_unpack(table):
-            self.section(header)
 
     def section(self, header: tuple[bytes | int, ...]) -> None:
         reader = self.reader

@@ -20,6 +20,7 @@ import struct
 from collections.abc import Callable
 from typing import TextIO
 
+from callproof.abi.aapcs64 import CALLEE_SAVED
 from callproof.run.calls import Frame
 from callproof.run.functions import Place, ValueRecord
 from callproof.run.loader import Image
@@ -27,7 +28,8 @@ from callproof.run.memory import BadAddress, Memory
 from callproof.run.registers import SLOT, V0, Batch, Uc
 
 VIOLATION_STATUS = 3
-PRESERVED = (*range(19, 30), *range(V0 + 8, V0 + 16))
+SP = 31  # compared apart
+PRESERVED = tuple(bit for bit in range(V0 + 32) if CALLEE_SAVED >> bit & 1 and bit != SP)
 ARGUMENTS = (*range(9), *range(V0, V0 + 8))
 FLOATS = {"f16": "<e", "f32": "<f", "f64": "<d"}
 VECTOR = re.compile(r"v(\d+)([iuf]\d+)")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.support.arm64_words import random_word
 
-from callproof.target.arm64 import effects, memory_effects
+from callproof.target.arm64 import effects
 from callproof.target.arm64.effects import FLAGS, HIGH, LOW, Effect, effect_of, group_of
 from callproof.target.arm64.groups import GROUPS
 from callproof.target.arm64.instructions import ROWS, decode
@@ -79,14 +79,6 @@ def test_groups_agree_with_the_instruction_table(row: object) -> None:
             assert bool(effect.reads & FLAGS) == form.reads_flags or form.name == "b_cond"
         assert bool(effect.writes & FLAGS) == form.writes_flags, form.name
         assert (effect.kind in (effects.STORE, effects.OTHER_STORE)) == (form.memory == "store")
-
-
-def test_the_kinds_of_both_halves_are_the_same() -> None:
-    assert (memory_effects.LOAD, memory_effects.STORE) == (effects.LOAD, effects.STORE)
-    assert memory_effects.INDEXED_LOAD == effects.INDEXED_LOAD
-    assert memory_effects.OTHER_STORE == effects.OTHER_STORE
-    assert memory_effects.UNKNOWN == effects.UNKNOWN
-    assert (memory_effects.LOW, memory_effects.HIGH) == (LOW, HIGH)
 
 
 def test_many_words_are_classified_as_one_is() -> None:

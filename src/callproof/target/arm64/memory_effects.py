@@ -1,27 +1,26 @@
 """The effects of loads and stores: which bytes at which distance from which base.
 
-The second half of `effects.py`, which imports it at its end.  A `LOAD` or `STORE` says
+A `LOAD` or `STORE` says
 exactly where each register (or half of a V register) goes, so that a save and a restore
 can be compared byte by byte; whatever cannot be said so is PLAIN (loads) or OTHER_STORE.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from callproof.target.arm64.effect_model import (
+    HIGH,
+    INDEXED_LOAD,
+    LOAD,
+    LOW,
+    OTHER_STORE,
+    STORE,
+    UNKNOWN,
+    Builder,
+    Effect,
+    sign,
+)
 
-if TYPE_CHECKING:
-    from callproof.target.arm64.effects import Effect
-
-Builder = Callable[[int, "Effect"], None]
 BUILDERS: dict[str, Builder] = {}
-LOAD, STORE, INDEXED_LOAD, OTHER_STORE = 7, 8, 9, 10  # as in effects.py; a test compares
-UNKNOWN = 22
-LOW, HIGH = 32, 64
-
-
-def _sign(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def _general(number: int, position: int, size: int) -> list[tuple[int, int, int]]:
@@ -66,7 +65,7 @@ def _pair(word: int, effect: Effect) -> None:
     if vector and opc == 3:
         effect.kind = UNKNOWN  # reserved
         return
-    distance = _sign(word >> 15 & 127, 7) * size
+    distance = sign(word >> 15 & 127, 7) * size
     place = _vector if vector else _general
     first, second = word & 31, word >> 10 & 31
     transfers = place(first, 0, size) + place(second, size, size)
@@ -80,7 +79,7 @@ def _pair(word: int, effect: Effect) -> None:
 def _tag_pair(word: int, effect: Effect) -> None:
     """stgp: a pair of X registers, in steps of 16 bytes."""
     mode = word >> 23 & 3
-    distance = _sign(word >> 15 & 127, 7) * 16
+    distance = sign(word >> 15 & 127, 7) * 16
     transfers = _general(word & 31, 0, 8) + _general(word >> 10 & 31, 8, 8)
     offset = 0 if mode == 1 else distance
     add = distance if mode in (1, 3) else 0
@@ -101,7 +100,7 @@ def _single(word: int, effect: Effect) -> None:
     number, base = word & 31, word >> 5 & 31
     scaled = bool(word >> 24 & 1)
     mode = 0 if scaled else word >> 10 & 3
-    distance = (word >> 10 & 0xFFF) * size if scaled else _sign(word >> 12 & 511, 9)
+    distance = (word >> 10 & 0xFFF) * size if scaled else sign(word >> 12 & 511, 9)
     transfers = (_vector if vector else _general)(number, 0, size)
     if load and not vector and opc >= 2:  # sign-extended
         transfers = [(bit, position, -part) for bit, position, part in transfers]

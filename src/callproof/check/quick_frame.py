@@ -1,0 +1,89 @@
+"""For the quick look: addresses in the frame that are in registers other than SP and X29.
+
+They are followed as the full flow does, instruction by instruction, but only through the
+runs that touch such a register.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callproof.check.quick_state import IN_FRAME, Doubt
+from callproof.target.arm64 import effects as e
+from callproof.target.arm64.effects import Effect, effect_of
+
+if TYPE_CHECKING:
+    from callproof.check.quick import Quick
+
+
+def go_through(quick: Quick, item: int) -> None:
+    """A run of plain instructions that reads or writes such a register."""
+    pieces = quick.pieces
+    first = pieces.places[item]
+    held = dict(quick.holders)
+    for word in pieces.words[quick.number][first : first + pieces.lengths[item]].tolist():
+        effect = effect_of(word)
+        if any(effect.reads >> register & 1 for register in held):
+            new = _reads(quick, effect, held)
+        else:
+            new = {}
+        for register in [register for register in held if effect.writes >> register & 1]:
+            del held[register]
+        held |= new
+    quick.hold(held)
+
+
+def _reads(quick: Quick, effect: Effect, held: dict[int, int]) -> dict[int, int]:
+    """What registers hold after an instruction that reads an address in the frame."""
+    kind = effect.kind
+    if kind == e.MOVE:
+        if effect.c:
+            return {}  # half an address is none
+        return {to: held[source] for to, source in effect.pairs if source in held}
+    if kind == e.ADD_IMMEDIATE:
+        return {effect.a: held[effect.b] + effect.c}
+    if kind == e.ADD_REGISTER:
+        if effect.b in held and quick.known >> effect.c & 1:
+            raise Doubt  # the flow may know what is added
+        return {}
+    if kind not in (e.LOAD, e.STORE):
+        return {}
+    new: dict[int, int] = {}
+    if effect.a in held:
+        at = held[effect.a] + effect.b
+        if effect.c:
+            new[effect.a] = held[effect.a] + effect.c
+        if kind == e.LOAD:
+            new |= loaded(quick, effect, at)
+        else:
+            _store(quick, effect, at, held)
+    return new
+
+
+def loaded(quick: Quick, effect: Effect, at: int) -> dict[int, int]:
+    """Addresses in the frame that are loaded back."""
+    if at < quick.sp:
+        raise Doubt
+    new: dict[int, int] = {}
+    for bit, position, _ in effect.pairs:
+        value = quick.saved.get(at + position)
+        if value is not None:
+            if value < IN_FRAME // 2:
+                raise Doubt  # a saved register through another pointer
+            new[bit] = value - IN_FRAME
+    return new
+
+
+def _store(quick: Quick, effect: Effect, at: int, held: dict[int, int]) -> None:
+    size = effect.d
+    if at + size > 0:
+        quick.outline.odd = True  # in the caller's frame
+    saved = quick.saved
+    hit = [slot for slot in saved if at - 8 < slot < at + size]
+    if any(saved[slot] < IN_FRAME // 2 for slot in hit):
+        raise Doubt
+    changed = {slot: value for slot, value in saved.items() if slot not in hit}
+    for bit, position, width in effect.pairs:
+        if bit in held and width == 8:
+            changed[at + position] = IN_FRAME + held[bit]
+    quick.saved = changed
