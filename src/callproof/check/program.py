@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from callproof.check.conventions import Profile
@@ -12,11 +12,13 @@ from callproof.check.finding import Finding, register_name
 from callproof.check.flow import Event, Flow
 from callproof.check.functions import Code, Function, find_functions
 from callproof.check.image import Image
+from callproof.check.listing import Listing, make_listing
 from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
 from callproof.check.scan import look
 from callproof.check.summaries import Summary
 
+Progress = Callable[[int, int], None]
 MOST_ROUNDS = 12
 MOST_KEPT = 300  # functions whose flows are kept while their group settles
 FRAME_BITS = frozenset((*range(19, 29), *range(40, 48)))
@@ -33,6 +35,7 @@ class Report:
     code_bytes: int = 0
     unexplored: dict[str, str] = field(default_factory=dict)  # function -> why
     exempt: str = ""
+    listings: list[Listing] = field(default_factory=list)  # only if asked for
 
 
 def edges_of(code: Code, members: Iterable[int]) -> dict[int, list[int]]:
@@ -107,8 +110,19 @@ def rules_by_kind(chosen: frozenset[str]) -> dict[str, list[Rule]]:
     return table
 
 
-def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozenset()) -> Report:
-    """Find everything in an image that breaks the profile's convention."""
+def check_image(
+    image: Image,
+    profile: Profile,
+    chosen: frozenset[str] = frozenset(),
+    *,
+    listings: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Find everything in an image that breaks the profile's convention.
+
+    `listings`: with the code of the functions that have findings; `progress` is told how
+    many functions are done, of how many.
+    """
     report = Report(image.name)
     report.code_bytes = sum(len(r.data) for r in image.regions if r.executable)
     if image.language or profile.exempt:
@@ -119,14 +133,18 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     rules = rules_by_kind(chosen)
     summaries: dict[int, Summary] = {}
     found: Found = []
+    done = 0
     for group, recursive in components(code):
         flows = _settle(code, group, summaries, profile) if recursive else {}
         for start in group:
             flow = flows.get(start) or _run(code, start, summaries, profile)
             look(flow)
             summaries[start] = flow.summary
-            _collect(report, found, flow, rules)
+            _collect(report, found, flow, rules, listings)
         code.made.clear()
+        done += len(group)
+        if progress is not None:
+            progress(done, len(code.functions))
     seen: set[tuple[str, int, tuple[str, ...]]] = set()
     for function, event, own_frame, finding in found:
         if event.root_only and not _matters(function, event, own_frame):
@@ -136,6 +154,10 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
             seen.add(key)
             report.findings.append(finding)
     report.findings.sort(key=lambda f: (f.address, f.rule, f.registers))
+    kept = {id(finding) for finding in report.findings}
+    for listing in report.listings:
+        listing.findings = [finding for finding in listing.findings if id(finding) in kept]
+    report.listings = [listing for listing in report.listings if listing.findings]
     return report
 
 
@@ -185,7 +207,9 @@ def _settle(
 Found = list[tuple[Function, Event, bool, Finding]]
 
 
-def _collect(report: Report, found: Found, flow: Flow, rules: dict[str, list[Rule]]) -> None:
+def _collect(
+    report: Report, found: Found, flow: Flow, rules: dict[str, list[Rule]], listings: bool
+) -> None:
     """Findings of one function, as long as its flow is there to give the evidence."""
     function = flow.function
     report.instructions += flow.instructions
@@ -193,10 +217,14 @@ def _collect(report: Report, found: Found, flow: Flow, rules: dict[str, list[Rul
         place, why = next(iter(flow.unexplored.items()))
         report.unexplored[function.name] = f"{flow.code.image.place(place)}: {why}"
     own_frame = not function.is_part and any(bit in FRAME_BITS for bit in flow.saves)
+    mine: list[Finding] = []
     for event in list(flow.events.values()):
         for rule in rules.get(event.kind, ()):
             if rule.takes(event):
-                found.append((function, event, own_frame, _finding(flow, rule, event)))
+                mine.append(_finding(flow, rule, event))
+                found.append((function, event, own_frame, mine[-1]))
+    if listings and mine:
+        report.listings.append(make_listing(flow, mine))
 
 
 def _matters(function: Function, event: Event, own_frame: bool) -> bool:
