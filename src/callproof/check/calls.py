@@ -235,10 +235,18 @@ class Calls:
         if never_returns(callee.name):
             return False
         summary = self.summaries.get(callee.start)
+        ending = self.flow.code.endings.get(callee.start)
+        if ending is not None and (summary is None or not summary.sp_change):
+            if summary is not None:
+                self.arguments(state, address, summary)
+            if ending == "never" or address + 4 in self.flow.code.row_changes:
+                return False
+            self.unknown_callee(state, address, callee.variant, True)
+            return True
         if summary is None:  # recursion
             self.unknown_callee(state, address, callee.variant, False)
             return True
-        if not callee.is_global and (summary.private or summary.touches):
+        if not callee.is_global and (summary.own_way or summary.touches):
             block = self.straight(callee)
             if block is not None and self.depth < DEEPEST:
                 return self.inline(state, address, block)
@@ -295,7 +303,7 @@ class Calls:
         if never_returns(name):
             return False
         ending = self.flow.code.endings.get(target)
-        if ending == "never":
+        if ending == "never" or address + 4 in self.flow.code.row_changes:
             return False
         local = self.flow.code.by_name(name)
         if local is not None and self.flow.code.image.relocatable:

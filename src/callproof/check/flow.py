@@ -17,7 +17,7 @@ from callproof.check.conventions import (
     UNDEFINED_AT_ENTRY,
     Profile,
 )
-from callproof.check.functions import Code, Function
+from callproof.check.functions import Code, Function, behind_padding
 from callproof.check.state import (
     CERTAIN,
     CONSTANT_VALUE,
@@ -246,6 +246,7 @@ class Flow:
 
     def ends(self, address: int) -> bool:
         """Whether a function ends here: another starts, or the section ends."""
+        address = behind_padding(self.code.image, address)
         return address in self.code.functions or self.code.image.code_at(address) is None
 
     def use_run(self, state: State, watched: int, address: int, effect: Effect | None) -> None:

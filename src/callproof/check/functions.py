@@ -77,6 +77,8 @@ class Code:
     pads: dict[int, int] = field(default_factory=dict)  # call -> landing pad
     endings: dict[int, str] = field(default_factory=dict)
     """Outside functions that `never` or only `perhaps` come back, by address."""
+    row_changes: set[int] = field(default_factory=set)
+    """Where the unwinder's row changes: behind a call only if that does not come back."""
     variants: set[str] = field(default_factory=set)
     stubs: dict[int, str | None] = field(default_factory=dict)
     names: dict[str, Function] = field(default_factory=dict)
@@ -163,32 +165,52 @@ MOST_PADDING = 64  # bytes
 BRK, BRK_MASK = 0xD4200000, 0xFFE0001F
 
 
+def behind_padding(image: Image, address: int) -> int:
+    """The first address from here on that holds no NOP and no zero word."""
+    end = address
+    while image.word(end) in PADDING and end - address < MOST_PADDING:
+        end += 4
+    return end
+
+
 def _endings(code: Code) -> None:
-    """Do calls of outside functions ever have something behind them?  Where each is the
-    last of its function, or followed by a place that other branches lead to, the function
-    may well be one that does not come back."""
+    """Do calls of functions ever have something behind them?  Where each is the last of its
+    function, or has another row of the unwinder behind it, or is followed by a place that
+    other branches lead to, the function may well be one that does not come back.
+
+    Of functions in the image that is only said where the unwinder says so.
+    """
     image = code.image
     seen: dict[int, str] = {}
+    proved: set[int] = set()
     for place, target in code.calls:
-        if code.extern_at(target) is None or seen.get(target) == "returns":
-            continue
         after = place + 4
+        if after in code.row_changes:
+            proved.add(target)
+            seen.setdefault(target, "never")
+            if seen[target] == "returns":
+                seen[target] = "perhaps"
+            continue
+        if seen.get(target) == "returns":
+            continue
         word = image.word(after)
-        end = after
-        while image.word(end) in PADDING and end - after < MOST_PADDING:
-            end += 4
+        end = behind_padding(image, after)
         if (
             word is None
             or word & BRK_MASK == BRK
             or end in code.functions
             or image.code_at(end) is None
         ):
-            seen[target] = "never"
-        elif after in code.leaders:
-            seen.setdefault(target, "perhaps")
+            seen.setdefault(target, "never")
+        elif after in code.leaders or target in proved:
+            seen[target] = "perhaps"
         else:
             seen[target] = "returns"
-    code.endings = seen
+    code.endings = {
+        target: ending
+        for target, ending in seen.items()
+        if target in proved or code.extern_at(target) is not None
+    }
 
 
 def find_functions(image: Image) -> Code:
@@ -215,6 +237,7 @@ def find_functions(image: Image) -> Code:
         ("pointer", image.pointers),
         ("call", (to for _, to in code.calls)),
     ]
+    frames = sorted((frame.start, frame.end) for frame in image.frames)
     for how, addresses in sources:
         for address in addresses:  # type: ignore[attr-defined]
             if (
@@ -224,9 +247,18 @@ def find_functions(image: Image) -> Code:
                 and not image.is_data(address)
                 and address not in image.externs
             ):
+                if how == "pointer" and _is_inside(frames, address):
+                    code.leaders.add(address)  # a label whose address is taken
+                    continue
                 found[address] = (how, None)
     _finish(code, found)
     return code
+
+
+def _is_inside(frames: list[tuple[int, int]], address: int) -> bool:
+    """Whether an FDE covers an address that is not its start."""
+    index = bisect_right(frames, (address, 1 << 64)) - 1
+    return index >= 0 and frames[index][0] < address < frames[index][1]
 
 
 def _better(label: Label, other: Label | None) -> bool:
@@ -276,6 +308,7 @@ def _finish(code: Code, found: dict[int, tuple[str, Label | None]]) -> None:
             function.jumped = True
     code.leaders.update(code.starts)
     for frame in image.frames:
+        code.row_changes |= frame.changes
         for begin, end, pad in frame.pads:
             code.leaders.add(pad)
             for address in range(begin & ~3, min(end, begin + (1 << 20)), 4):

@@ -30,7 +30,8 @@ class Summary:
     needs_at   register -> where its entry value is used; must: those used on every path
     sp_change  what the function adds to SP; None if that is not known
     stack_reads  offset above SP at entry -> where it is read
-    private    whether it is called by a convention of its own
+    private    whether it may be called by a convention of its own
+    own_way    whether it certainly is: it needs or loses what no convention lets it
     drives     registers through whose entry values it calls
     touches    whether it reads or writes its caller's frame, or moves SP
     unsure     whether some of it could not be followed
@@ -46,6 +47,7 @@ class Summary:
     sp_change: int | None = 0
     stack_reads: dict[int, int] = field(default_factory=dict)
     private: bool = False
+    own_way: bool = False
     touches: bool = False
     drives: int = 0
     unsure: bool = False
@@ -119,6 +121,7 @@ def settle(flow: Flow) -> None:
     needs = sum(1 << bit for bit in summary.needs_at)
     private = summary.lost | needs & (UNDEFINED_AT_ENTRY | SAVED)
     summary.touches = bool(flow.touches_caller or flow.stack_reads or summary.sp_change != 0)
+    summary.own_way = bool(private)
     summary.private = not function.is_global and bool(private or not function.typed)
     if function.is_global and not flow.unexplored:
         # Whoever finds a preserved register lost finds it at the function itself.
