@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from callproof.check.functions import Code, behind_padding
+from callproof.check.functions import Code
 from callproof.target.arm64.effects import (
     CALL,
     FIRST_CONTROL,
@@ -71,7 +71,7 @@ def make_block(code: Code, start: int) -> Block:
                 first = 0
             operations.append((kind, address, effect.reads, effect.writes, effect))
         address += 4
-        if kind == CALL and behind_padding(image, address) in code.functions:
+        if kind == CALL and code.ends_at(address):
             break  # what follows is only padding before the next function
         if (kind >= FIRST_CONTROL and kind != CALL and not _goes_on(kind)) or address in leaders:
             break

@@ -235,16 +235,13 @@ class Calls:
         if never_returns(callee.name):
             return False
         summary = self.summaries.get(callee.start)
-        ending = self.flow.code.endings.get(callee.start)
-        if ending is not None and (summary is None or not summary.sp_change):
+        back = self.flow.code.comes_back(address, callee.start)
+        if back == "no" and (summary is None or not summary.sp_change):
             if summary is not None:
                 self.arguments(state, address, summary)
-            if ending == "never" or address + 4 in self.flow.code.row_changes:
-                return False
-            self.unknown_callee(state, address, callee.variant, True)
-            return True
+            return False
         if summary is None:  # recursion
-            self.unknown_callee(state, address, callee.variant, False)
+            self.unknown_callee(state, address, callee.variant, back == "perhaps")
             return True
         if not callee.is_global and (summary.own_way or summary.touches):
             block = self.straight(callee)
@@ -302,14 +299,14 @@ class Calls:
     def external(self, state: State, address: int, name: str, target: int) -> bool:
         if never_returns(name):
             return False
-        ending = self.flow.code.endings.get(target)
-        if ending == "never" or address + 4 in self.flow.code.row_changes:
+        back = self.flow.code.comes_back(address, target)
+        if back == "no":
             return False
         local = self.flow.code.by_name(name)
         if local is not None and self.flow.code.image.relocatable:
             return self.internal(state, address, local)
         variant = self.flow.code.image.relocatable is False and name in self.flow.code.variants
-        self.unknown_callee(state, address, variant, ending == "perhaps")
+        self.unknown_callee(state, address, variant, back == "perhaps")
         return True
 
     def indirect(self, state: State, address: int, bit: int) -> bool:

@@ -17,7 +17,7 @@ from callproof.check.conventions import (
     UNDEFINED_AT_ENTRY,
     Profile,
 )
-from callproof.check.functions import Code, Function, behind_padding
+from callproof.check.functions import Code, Function
 from callproof.check.state import (
     CERTAIN,
     CONSTANT_VALUE,
@@ -221,7 +221,7 @@ class Flow:
         if not block.operations:
             self.unexplored[block.start] = "no code is here"
             return self.pending
-        if block.operations[-1][0] in (e.CALL, e.CALL_REGISTER) and self.ends(block.end):
+        if block.operations[-1][0] in (e.CALL, e.CALL_REGISTER) and self.code.ends_at(block.end):
             return self.pending  # a call that is the last of its function does not come back
         self.go(state, block.end, block.end - 4)
         return self.pending
@@ -243,11 +243,6 @@ class Flow:
             if not handlers[kind](self, state, operation):
                 return False
         return True
-
-    def ends(self, address: int) -> bool:
-        """Whether a function ends here: another starts, or the section ends."""
-        address = behind_padding(self.code.image, address)
-        return address in self.code.functions or self.code.image.code_at(address) is None
 
     def use_run(self, state: State, watched: int, address: int, effect: Effect | None) -> None:
         if effect is not None:

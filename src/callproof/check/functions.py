@@ -7,6 +7,7 @@ targets of BL.  Branches are found for the whole text at once, with array operat
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,21 @@ class Code:
             block = self.made[address] = make_block(self, address)
         return block
 
+    def ends_at(self, address: int) -> bool:
+        """Whether code ends here, or behind the padding here: a function or section starts."""
+        end = behind_padding(self.image, address)
+        return end in self.functions or self.image.code_at(end) is not self.image.code_at(
+            address - 4
+        )
+
+    def comes_back(self, place: int, target: int) -> str:
+        """Whether a call does: 'yes', 'perhaps', 'no'."""
+        after = place + 4
+        ending = self.endings.get(target, "returns")
+        if ending == "never" or after in self.row_changes:
+            return "no"
+        return "perhaps" if ending == "perhaps" and after in self.leaders else "yes"
+
     def by_name(self, name: str) -> Function | None:
         return self.names.get(name)
 
@@ -178,39 +194,31 @@ def _endings(code: Code) -> None:
     function, or has another row of the unwinder behind it, or is followed by a place that
     other branches lead to, the function may well be one that does not come back.
 
-    Of functions in the image that is only said where the unwinder says so.
+    A place that only a jump table leads to looks like one that the call comes back to; so
+    what does not come back most of the time never does.  Of functions in the image that is
+    only said where the unwinder says so.
     """
     image = code.image
-    seen: dict[int, str] = {}
-    proved: set[int] = set()
+    kinds: dict[int, Counter[str]] = {}
     for place, target in code.calls:
+        kind = kinds.setdefault(target, Counter())
         after = place + 4
         if after in code.row_changes:
-            proved.add(target)
-            seen.setdefault(target, "never")
-            if seen[target] == "returns":
-                seen[target] = "perhaps"
-            continue
-        if seen.get(target) == "returns":
+            kind["proved"] += 1
             continue
         word = image.word(after)
-        end = behind_padding(image, after)
-        if (
-            word is None
-            or word & BRK_MASK == BRK
-            or end in code.functions
-            or image.code_at(end) is None
-        ):
-            seen.setdefault(target, "never")
-        elif after in code.leaders or target in proved:
-            seen[target] = "perhaps"
+        if word is None or word & BRK_MASK == BRK or code.ends_at(after):
+            kind["never"] += 1
         else:
-            seen[target] = "returns"
-    code.endings = {
-        target: ending
-        for target, ending in seen.items()
-        if target in proved or code.extern_at(target) is not None
-    }
+            kind["perhaps" if after in code.leaders else "returns"] += 1
+    for target, kind in kinds.items():
+        if not kind["proved"] and code.extern_at(target) is None:
+            continue
+        certain = kind["proved"] + kind["never"]
+        if certain > kind["returns"]:
+            code.endings[target] = "never"
+        elif certain or not kind["returns"]:
+            code.endings[target] = "perhaps"
 
 
 def find_functions(image: Image) -> Code:
@@ -309,6 +317,7 @@ def _finish(code: Code, found: dict[int, tuple[str, Label | None]]) -> None:
     code.leaders.update(code.starts)
     for frame in image.frames:
         code.row_changes |= frame.changes
+        code.row_changes.add(frame.end)
         for begin, end, pad in frame.pads:
             code.leaders.add(pad)
             for address in range(begin & ~3, min(end, begin + (1 << 20)), 4):
