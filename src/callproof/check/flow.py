@@ -198,7 +198,10 @@ class Flow:
         if source not in needs:
             needs[source] = address
             if UNDEFINED_AT_ENTRY >> source & 1:
-                self.event("undefined", address, source, root_only=True)
+                # Without symbol or FDE a table in the text may be taken for a function.
+                guess = self.function.how == "pointer" and bool(self.code.image.frames)
+                severity = "warning" if guess else "error"
+                self.event("undefined", address, source, severity=severity, root_only=True)
 
     def locate(self, first: int, bit: int) -> int:
         """Where in the run of plain instructions from `first` a register is read first."""

@@ -499,9 +499,15 @@ def _lane(imm5: int, number: int) -> int:
 
 
 @_builder("lane_to_scalar")
-@_builder("lane_to_general")
 def _lane_read(word: int, effect: Effect) -> None:
     effect.reads |= _lane(word >> 16 & 31, word >> 5 & 31)
+
+
+@_builder("lane_to_general")
+def _lane_to_general(word: int, effect: Effect) -> None:
+    _lane_read(word, effect)
+    if word >> 16 & 15 == 8 and word & 31 != 31:  # a whole half: a copy
+        _move(effect, (word & 31, effect.reads.bit_length() - 1))
 
 
 def _insert(word: int, effect: Effect) -> None:
@@ -516,6 +522,8 @@ def _insert(word: int, effect: Effect) -> None:
 @_builder("insert_general")
 def _insert_general(word: int, effect: Effect) -> None:
     _insert(word, effect)
+    if word >> 16 & 15 == 8 and word >> 5 & 31 != 31:
+        _move(effect, (effect.writes.bit_length() - 1, word >> 5 & 31))
 
 
 @_builder("insert_element")
