@@ -9,9 +9,9 @@ import pytest
 
 from callproof.check import Result, check_bytes, check_file
 from callproof.check.report_sarif import as_sarif
-from callproof.object import write_archive
 from tests.check.assembled import assemble_all
 from tests.check.cases import CASES
+from tests.survey.packages import ar
 
 jsonschema = pytest.importorskip("jsonschema")
 SCHEMA = Path(__file__).parent / "schemas" / "sarif-2.1.0-rtm.5.json"
@@ -22,7 +22,7 @@ CHOSEN = ("cs1_swapped", "cs1_stack", "cr1_x9", "cs1_full")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     folder = tmp_path_factory.mktemp("a folder with spaces & signs")
     objects = assemble_all({name: CASES[name][0] for name in CHOSEN}, folder)
-    archive = write_archive([("a.o", objects["cr1_x9"].read_bytes()), ("b.o", b"no object")])
+    archive = ar({"a.o/": objects["cr1_x9"].read_bytes(), "b.o/": b"no object"})
     return [*map(check_file, objects.values()), check_bytes(archive, "lib with problems.a")]
 
 

@@ -55,14 +55,12 @@ if TYPE_CHECKING:
     from callproof.check.flow import Flow
 
 VENEER = 1 << 16 | 1 << 17
-PLATFORM = 1 << 18
 TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
 KEPT = frozenset((TOP, UNKNOWN_VALUE))
 COMPUTED_CALL = "a computed call is not resolved"
 LONGEST_INLINED = 64  # instructions
 DEEPEST = 4
 SWITCHED_REGISTERS = 6  # as many preserved ones loaded with SP: a context switch
-HARD = CHANGED & ~RESULTS & ~MAYBE_RESULTS
 
 
 class Calls:
@@ -87,7 +85,7 @@ class Calls:
     def unknown_callee(self, state: State, address: int, variant: bool, unsure: bool) -> None:
         """A call by the convention and nothing more."""
         self.pass_on(state, 0)
-        hard = HARD & ~PLATFORM if self.flow.profile.platform else HARD
+        hard = self.flow.profile.hard
         if variant:
             hard &= ~VECTOR_KEPT
         if unsure:  # it may well be that this call does not come back
@@ -151,8 +149,7 @@ class Calls:
         if address in self.flow.code.image.relocated:
             hard |= VENEER
             top &= ~VENEER
-        if self.flow.profile.platform:
-            hard &= ~PLATFORM
+        hard &= ~self.flow.profile.reserved
         if summary.unsure:
             # What else it changes is not known: nothing is concluded from the rest.
             self.perhaps(state, changed & ~defined & ARGUMENTS | hard)
@@ -369,10 +366,10 @@ class Calls:
             return
         callee = flow.code.functions.get(target)
         inside = function.start < target < function.end
-        if callee is None or inside or (callee is function and not is_clean(state)):
+        if callee is None or inside or (callee is function and not is_clean(state, flow.profile)):
             flow.go(state, target, address)
             return
-        if not is_clean(state) and (callee.is_part or self.needs_our_frame(callee)):
+        if not is_clean(state, flow.profile) and (callee.is_part or self.needs_our_frame(callee)):
             flow.go(state, target, address)
             return
         if callee is function:
@@ -476,7 +473,7 @@ class Calls:
             self.flow.event("stack-lost", address, SP_BIT, 0, "warning", root_only=True)
         else:
             self.flow.unexplored[address] = "SP is not known here"
-        for bit in SAVED_LIST:
+        for bit in self.flow.profile.saved_list:
             value = values[bit]
             if value == bit + 1:
                 continue

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from callproof.check.conventions import PROFILES
 from callproof.check.finding import SEVERITIES, Finding
 from callproof.check.load import load_images, raw_image
+from callproof.check.profiles import profile_named
 from callproof.check.program import Progress, Report, check_image
 from callproof.check.rules import RULES
 from callproof.source import CallproofError
@@ -16,7 +16,7 @@ from callproof.source import CallproofError
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """`abi`: a key of PROFILES; `rules`: only these (empty: all that are not opt-in);
+    """`abi`: a profile (see `profiles.py`); `rules`: only these (empty: all that are not opt-in);
     `raw`: the bytes are plain code at `base`; `listings`: the code of functions with
     findings is kept for a report."""
 
@@ -27,8 +27,7 @@ class CheckOptions:
     listings: bool = False
 
     def __post_init__(self) -> None:
-        if self.abi not in PROFILES:
-            raise CallproofError(f"--abi {self.abi}: there is {', '.join(PROFILES)}")
+        profile_named(self.abi)
         for name in self.rules:
             if name not in RULES:
                 raise CallproofError(f"there is no rule {name}; there is {', '.join(RULES)}")
@@ -67,7 +66,7 @@ def check_bytes(
         images = [raw_image(data, name, options.base)]
     else:
         images, result.problems = load_images(data, name)
-    profile = PROFILES[options.abi]
+    profile = profile_named(options.abi)
     for image in images:
         report = check_image(
             image, profile, options.rules, listings=options.listings, progress=progress

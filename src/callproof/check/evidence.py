@@ -113,9 +113,7 @@ class Evidence:
             summary = self.flow.calls.summaries.get(place + effect.a)
         return CHANGED if summary is None else summary.changed
 
-    def reaching(
-        self, address: int, bit: int, avoided: frozenset[int] = frozenset()
-    ) -> Reaching:
+    def reaching(self, address: int, bit: int, avoided: frozenset[int] = frozenset()) -> Reaching:
         """Where the value that is read at an address comes from, on all paths that do not
         go through the blocks `avoided` after the call.
 
@@ -193,7 +191,9 @@ class Evidence:
         value was not used before the call.
         """
         reaching = self.reaching(address, bit)
-        if not reaching.is_expected or (reaching.clean and self.is_passed_by(address, bit, reaching)):
+        if not reaching.is_expected or (
+            reaching.clean and self.is_passed_by(address, bit, reaching)
+        ):
             return False
         return bool(reaching.unread) or not is_stored(self.flow, address, bit)
 

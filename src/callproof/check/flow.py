@@ -86,7 +86,6 @@ class Flow:
         self.foreign_saves: set[tuple[int, int]] = set()  # (bit, offset) saved elsewhere
         self.stack_reads: dict[int, int] = {}  # offset above the entry's SP -> address
         self.switched = 0  # where SP got a value that does not come from SP
-        self.writes_platform: dict[int, int] = {}
         self.stack_arguments: dict[tuple[int, int], int] = {}  # (call, place) -> offset
         self.pending: list[Successor] = []
         self.instructions = 0
@@ -197,7 +196,7 @@ class Flow:
             self.summary.must |= 1 << source
         if source not in needs:
             needs[source] = address
-            if UNDEFINED_AT_ENTRY >> source & 1:
+            if self.profile.undefined >> source & 1:
                 # Without symbol or FDE a table in the text may be taken for a function.
                 guess = self.function.how == "pointer" and bool(self.code.image.frames)
                 severity = "warning" if guess else "error"
