@@ -207,13 +207,13 @@ def _deb(head: bytes, stream: BinaryIO, name: str, depth: int) -> Iterator[Found
 def _rpm(head: bytes, stream: BinaryIO, name: str, depth: int) -> Iterator[Found]:
     rpmfile = optional("rpmfile", "opening RPM packages")
     try:
-        with rpmfile.open(fileobj=_whole(head, stream)) as archive:
-            for member in archive.getmembers():
-                if not member.isdir:
-                    content = cast(BinaryIO, _Once(archive.extractfile(member)))
-                    yield from walk(content, _join(name, member.name), depth)
-    except rpmfile.errors.RPMError as error:
+        archive = rpmfile.open(fileobj=_whole(head, stream))
+        members = [member for member in archive.getmembers() if not member.isdir]
+    except Exception as error:  # rpmfile raises nothing better
         raise CallproofError(f"damaged: {error}") from error
+    for member in members:
+        content = cast(BinaryIO, _Once(archive.extractfile(member)))
+        yield from walk(content, _join(name, member.name), depth)
 
 
 def _gzip(stream: BinaryIO) -> BinaryIO:
