@@ -453,6 +453,8 @@ class Calls:
         """Is this a switch to another context: SP and the preserved registers come from
         memory?  Then all of them must."""
         flow, values = self.flow, state.values
+        if not flow.saves and all(values[bit] != entry(bit) for bit in (*SAVED_LIST, LINK)):
+            return True  # nothing was saved and everything is another's: it resumes an unwinder's
         if not flow.switched or values[SP_BIT] != UNKNOWN_VALUE:
             return False
         loaded = [bit for bit in SAVED_LIST if values[bit] in (FOREIGN, UNKNOWN_VALUE)]
