@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.check.blocks import Block, Operation, make_block
+from callproof.check.blocks import Block, Operation, instruction_at, make_block
 from callproof.check.conventions import (
     ARGUMENTS,
     CHANGED,
@@ -43,6 +43,7 @@ from callproof.check.state import (
 from callproof.check.summaries import LINK, Summary, add_return, is_clean
 from callproof.check.values import give_away, move_of, passed
 from callproof.target.arm64.effects import (
+    ADD_REGISTER,
     CALL,
     FIRST_CONTROL,
     FLAGS,
@@ -60,6 +61,7 @@ KEPT = frozenset((TOP, UNKNOWN_VALUE))
 COMPUTED_CALL = "a computed call is not resolved"
 LONGEST_INLINED = 64  # instructions
 DEEPEST = 4
+NEAR = 6  # instructions between the move of SP and the return in an unwinder's epilogue
 SWITCHED_REGISTERS = 6  # as many preserved ones loaded with SP: a context switch
 
 
@@ -440,7 +442,9 @@ class Calls:
         if self.switches(state, address):
             add_return(flow, state)
             return
-        if value == UNKNOWN_VALUE or (value < 0 and value not in CERTAIN):
+        if self.is_unwinding(state, address):
+            flow.unexplored[address] = "it returns into another frame, as unwinders do"
+        elif value == UNKNOWN_VALUE or (value < 0 and value not in CERTAIN):
             flow.unexplored[address] = "where it returns to is not known"
         elif value != entry(LINK):
             if is_entry(value):
@@ -448,6 +452,18 @@ class Calls:
             flow.event("link", address, bit, root_only=True)
         self.preserved(state, address)
         add_return(flow, state)
+
+    def is_unwinding(self, state: State, address: int) -> bool:
+        """GCC's `__builtin_eh_return`: SP is moved by a register just before the return."""
+        if state.values[SP_BIT] != UNKNOWN_VALUE:
+            return False
+        for place in range(address - 4, address - 4 * NEAR, -4):
+            effect = instruction_at(self.flow.code, place)
+            if effect.kind >= FIRST_CONTROL:
+                return False
+            if effect.kind == ADD_REGISTER and effect.a == SP_BIT:
+                return effect.e > 0
+        return False
 
     def switches(self, state: State, address: int) -> bool:
         """Is this a switch to another context: SP and the preserved registers come from
