@@ -115,8 +115,8 @@ class Calls:
     def after(self, state: State, address: int) -> None:
         """What any call does: the link, the memory below SP, slots whose address is out."""
         state.set(LINK, CONSTANT_VALUE + address + 4)
-        pointer = state.values[SP_BIT]
         values = state.values
+        pointer = values[SP_BIT]
         if not state.escaped:
             state.escaped = any(map(is_stack, values[:19]))
         if not state.slots:
@@ -362,8 +362,7 @@ class Calls:
         """A direct branch: inside, to a part of this function, or a tail call."""
         flow = self.flow
         function = flow.function
-        name = flow.code.extern_at(target)
-        if name is not None:
+        if (name := flow.code.extern_at(target)) is not None:
             self.tail(state, address, name, target)
             return
         callee = flow.code.functions.get(target)
@@ -397,8 +396,7 @@ class Calls:
 
     def tail(self, state: State, address: int, name: str, target: int) -> None:
         """A tail call of a function outside the image."""
-        ending = self.flow.code.endings.get(target)
-        if never_returns(name) or ending == "never":
+        if never_returns(name) or self.flow.code.endings.get(target) == "never":
             return
         self.compatible(state, address)
         self.unknown_callee(state, address, False, False)
