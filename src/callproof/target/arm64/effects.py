@@ -474,6 +474,21 @@ def _move_scalar(word: int, effect: Effect) -> None:
     _move(effect, (LOW + (word & 31), LOW + (word >> 5 & 31)))
 
 
+@_builder("move_from_general")
+@_builder("move_to_general")
+@_builder("move_to_high")
+@_builder("move_of_high")
+def _move_between(word: int, effect: Effect) -> None:
+    """64 bits between a general register and half a vector register; XZR is no source."""
+    half = HIGH if effect.group.endswith("high half") else LOW
+    d, n = word & 31, word >> 5 & 31
+    if word >> 16 & 1:
+        if n != 31:
+            _move(effect, (half + d, n))
+    elif d != 31:
+        _move(effect, (d, half + n))
+
+
 @_builder("move_vector")
 def _move_vector(word: int, effect: Effect) -> None:
     n, m, d = word >> 5 & 31, word >> 16 & 31, word & 31
