@@ -20,13 +20,16 @@ from callproof.check.conventions import (
 from callproof.check.functions import Code, Function
 from callproof.check.state import (
     CERTAIN,
+    COMPUTED,
     CONSTANT_VALUE,
     PARTLY,
     TABLES,
     TOP,
     State,
     entry,
+    is_constant,
     is_entry,
+    is_memory,
     is_stack,
 )
 from callproof.check.summaries import Summary, settle
@@ -309,6 +312,7 @@ class Flow:
         matter, so what comes of it is suspect and nothing more."""
         _, address, reads, writes, _ = operation
         suspect = False
+        chosen = [state.values[bit] for bit in range(31) if reads >> bit & 1]
         mask = reads & state.watch
         while mask:
             low = mask & -mask
@@ -321,6 +325,8 @@ class Flow:
         state.clear(writes)
         if suspect and writes:
             state.set((writes & -writes).bit_length() - 1, PARTLY)
+        elif chosen and all(is_constant(value) or is_memory(value) for value in chosen):
+            state.set((writes & -writes).bit_length() - 1, COMPUTED)  # one of two functions
         return True
 
     def merge_only(self, state: State, operation: Operation) -> bool:
