@@ -5,7 +5,7 @@
     flow      one function's state at each instruction                        (state.py, flow.py)
     program   all functions, callees first: summaries                         (program.py)
     rules     one file a rule: what the flow saw -> findings                  (rules/)
-    report    text, JSON, SARIF                                               (report*.py)
+    report    text, JSON, SARIF, HTML                                         (report*.py)
 
 Takes files; knows the instruction facts (`target/arm64/effects.py`), object formats and
 the ABI's register sets; knows nothing of the compiler.
@@ -13,7 +13,16 @@ the ABI's register sets; knows nothing of the compiler.
 
 from __future__ import annotations
 
+from callproof.check.assertion import assert_calls_ok
 from callproof.check.checker import CheckOptions, Result, check_bytes, check_file
 from callproof.check.finding import Finding, Step
 
-__all__ = ["CheckOptions", "Finding", "Result", "Step", "check_bytes", "check_file"]
+__all__ = [
+    "CheckOptions",
+    "Finding",
+    "Result",
+    "Step",
+    "assert_calls_ok",
+    "check_bytes",
+    "check_file",
+]

@@ -71,6 +71,8 @@ def make_block(code: Code, start: int) -> Block:
                 first = 0
             operations.append((kind, address, effect.reads, effect.writes, effect))
         address += 4
+        if kind == CALL and code.ends_at(address):
+            break  # what follows is only padding before the next function
         if (kind >= FIRST_CONTROL and kind != CALL and not _goes_on(kind)) or address in leaders:
             break
     if first:

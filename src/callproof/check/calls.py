@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.check.blocks import Block, Operation, make_block
+from callproof.check.blocks import Block, Operation, instruction_at, make_block
 from callproof.check.conventions import (
     ARGUMENTS,
     CHANGED,
@@ -43,6 +43,7 @@ from callproof.check.state import (
 from callproof.check.summaries import LINK, Summary, add_return, is_clean
 from callproof.check.values import give_away, move_of, passed
 from callproof.target.arm64.effects import (
+    ADD_REGISTER,
     CALL,
     FIRST_CONTROL,
     FLAGS,
@@ -55,15 +56,14 @@ if TYPE_CHECKING:
     from callproof.check.flow import Flow
 
 VENEER = 1 << 16 | 1 << 17
-PLATFORM = 1 << 18
 TLSDESC_CHANGES = 1 | 1 << LINK | FLAGS
 KEPT = frozenset((TOP, UNKNOWN_VALUE))
 COMPUTED_CALL = "a computed call is not resolved"
 RESULT_REGISTERS = (0, 32)  # X0 and D0
 LONGEST_INLINED = 64  # instructions
 DEEPEST = 4
+NEAR = 6  # instructions between the move of SP and the return in an unwinder's epilogue
 SWITCHED_REGISTERS = 6  # as many preserved ones loaded with SP: a context switch
-HARD = CHANGED & ~RESULTS & ~MAYBE_RESULTS
 
 
 class Calls:
@@ -88,7 +88,7 @@ class Calls:
     def unknown_callee(self, state: State, address: int, variant: bool, unsure: bool) -> None:
         """A call by the convention and nothing more."""
         self.pass_on(state, 0)
-        hard = HARD & ~PLATFORM if self.flow.profile.platform else HARD
+        hard = self.flow.profile.hard
         if variant:
             hard &= ~VECTOR_KEPT
         if unsure:  # it may well be that this call does not come back
@@ -116,8 +116,8 @@ class Calls:
     def after(self, state: State, address: int) -> None:
         """What any call does: the link, the memory below SP, slots whose address is out."""
         state.set(LINK, CONSTANT_VALUE + address + 4)
-        pointer = state.values[SP_BIT]
         values = state.values
+        pointer = values[SP_BIT]
         if not state.escaped:
             state.escaped = any(map(is_stack, values[:19]))
         if not state.slots:
@@ -152,8 +152,7 @@ class Calls:
         if address in self.flow.code.image.relocated:
             hard |= VENEER
             top &= ~VENEER
-        if self.flow.profile.platform:
-            hard &= ~PLATFORM
+        hard &= ~self.flow.profile.reserved
         if summary.unsure:
             # What else it changes is not known: nothing is concluded from the rest.
             self.perhaps(state, changed & ~defined & ARGUMENTS | hard)
@@ -241,10 +240,15 @@ class Calls:
         if never_returns(callee.name):
             return False
         summary = self.summaries.get(callee.start)
+        back = self.flow.code.comes_back(address, callee.start)
+        if back == "no" and (summary is None or not summary.sp_change):
+            if summary is not None:
+                self.arguments(state, address, summary)
+            return False
         if summary is None:  # recursion
-            self.unknown_callee(state, address, callee.variant, False)
+            self.unknown_callee(state, address, callee.variant, back == "perhaps")
             return True
-        if not callee.is_global and (summary.private or summary.touches):
+        if not callee.is_global and (summary.own_way or summary.touches):
             block = self.straight(callee)
             if block is not None and self.depth < DEEPEST:
                 self.on_stack(state, address, summary)
@@ -301,14 +305,14 @@ class Calls:
     def external(self, state: State, address: int, name: str, target: int) -> bool:
         if never_returns(name):
             return False
-        ending = self.flow.code.endings.get(target)
-        if ending == "never":
+        back = self.flow.code.comes_back(address, target)
+        if back == "no":
             return False
         local = self.flow.code.by_name(name)
         if local is not None and self.flow.code.image.relocatable:
             return self.internal(state, address, local)
         variant = self.flow.code.image.relocatable is False and name in self.flow.code.variants
-        self.unknown_callee(state, address, variant, ending == "perhaps")
+        self.unknown_callee(state, address, variant, back == "perhaps")
         return True
 
     def indirect(self, state: State, address: int, bit: int) -> bool:
@@ -365,16 +369,15 @@ class Calls:
         """A direct branch: inside, to a part of this function, or a tail call."""
         flow = self.flow
         function = flow.function
-        name = flow.code.extern_at(target)
-        if name is not None:
+        if (name := flow.code.extern_at(target)) is not None:
             self.tail(state, address, name, target)
             return
         callee = flow.code.functions.get(target)
         inside = function.start < target < function.end
-        if callee is None or inside or (callee is function and not is_clean(state)):
+        if callee is None or inside or (callee is function and not is_clean(state, flow.profile)):
             flow.go(state, target, address)
             return
-        if not is_clean(state) and (callee.is_part or self.needs_our_frame(callee)):
+        if not is_clean(state, flow.profile) and (callee.is_part or self.needs_our_frame(callee)):
             flow.go(state, target, address)
             return
         if callee is function:
@@ -400,8 +403,7 @@ class Calls:
 
     def tail(self, state: State, address: int, name: str, target: int) -> None:
         """A tail call of a function outside the image."""
-        ending = self.flow.code.endings.get(target)
-        if never_returns(name) or ending == "never":
+        if never_returns(name) or self.flow.code.endings.get(target) == "never":
             return
         self.compatible(state, address)
         self.unknown_callee(state, address, False, False)
@@ -447,7 +449,9 @@ class Calls:
         if self.switches(state, address):
             add_return(flow, state)
             return
-        if value == UNKNOWN_VALUE:
+        if self.is_unwinding(state, address):
+            flow.unexplored[address] = "it returns into another frame, as unwinders do"
+        elif value == UNKNOWN_VALUE:
             flow.unexplored[address] = "where it returns to is not known"
         elif value < 0 and value not in CERTAIN:
             flow.event("link", address, bit, severity="warning", root_only=True)
@@ -458,10 +462,24 @@ class Calls:
         self.preserved(state, address)
         add_return(flow, state)
 
+    def is_unwinding(self, state: State, address: int) -> bool:
+        """GCC's `__builtin_eh_return`: SP is moved by a register just before the return."""
+        if state.values[SP_BIT] != UNKNOWN_VALUE:
+            return False
+        for place in range(address - 4, address - 4 * NEAR, -4):
+            effect = instruction_at(self.flow.code, place)
+            if effect.kind >= FIRST_CONTROL:
+                return False
+            if effect.kind == ADD_REGISTER and effect.a == SP_BIT:
+                return effect.e > 0
+        return False
+
     def switches(self, state: State, address: int) -> bool:
         """Is this a switch to another context: SP and the preserved registers come from
         memory?  Then all of them must."""
         flow, values = self.flow, state.values
+        if not flow.saves and all(values[bit] != entry(bit) for bit in (*SAVED_LIST, LINK)):
+            return True  # nothing was saved and everything is another's: it resumes an unwinder's
         if not flow.switched or values[SP_BIT] != UNKNOWN_VALUE:
             return False
         loaded = [bit for bit in SAVED_LIST if values[bit] in (FOREIGN, UNKNOWN_VALUE)]
@@ -482,7 +500,7 @@ class Calls:
             self.flow.event("stack-lost", address, SP_BIT, 0, "warning", root_only=True)
         else:
             self.flow.unexplored[address] = "SP is not known here"
-        for bit in SAVED_LIST:
+        for bit in self.flow.profile.saved_list:
             value = values[bit]
             if value == bit + 1:
                 continue

@@ -32,23 +32,48 @@ UNDEFINED_AT_ENTRY = _bits(9, 18) | _bits(LOW + 16, LOW + 31) | _bits(HIGH + 8, 
 ARGUMENTS = _bits(0, 8) | _bits(LOW, LOW + 7) | _bits(HIGH, HIGH + 7)
 
 
+HARD = CHANGED & ~RESULTS & ~MAYBE_RESULTS
+PLATFORM = 1 << 18
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`red_zone` in bytes; `platform` whether X18 belongs to the platform."""
+    """Which registers calls keep on a platform; sets are those of `effects.py`.
+
+    red_zone   bytes below SP that nobody else writes
+    exempt     code of this kind has a convention of its own: it is not judged
+    reserved   registers that nobody writes
+    saved      registers that a function gives back as they were
+    hard       registers in which a call of an unknown function leaves rubbish
+    undefined  registers that hold nothing at a function's entry
+    """
 
     name: str
     red_zone: int = 0
-    platform: bool = False
     exempt: bool = False
+    reserved: int = 0
+    saved: int = SAVED
+    hard: int = HARD
+    undefined: int = UNDEFINED_AT_ENTRY
+    saved_list: tuple[int, ...] = SAVED_LIST
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether it is AAPCS64's, with or without X18 reserved: what the quick look knows."""
+        return (
+            self.saved == SAVED
+            and self.undefined == UNDEFINED_AT_ENTRY
+            and (self.reserved, self.hard) in ((0, HARD), (PLATFORM, HARD & ~PLATFORM))
+        )
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
         Profile("linux"),
-        Profile("android", platform=True),
-        Profile("darwin", red_zone=128, platform=True),
-        Profile("windows", red_zone=16, platform=True),
+        Profile("android", reserved=PLATFORM, hard=HARD & ~PLATFORM),
+        Profile("darwin", red_zone=128, reserved=PLATFORM, hard=HARD & ~PLATFORM),
+        Profile("windows", red_zone=16, reserved=PLATFORM, hard=HARD & ~PLATFORM),
         Profile("bare"),
         Profile("go", exempt=True),
         Profile("ghc", exempt=True),

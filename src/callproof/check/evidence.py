@@ -14,6 +14,7 @@ from callproof.target.arm64.instructions import decode
 if TYPE_CHECKING:
     from callproof.check.flow import Flow
 
+MOST_STEPS = 4  # blocks between a branch and what it decides about
 MOST_BLOCKS = 400  # looked at for one finding
 
 
@@ -112,8 +113,9 @@ class Evidence:
             summary = self.flow.calls.summaries.get(place + effect.a)
         return CHANGED if summary is None else summary.changed
 
-    def reaching(self, address: int, bit: int) -> Reaching:
-        """Where the value that is read at an address comes from, on all paths.
+    def reaching(self, address: int, bit: int, avoided: frozenset[int] = frozenset()) -> Reaching:
+        """Where the value that is read at an address comes from, on all paths that do not
+        go through the blocks `avoided` after the call.
 
         Copies in registers and in the frame are followed.  The entry of the function is the
         definition 0 of what a register holds there.
@@ -155,7 +157,7 @@ class Evidence:
                     (found.before if call else found.clean).add(0)
                 for previous in flow.predecessors.get(block, ()):
                     key = (previous, register, 1 if call else 0)
-                    if key not in seen:
+                    if key not in seen and (call or previous not in avoided):
                         seen.add(key)
                         work.append((previous, flow.blocks[previous].end, register, call, read))
         return found
@@ -189,9 +191,40 @@ class Evidence:
         value was not used before the call.
         """
         reaching = self.reaching(address, bit)
-        if not reaching.is_expected:
+        if not reaching.is_expected or (
+            reaching.clean and self.is_passed_by(address, bit, reaching)
+        ):
             return False
         return bool(reaching.unread) or not is_stored(self.flow, address, bit)
+
+    def is_passed_by(self, address: int, bit: int, reaching: Reaching) -> bool:
+        """Whether each way from the call to the read goes past a branch that would have led to
+        the definition: in a loop, an older value comes along where the new one is not made.
+
+        Compilers do that if the value does not matter then; the test that shows it is often
+        the same as that of the branch.
+        """
+        for definition in reaching.clean & reaching.before:
+            deciding = self.deciding(definition) if definition else frozenset()
+            if not deciding or definition in self.reaching(address, bit, deciding).before:
+                return False
+        return True
+
+    def deciding(self, address: int) -> frozenset[int]:
+        """The blocks that end with a branch that may or may not lead to an instruction."""
+        flow = self.flow
+        start = self.block_of(address)
+        found: set[int] = set()
+        work = [] if start is None else [(start, 0)]
+        while work:
+            block, depth = work.pop()
+            for previous in flow.predecessors.get(block, ()):
+                operations = flow.blocks[previous].operations
+                if operations and operations[-1][0] == e.BRANCH:
+                    found.add(previous)
+                elif depth < MOST_STEPS:
+                    work.append((previous, depth + 1))
+        return frozenset(found)
 
     def stored(self, load: int, effect: e.Effect, bit: int) -> tuple[int, int] | None:
         """The nearest store before a load that names the same base and offset."""

@@ -20,13 +20,16 @@ from callproof.check.conventions import (
 from callproof.check.functions import Code, Function
 from callproof.check.state import (
     CERTAIN,
+    COMPUTED,
     CONSTANT_VALUE,
     PARTLY,
     TABLES,
     TOP,
     State,
     entry,
+    is_constant,
     is_entry,
+    is_memory,
     is_stack,
 )
 from callproof.check.summaries import Summary, settle
@@ -86,7 +89,6 @@ class Flow:
         self.foreign_saves: set[tuple[int, int]] = set()  # (bit, offset) saved elsewhere
         self.stack_reads: dict[int, int] = {}  # offset above the entry's SP -> address
         self.switched = 0  # where SP got a value that does not come from SP
-        self.writes_platform: dict[int, int] = {}
         self.stack_arguments: dict[tuple[int, int], int] = {}  # (call, place) -> offset
         self.pending: list[Successor] = []
         self.instructions = 0
@@ -197,8 +199,11 @@ class Flow:
             self.summary.must |= 1 << source
         if source not in needs:
             needs[source] = address
-            if UNDEFINED_AT_ENTRY >> source & 1:
-                self.event("undefined", address, source, root_only=True)
+            if self.profile.undefined >> source & 1:
+                # Without symbol or FDE a table in the text may be taken for a function.
+                guess = self.function.how == "pointer" and bool(self.code.image.frames)
+                severity = "warning" if guess else "error"
+                self.event("undefined", address, source, severity=severity, root_only=True)
 
     def locate(self, first: int, bit: int) -> int:
         """Where in the run of plain instructions from `first` a register is read first."""
@@ -221,7 +226,7 @@ class Flow:
         if not block.operations:
             self.unexplored[block.start] = "no code is here"
             return self.pending
-        if block.operations[-1][0] in (e.CALL, e.CALL_REGISTER) and self.ends(block.end):
+        if block.operations[-1][0] in (e.CALL, e.CALL_REGISTER) and self.code.ends_at(block.end):
             return self.pending  # a call that is the last of its function does not come back
         self.go(state, block.end, block.end - 4)
         return self.pending
@@ -243,10 +248,6 @@ class Flow:
             if not handlers[kind](self, state, operation):
                 return False
         return True
-
-    def ends(self, address: int) -> bool:
-        """Whether a function ends here: another starts, or the section ends."""
-        return address in self.code.functions or self.code.image.code_at(address) is None
 
     def use_run(self, state: State, watched: int, address: int, effect: Effect | None) -> None:
         if effect is not None:
@@ -311,6 +312,7 @@ class Flow:
         matter, so what comes of it is suspect and nothing more."""
         _, address, reads, writes, _ = operation
         suspect = False
+        chosen = [state.values[bit] for bit in range(31) if reads >> bit & 1]
         mask = reads & state.watch
         while mask:
             low = mask & -mask
@@ -323,6 +325,8 @@ class Flow:
         state.clear(writes)
         if suspect and writes:
             state.set((writes & -writes).bit_length() - 1, PARTLY)
+        elif chosen and all(is_constant(value) or is_memory(value) for value in chosen):
+            state.set((writes & -writes).bit_length() - 1, COMPUTED)  # one of two functions
         return True
 
     def merge_only(self, state: State, operation: Operation) -> bool:

@@ -7,6 +7,7 @@ targets of BL.  Branches are found for the whole text at once, with array operat
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,8 @@ class Code:
     pads: dict[int, int] = field(default_factory=dict)  # call -> landing pad
     endings: dict[int, str] = field(default_factory=dict)
     """Outside functions that `never` or only `perhaps` come back, by address."""
+    row_changes: set[int] = field(default_factory=set)
+    """Where the unwinder's row changes: behind a call only if that does not come back."""
     variants: set[str] = field(default_factory=set)
     stubs: dict[int, str | None] = field(default_factory=dict)
     names: dict[str, Function] = field(default_factory=dict)
@@ -93,6 +96,21 @@ class Code:
 
             block = self.made[address] = make_block(self, address)
         return block
+
+    def ends_at(self, address: int) -> bool:
+        """Whether code ends here, or behind the padding here: a function or section starts."""
+        end = behind_padding(self.image, address)
+        return end in self.functions or self.image.code_at(end) is not self.image.code_at(
+            address - 4
+        )
+
+    def comes_back(self, place: int, target: int) -> str:
+        """Whether a call does: 'yes', 'perhaps', 'no'."""
+        after = place + 4
+        ending = self.endings.get(target, "returns")
+        if ending == "never" or after in self.row_changes:
+            return "no"
+        return "perhaps" if ending == "perhaps" and after in self.leaders else "yes"
 
     def by_name(self, name: str) -> Function | None:
         return self.names.get(name)
@@ -163,32 +181,44 @@ MOST_PADDING = 64  # bytes
 BRK, BRK_MASK = 0xD4200000, 0xFFE0001F
 
 
+def behind_padding(image: Image, address: int) -> int:
+    """The first address from here on that holds no NOP and no zero word."""
+    end = address
+    while image.word(end) in PADDING and end - address < MOST_PADDING:
+        end += 4
+    return end
+
+
 def _endings(code: Code) -> None:
-    """Do calls of outside functions ever have something behind them?  Where each is the
-    last of its function, or followed by a place that other branches lead to, the function
-    may well be one that does not come back."""
+    """Do calls of functions ever have something behind them?  Where each is the last of its
+    function, or has another row of the unwinder behind it, or is followed by a place that
+    other branches lead to, the function may well be one that does not come back.
+
+    A place that only a jump table leads to looks like one that the call comes back to; so
+    what does not come back most of the time never does.  Of functions in the image that is
+    only said where the unwinder says so.
+    """
     image = code.image
-    seen: dict[int, str] = {}
+    kinds: dict[int, Counter[str]] = {}
     for place, target in code.calls:
-        if code.extern_at(target) is None or seen.get(target) == "returns":
-            continue
+        kind = kinds.setdefault(target, Counter())
         after = place + 4
+        if after in code.row_changes:
+            kind["proved"] += 1
+            continue
         word = image.word(after)
-        end = after
-        while image.word(end) in PADDING and end - after < MOST_PADDING:
-            end += 4
-        if (
-            word is None
-            or word & BRK_MASK == BRK
-            or end in code.functions
-            or image.code_at(end) is None
-        ):
-            seen[target] = "never"
-        elif after in code.leaders:
-            seen.setdefault(target, "perhaps")
+        if word is None or word & BRK_MASK == BRK or code.ends_at(after):
+            kind["never"] += 1
         else:
-            seen[target] = "returns"
-    code.endings = seen
+            kind["perhaps" if after in code.leaders else "returns"] += 1
+    for target, kind in kinds.items():
+        if not kind["proved"] and code.extern_at(target) is None:
+            continue
+        certain = kind["proved"] + kind["never"]
+        if certain > kind["returns"]:
+            code.endings[target] = "never"
+        elif certain or not kind["returns"]:
+            code.endings[target] = "perhaps"
 
 
 def find_functions(image: Image) -> Code:
@@ -215,6 +245,7 @@ def find_functions(image: Image) -> Code:
         ("pointer", image.pointers),
         ("call", (to for _, to in code.calls)),
     ]
+    frames = sorted((frame.start, frame.end) for frame in image.frames)
     for how, addresses in sources:
         for address in addresses:  # type: ignore[attr-defined]
             if (
@@ -224,9 +255,18 @@ def find_functions(image: Image) -> Code:
                 and not image.is_data(address)
                 and address not in image.externs
             ):
+                if how == "pointer" and _is_inside(frames, address):
+                    code.leaders.add(address)  # a label whose address is taken
+                    continue
                 found[address] = (how, None)
     _finish(code, found)
     return code
+
+
+def _is_inside(frames: list[tuple[int, int]], address: int) -> bool:
+    """Whether an FDE covers an address that is not its start."""
+    index = bisect_right(frames, (address, 1 << 64)) - 1
+    return index >= 0 and frames[index][0] < address < frames[index][1]
 
 
 def _better(label: Label, other: Label | None) -> bool:
@@ -276,6 +316,8 @@ def _finish(code: Code, found: dict[int, tuple[str, Label | None]]) -> None:
             function.jumped = True
     code.leaders.update(code.starts)
     for frame in image.frames:
+        code.row_changes |= frame.changes
+        code.row_changes.add(frame.end)
         for begin, end, pad in frame.pads:
             code.leaders.add(pad)
             for address in range(begin & ~3, min(end, begin + (1 << 20)), 4):

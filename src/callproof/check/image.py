@@ -42,12 +42,14 @@ class Label:
 
 @dataclass(slots=True)
 class Frame:
-    """An FDE: code from `start` to `end`; `pads` are (call start, call end, landing pad)."""
+    """An FDE: code from `start` to `end`; `pads` are (call start, call end, landing pad);
+    `changes`: where the unwinder's row changes."""
 
     start: int
     end: int
     signal: bool = False
     pads: list[tuple[int, int, int]] = field(default_factory=list)
+    changes: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ def load_images(data: bytes, name: str) -> tuple[list[Image], list[CallproofErro
 def _archive(data: bytes, name: str) -> tuple[list[Image], list[CallproofError]]:
     images: list[Image] = []
     problems: list[CallproofError] = []
-    for member, content in read_archive(data, name).members():
+    for member, content in read_archive(data, name, indexed=False).members():
         try:
             images.append(_image(content, f"{name}({member})"))
         except CallproofError as error:

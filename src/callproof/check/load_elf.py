@@ -189,3 +189,5 @@ class _Linked:
             for marker, language in MARKERS:
                 if marker in names:
                     self.image.language = language
+            if any(name.startswith("caml") and name.endswith("__frametable") for name in names):
+                self.image.language = "ocaml"  # a plugin, which has no startup code of its own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from callproof.check.conventions import SAVED_LIST, Profile
@@ -12,6 +12,7 @@ from callproof.check.finding import Finding, register_name
 from callproof.check.flow import Event, Flow
 from callproof.check.functions import Code, Function, find_functions
 from callproof.check.image import Image
+from callproof.check.listing import Listing, make_listing
 from callproof.check.quick import LEAST, Quick
 from callproof.check.quick_state import outline_of
 from callproof.check.rules import RULES
@@ -19,6 +20,7 @@ from callproof.check.rules.base import Rule
 from callproof.check.scan import look
 from callproof.check.summaries import Summary
 
+Progress = Callable[[int, int], None]
 MOST_ROUNDS = 12
 MOST_KEPT = 300  # functions whose flows are kept while their group settles
 FRAME_BITS = frozenset(SAVED_LIST) - {29}  # saving X29 alone says little: so do most
@@ -35,6 +37,7 @@ class Report:
     code_bytes: int = 0
     unexplored: dict[str, str] = field(default_factory=dict)  # function -> why
     exempt: str = ""
+    listings: list[Listing] = field(default_factory=list)  # only if asked for
 
 
 def edges_of(code: Code, members: Iterable[int]) -> dict[int, list[int]]:
@@ -109,8 +112,19 @@ def rules_by_kind(chosen: frozenset[str]) -> dict[str, list[Rule]]:
     return table
 
 
-def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozenset()) -> Report:
-    """Find everything in an image that breaks the profile's convention."""
+def check_image(
+    image: Image,
+    profile: Profile,
+    chosen: frozenset[str] = frozenset(),
+    *,
+    listings: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Find everything in an image that breaks the profile's convention.
+
+    `listings`: with the code of the functions that have findings; `progress` is told how
+    many functions are done, of how many.
+    """
     report = Report(image.name)
     report.code_bytes = sum(len(r.data) for r in image.regions if r.executable)
     if image.language or profile.exempt:
@@ -123,9 +137,15 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     summaries = Summaries(code, profile, groups)
     words = sum(len(region.words) for region in image.regions if region.executable)
     opt_in = any(RULES[name].opt_in for name in chosen)
-    quick = Quick(code, profile) if words >= LEAST and not opt_in else None
+    quick = None
+    if words >= LEAST and not opt_in and profile.is_standard:
+        quick = Quick(code, profile)
     found: Found = []
+    done = 0
     for group, recursive in groups:
+        done += len(group)
+        if progress is not None:
+            progress(done, len(code.functions))
         if quick is not None:
             plain = quick.are_plain(group) if recursive else quick.is_plain(group[0])
             if plain:
@@ -137,7 +157,7 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
             flow = flows.get(start) or run_flow(code, start, summaries, profile)
             look(flow)
             summaries[start] = flow.summary
-            _collect(report, found, flow, rules)
+            _collect(report, found, flow, rules, listings)
         if quick is not None:
             for start in group:
                 quick.outlines[start] = outline_of(code.functions[start], summaries[start])
@@ -151,6 +171,10 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
             seen.add(key)
             report.findings.append(finding)
     report.findings.sort(key=lambda f: (f.address, f.rule, f.registers))
+    kept = {id(finding) for finding in report.findings}
+    for listing in report.listings:
+        listing.findings = [finding for finding in listing.findings if id(finding) in kept]
+    report.listings = [listing for listing in report.listings if listing.findings]
     return report
 
 
@@ -242,7 +266,9 @@ class Summaries(dict[int, Summary]):
 Found = list[tuple[Function, Event, bool, Finding]]
 
 
-def _collect(report: Report, found: Found, flow: Flow, rules: dict[str, list[Rule]]) -> None:
+def _collect(
+    report: Report, found: Found, flow: Flow, rules: dict[str, list[Rule]], listings: bool
+) -> None:
     """Findings of one function, as long as its flow is there to give the evidence."""
     function = flow.function
     report.instructions += flow.instructions
@@ -250,10 +276,14 @@ def _collect(report: Report, found: Found, flow: Flow, rules: dict[str, list[Rul
         place, why = next(iter(flow.unexplored.items()))
         report.unexplored[function.name] = f"{flow.code.image.place(place)}: {why}"
     own_frame = not function.is_part and any(bit in FRAME_BITS for bit in flow.saves)
+    mine: list[Finding] = []
     for event in list(flow.events.values()):
         for rule in rules.get(event.kind, ()):
             if rule.takes(event):
-                found.append((function, event, own_frame, _finding(flow, rule, event)))
+                mine.append(_finding(flow, rule, event))
+                found.append((function, event, own_frame, mine[-1]))
+    if listings and mine:
+        report.listings.append(make_listing(flow, mine))
 
 
 def _matters(function: Function, event: Event, own_frame: bool) -> bool:

@@ -21,6 +21,7 @@ from callproof.check import quick_frame
 from callproof.check.conventions import (
     ARGUMENTS,
     CHANGED,
+    PLATFORM,
     RESULTS,
     SAVED,
     UNDEFINED_AT_ENTRY,
@@ -49,7 +50,6 @@ HELD = SAVED | LINK_MASK  # what must be as at entry when the function is left
 FRAME_POINTER = 29
 FP_MASK = 1 << FRAME_POINTER
 SP_MASK = 1 << SP_BIT
-PLATFORM = 1 << 18
 RUBBISH_AFTER_CALL = CHANGED & ~RESULTS
 NOT_RUBBISH = ~(RESULTS | LINK_MASK)
 KEPT_BY_CALL = ~(CHANGED | LINK_MASK)
@@ -63,7 +63,7 @@ class Quick:
     def __init__(self, code: Code, profile: Profile) -> None:
         self.code = code
         self.pieces = p.cut(code)
-        self.platform = profile.platform
+        self.platform = bool(profile.reserved)
         self.outlines: dict[int, Outline] = {}
         self.callables: dict[tuple[int, int], bool] = {}
         # of the function at hand

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from callproof.check.flow import Flow
 
 ARGUMENT_BITS = frozenset((*range(8), *range(32, 40)))
-PLATFORM = 18
 # Moves and what may stand between them without touching what they move.
 HARMLESS = frozenset((e.CONSTANT, e.ADDRESS, e.MOVK))
 Move = tuple[int, int, int, int]
@@ -28,7 +27,7 @@ def look(flow: Flow) -> None:
     """Add the events of everything here to a flow that has run."""
     for block in list(flow.blocks.values()):
         _moves(flow, block)
-    if flow.profile.platform:
+    if flow.profile.reserved:
         _platform(flow)
     image, function = flow.code.image, flow.function
     if image.claims_bti and function.pointed and image.word(function.start) not in LANDING_PADS:
@@ -89,13 +88,15 @@ def _saved_before(run: list[Move], number: int, source: int) -> bool:
 
 
 def _platform(flow: Flow) -> None:
+    reserved = flow.profile.reserved
     for block in flow.blocks.values():
-        if not any(writes >> PLATFORM & 1 for _, _, _, writes, _ in block.operations):
+        if not any(writes & reserved for _, _, _, writes, _ in block.operations):
             continue
         for address in range(block.start, block.end, 4):
             word = flow.code.image.word(address)
             if word in (SHADOW_PUSH, SHADOW_POP):
                 continue
             effect = instruction_at(flow.code, address)
-            if effect.writes >> PLATFORM & 1 and effect.kind < e.FIRST_CONTROL:
-                flow.event("platform", address, PLATFORM)
+            written = effect.writes & reserved
+            if written and effect.kind < e.FIRST_CONTROL:
+                flow.event("platform", address, written.bit_length() - 1)

@@ -7,7 +7,7 @@ from itertools import compress
 from operator import ne
 from typing import TYPE_CHECKING
 
-from callproof.check.conventions import SAVED, SAVED_LIST, UNDEFINED_AT_ENTRY
+from callproof.check.conventions import Profile
 from callproof.check.state import STACK, UNKNOWN_VALUE, State, entry, is_stack
 from callproof.target.arm64.effects import REGISTERS, SP_BIT
 
@@ -30,7 +30,8 @@ class Summary:
     needs_at   register -> where its entry value is used; must: those used on every path
     sp_change  what the function adds to SP; None if that is not known
     stack_reads  offset above SP at entry -> where it is read
-    private    whether it is called by a convention of its own
+    private    whether it may be called by a convention of its own
+    own_way    whether it certainly is: it needs or loses what no convention lets it
     drives     registers through whose entry values it calls
     touches    whether it reads or writes its caller's frame, or moves SP
     unsure     whether some of it could not be followed
@@ -46,6 +47,7 @@ class Summary:
     sp_change: int | None = 0
     stack_reads: dict[int, int] = field(default_factory=dict)
     private: bool = False
+    own_way: bool = False
     touches: bool = False
     drives: int = 0
     unsure: bool = False
@@ -69,13 +71,13 @@ class Summary:
         )
 
 
-def is_clean(state: State) -> bool:
+def is_clean(state: State, profile: Profile) -> bool:
     """Whether the caller's frame and all that is preserved are as at entry."""
     values = state.values
     return (
         values[SP_BIT] == STACK
         and values[LINK] == entry(LINK)
-        and all(values[bit] == bit + 1 for bit in SAVED_LIST)
+        and all(values[bit] == bit + 1 for bit in profile.saved_list)
     )
 
 
@@ -104,7 +106,7 @@ def add_return(flow: Flow, state: State, *, keep_link: bool = False) -> None:
     summary.changed |= changed
     # A register that one path leaves alone and another defines may be handed back, too.
     summary.defined &= defined | unchanged
-    summary.lost |= changed & SAVED
+    summary.lost |= changed & flow.profile.saved
     if keep_link:
         summary.changed |= 1 << LINK
 
@@ -117,12 +119,13 @@ def settle(flow: Flow) -> None:
         summary.returns = True  # perhaps where we could not follow
         summary.unsure = True
     needs = sum(1 << bit for bit in summary.needs_at)
-    private = summary.lost | needs & (UNDEFINED_AT_ENTRY | SAVED)
+    private = summary.lost | needs & (flow.profile.undefined | flow.profile.saved)
     summary.touches = bool(flow.touches_caller or flow.stack_reads or summary.sp_change != 0)
+    summary.own_way = bool(private)
     summary.private = not function.is_global and bool(private or not function.typed)
     if function.is_global and not flow.unexplored:
         # Whoever finds a preserved register lost finds it at the function itself.
-        summary.changed &= ~SAVED
+        summary.changed &= ~flow.profile.saved
         summary.sp_change = 0
     if summary.unsure:
         summary.sp_change = 0 if summary.sp_change is None else summary.sp_change

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callproof.cli.output import print_error
+from callproof.cli.progress import progress_bar
 from callproof.source import CallproofError
 
 if TYPE_CHECKING:
     from callproof.check import CheckOptions, Result
     from callproof.check.filters import Filter
 
-FORMATS = ("text", "json", "sarif")
+FORMATS = ("text", "json", "sarif", "html")
 FOUND, UNUSABLE = 1, 2
 
 
@@ -34,9 +35,13 @@ def check(
         list[Path] | None, typer.Argument(help="Objects, archives, executables, shared objects.")
     ] = None,
     abi: Annotated[
-        str, typer.Option("--abi", help="linux, android, darwin, windows, bare, go, ghc, ocaml.")
+        str,
+        typer.Option(
+            "--abi",
+            help="linux, android, darwin, windows, bare, go, ghc, ocaml, or a profile FILE.toml.",
+        ),
     ] = "linux",
-    format_: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, json, sarif or html.")] = "text",
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="Exit with 1 for this severity or a graver one.")
     ] = "error",
@@ -55,6 +60,13 @@ def check(
         bool, typer.Option("--unexplored", help="List what could not be followed.")
     ] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Files checked at a time.", min=1)] = 1,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the report to this file.")
+    ] = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option("--progress/--no-progress", help="A progress bar (on a terminal: yes)."),
+    ] = None,
     explain: Annotated[str, typer.Option("--explain", help="Show a rule and stop.")] = "",
 ) -> None:
     """Find broken calls in AArch64 code, whoever compiled it.
@@ -79,14 +91,14 @@ def check(
         raise typer.BadParameter("which files?")
     try:
         chosen = frozenset(name for name in rules.replace(",", " ").split())
-        options = CheckOptions(abi, chosen, raw, _number(base))
+        options = CheckOptions(abi, chosen, raw, _number(base), listings=format_ == "html")
         hidden = _filter(baseline, allow)
     except CallproofError as error:
         print_error(error)
         raise typer.Exit(UNUSABLE) from None
-    results, unusable = _check_all(files, options, jobs)
+    results, unusable = _check_all(files, options, jobs, progress)
     hidden.apply(results)
-    _print(results, format_, unexplored)
+    _write(_report(results, format_, unexplored), output)
     if unusable:
         raise typer.Exit(UNUSABLE)
     if any(result.at_least(fail_on) for result in results):
@@ -102,21 +114,28 @@ def _filter(baseline: Path | None, allow: Path | None) -> Filter:
     )
 
 
-def _check_all(files: list[Path], options: CheckOptions, jobs: int) -> tuple[list[Result], bool]:
+def _check_all(
+    files: list[Path], options: CheckOptions, jobs: int, wanted: bool | None
+) -> tuple[list[Result], bool]:
     """The results in the order of the files, and whether some file was unusable."""
     from callproof.check import check_file
 
     results: list[Result] = []
     unusable = False
     if jobs > 1 and len(files) > 1:
-        with ProcessPoolExecutor(min(jobs, len(files))) as pool:
+        with (
+            ProcessPoolExecutor(min(jobs, len(files))) as pool,
+            progress_bar("files", wanted) as advance,
+        ):
             futures: list[Future[Result]] = [pool.submit(check_file, f, options) for f in files]
-            waiting = [future.result for future in futures]
-            for wait in waiting:
-                unusable |= _take(wait, results)
+            for done, future in enumerate(futures, 1):
+                unusable |= _take(future.result, results)
+                if advance is not None:
+                    advance(done, len(files))
         return results, unusable
     for file in files:
-        unusable |= _take(partial(check_file, file, options), results)
+        with progress_bar(f"functions of {file.name}", wanted) as advance:
+            unusable |= _take(partial(check_file, file, options, advance), results)
     return results, unusable
 
 
@@ -130,12 +149,22 @@ def _take(wait: Callable[[], Result], results: list[Result]) -> bool:
     return False
 
 
-def _print(results: list[Result], format_: str, unexplored: bool) -> None:
+def _report(results: list[Result], format_: str, unexplored: bool) -> str:
     from callproof.check.report import as_json, text
+    from callproof.check.report_html import as_html
     from callproof.check.report_sarif import as_sarif
 
     if format_ == "text":
-        shown = text(results, show_unexplored=unexplored)
-    else:
-        shown = {"json": as_json, "sarif": as_sarif}[format_](results)
-    sys.stdout.write(shown)
+        return text(results, show_unexplored=unexplored)
+    return {"json": as_json, "sarif": as_sarif, "html": as_html}[format_](results)
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        print_error(CallproofError(f"cannot write {output}: {error.strerror or error}"))
+        raise typer.Exit(UNUSABLE) from None

@@ -25,7 +25,8 @@ class Archive:
 
     __slots__ = ("_long_names", "_members", "_parsed", "data", "index", "name")
 
-    def __init__(self, data: bytes | memoryview, name: str) -> None:
+    def __init__(self, data: bytes | memoryview, name: str, *, indexed: bool = True) -> None:
+        """`indexed`: without an index one is made, for which all members must be objects."""
         self.data = memoryview(data)
         self.name = name
         self._long_names = b""
@@ -40,7 +41,7 @@ class Archive:
         index = self._scan()
         if index is not None:
             self._read_index(*index)
-        else:
+        elif indexed:
             self._make_index()
 
     def _fail(self, message: str, offset: int) -> CallproofError:
@@ -159,9 +160,9 @@ class Archive:
         ]
 
 
-def read_archive(data: bytes | memoryview, name: str) -> Archive:
+def read_archive(data: bytes | memoryview, name: str, *, indexed: bool = True) -> Archive:
     """Open an archive.  Raises `CallproofError` with the file and offset."""
-    return Archive(data, name)
+    return Archive(data, name, indexed=indexed)
 
 
 def write_archive(members: Iterable[tuple[str, bytes]]) -> bytes:

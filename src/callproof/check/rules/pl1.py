@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callproof.check.finding import register_name
 from callproof.check.rules.base import Described, Rule
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def describe(evidence: Evidence, event: Event) -> Described:
-    return "x18 belongs to the platform", [evidence.step(event.address, "x18 is written here")]
+    shown = register_name(event.bit)
+    steps = [evidence.step(event.address, f"{shown} is written here")]
+    return f"{shown} belongs to the platform", steps
 
 
 RULE = Rule(

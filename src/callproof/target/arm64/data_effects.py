@@ -276,6 +276,21 @@ def _move_scalar(word: int, effect: Effect) -> None:
     _move(effect, (LOW + (word & 31), LOW + (word >> 5 & 31)))
 
 
+@_builder("move_from_general")
+@_builder("move_to_general")
+@_builder("move_to_high")
+@_builder("move_of_high")
+def _move_between(word: int, effect: Effect) -> None:
+    """64 bits between a general register and half a vector register; XZR is no source."""
+    half = HIGH if effect.group.endswith("high half") else LOW
+    d, n = word & 31, word >> 5 & 31
+    if word >> 16 & 1:
+        if n != 31:
+            _move(effect, (half + d, n))
+    elif d != 31:
+        _move(effect, (d, half + n))
+
+
 @_builder("move_vector")
 def _move_vector(word: int, effect: Effect) -> None:
     n, m, d = word >> 5 & 31, word >> 16 & 31, word & 31
@@ -301,9 +316,15 @@ def _lane(imm5: int, number: int) -> int:
 
 
 @_builder("lane_to_scalar")
-@_builder("lane_to_general")
 def _lane_read(word: int, effect: Effect) -> None:
     effect.reads |= _lane(word >> 16 & 31, word >> 5 & 31)
+
+
+@_builder("lane_to_general")
+def _lane_to_general(word: int, effect: Effect) -> None:
+    _lane_read(word, effect)
+    if word >> 16 & 15 == 8 and word & 31 != 31:  # a whole half: a copy
+        _move(effect, (word & 31, effect.reads.bit_length() - 1))
 
 
 def _insert(word: int, effect: Effect) -> None:
@@ -318,6 +339,8 @@ def _insert(word: int, effect: Effect) -> None:
 @_builder("insert_general")
 def _insert_general(word: int, effect: Effect) -> None:
     _insert(word, effect)
+    if word >> 16 & 15 == 8 and word >> 5 & 31 != 31:
+        _move(effect, (effect.writes.bit_length() - 1, word >> 5 & 31))
 
 
 @_builder("insert_element")

@@ -1,0 +1,18 @@
+"""What holds for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from callproof import driver
+from tests.support import checked_builds
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_build_is_checked() -> Iterator[None]:
+    """See `tests/support/checked_builds.py`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "link_inputs", checked_builds.checking(driver.link_inputs))
+        yield
