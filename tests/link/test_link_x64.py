@@ -6,6 +6,7 @@ import io
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -97,7 +98,6 @@ def test_accesses_through_the_got(tmp_path: Path) -> None:
         got = ELFFile(file).get_section_by_name(".got")
         assert got is not None
         assert got["sh_size"] <= 8 * 8
-    assert "R_X86_64_GOTPCREL" not in types_of(two)
 
 
 FIELDS = """
@@ -136,7 +136,7 @@ def test_each_field(tmp_path: Path) -> None:
     from callproof.link import LinkOptions
 
     image = link_bytes([one, two], LinkOptions(entry="start", collect_garbage=False))
-    file = ELFFile(io.BytesIO(image))
+    file: Any = ELFFile(io.BytesIO(image))
     symbols = {s.name: s["st_value"] for s in file.get_section_by_name(".symtab").iter_symbols()}
     text, data = file.get_section_by_name(".text"), file.get_section_by_name(".data")
     got = file.get_section_by_name(".got")
@@ -146,7 +146,7 @@ def test_each_field(tmp_path: Path) -> None:
     def field(at: int, size: int, *, signed: bool = False) -> int:
         return int.from_bytes(code[start + at : start + at + size], "little", signed=signed)
 
-    here = symbols["start"] + 42 if "here" not in symbols else symbols["here"]
+    here = symbols["here"]
     assert field(1, 1) == 0x42
     assert field(4, 2) == 0x42
     assert field(7, 4) == here

@@ -10,9 +10,14 @@ one.  The others, and thread-local offsets (`GOTTPOFF`), get a slot.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from callproof.link.relocate import GotKey, Relocator, slot_key
 from callproof.link.resolve import Resolved
 from callproof.object.model import Relocation, Section
+
+if TYPE_CHECKING:
+    from callproof.link.layout import Piece
 
 UNSIGNED, SIGNED, EITHER = range(3)
 
