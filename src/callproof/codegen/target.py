@@ -69,7 +69,7 @@ class Line:
                 `reference` set, everything else an integer
     """
 
-    __slots__ = ("arguments", "comment", "form", "line", "offset", "reference")
+    __slots__ = ("arguments", "comment", "form", "line", "offset", "reference", "size")
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class Line:
         self.comment = comment
         self.line = line
         self.offset = 0
+        self.size = 0  # bytes; set by `emit`
 
 
 @dataclass(slots=True)
@@ -152,13 +153,28 @@ class Shapes(Protocol):
         """How many bytes a branch reaches to either side."""
         ...
 
+    def lengthen(self, branch: Line, distance: int) -> bool:
+        """Whether the branch or jump became a longer one, as it has to for that distance."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """How listings are written: what begins a comment, the directive for eight bytes, and
+    the alignment of functions as a power of two."""
+
+    comment: str = "//"
+    word: str = ".xword"
+    align: int = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """`use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
-    `register_name(register, class, bytes)` is the assembly name."""
+    `register_name(register, class, bytes)` is the assembly name.
+    `address_relocation` is an address in data."""
 
     name: str
     machine: str
@@ -173,3 +189,6 @@ class Target:
     use: Callable[[Selector, Operand], int]
     use_stored: Callable[[Selector, Operand], int]
     pool_prefix: str
+    address_relocation: str = "R_AARCH64_ABS64"
+    code_alignment: int = 4
+    assembly: Assembly = Assembly()

@@ -28,7 +28,7 @@ def trace_data(module: Module, functions: list[EmittedFunction]) -> list[Datum]:
         for block in emitted.blocks:
             for line in block.lines:
                 if line.form.control in CALLS:
-                    calls += CALL_ROW.pack(line.offset + line.form.size, line.line)
+                    calls += CALL_ROW.pack(line.offset + line.size, line.line)
                     count += 1
         rows += FUNCTION_ROW.pack(0, len(emitted.code), count, 0, 0)
         table.addresses.append(Address(start, emitted.name))
