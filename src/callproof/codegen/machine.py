@@ -295,6 +295,7 @@ class MachineFunction:
         "rematerialise",
         "sizes",
         "slots",
+        "stack_alignment",
     )
 
     def __init__(self, name: str, display_name: str = "") -> None:
@@ -307,6 +308,7 @@ class MachineFunction:
         self.rematerialise: dict[int, MachineInstruction] = {}
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
+        self.stack_alignment = 16
 
     def new_register(self, register_class: int, name: str = "", size: int = 8) -> int:
         self.classes.append(register_class)

@@ -98,6 +98,8 @@ class Frame:
     spills        offset of each spill slot
     saved         (register, offset) of each saved callee-saved register
     record        offset of the frame record (saved FP, LR), None without one
+    alignment     of SP in the body; where it is more than the incoming SP has, `size` is
+                  the distance to the incoming SP only as far as nothing was rounded
     """
 
     size: int
@@ -106,6 +108,7 @@ class Frame:
     spills: list[int]
     saved: list[tuple[int, int]]
     record: int | None
+    alignment: int = 16
 
     def offset(self, reference: FrameReference) -> int:
         """The distance from SP that a frame reference means."""
@@ -174,7 +177,8 @@ class Target:
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
     `register_name(register, class, bytes)` is the assembly name.
-    `address_relocation` is an address in data."""
+    `address_relocation` is an address in data; `largest_stack_alignment` what SP can be
+    aligned to at calls."""
 
     name: str
     machine: str
@@ -191,4 +195,5 @@ class Target:
     pool_prefix: str
     address_relocation: str = "R_AARCH64_ABS64"
     code_alignment: int = 4
+    largest_stack_alignment: int = 16
     assembly: Assembly = Assembly()

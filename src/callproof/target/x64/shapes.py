@@ -9,7 +9,8 @@ The frame, from RSP in the body upwards:
     size - 8        the return address
     + size          our incoming stack arguments
 
-RSP does not move in the body.  R11 and XMM15 are never allocated.
+Where a call wants RSP aligned to more than 16 bytes, the prologue rounds RSP down below the
+pushed registers, and RBP leads to what lies above.  RSP does not move in the body.  R11 and XMM15 are never allocated.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ PUSH, POP, MOVE_GENERAL, MOVE_FLOAT = (
     FORMS["mov_q_rr"],
     FORMS["movaps"],
 )
-ADD_IMM, SUB_IMM = FORMS["add_q_ri"], FORMS["sub_q_ri"]
+ADD_IMM, SUB_IMM, AND_IMM = FORMS["add_q_ri"], FORMS["sub_q_ri"], FORMS["and_q_ri"]
+LEA = FORMS["lea_q_b"]
 REDUNDANT_COPIES = frozenset((MOVE_GENERAL, MOVE_FLOAT))  # not `mov_l`: it clears the upper half
 SPILL = {  # (is float, bytes) -> (store, load)
     (False, 8): (FORMS["mov_q_mr_b"], FORMS["mov_q_rm_b"]),
@@ -71,6 +73,7 @@ class X64Shapes:
 
     def frame(self, function: MachineFunction, allocation: Allocation) -> Frame:
         calls = any(i.is_call for block in function.blocks for i in block.instructions)
+        wanted = function.stack_alignment
         offset = outgoing = -(-function.outgoing_bytes // 16) * 16
         spills = [0] * len(allocation.spill_slots)
         for size in (8, 16):
@@ -94,14 +97,16 @@ class X64Shapes:
         kept = [r for r in range(16) if used >> r & 1 and r not in (RSP, RBP)]
         pushed = WORD * (1 + calls + len(kept))
         size = offset + pushed
-        if offset or calls:
+        if wanted > 16:
+            size = -(-offset // wanted) * wanted + pushed
+        elif offset or calls:
             size = -(-size // 16) * 16
         if size > MAXIMUM_FRAME:
             raise CallproofError(f"the frame of {function.display_name} needs {size} bytes")
         record = size - 2 * WORD if calls else None
         first = size - WORD * (2 + calls)
         saved = [(register, first - WORD * index) for index, register in enumerate(kept)]
-        return Frame(size, outgoing, slots, spills, saved, record)
+        return Frame(size, outgoing, slots, spills, saved, record, wanted)
 
     @staticmethod
     def _room(frame: Frame) -> int:
@@ -117,6 +122,8 @@ class X64Shapes:
         room = self._room(frame)
         if room:
             lines.append(Line(SUB_IMM, (RSP, room)))
+        if frame.alignment > 16:
+            lines.append(Line(AND_IMM, (RSP, -frame.alignment)))
         if lines and not lines[0].comment:
             lines[0].comment = f"frame of {frame.size} bytes"
         return lines
@@ -124,7 +131,9 @@ class X64Shapes:
     def epilogue(self, frame: Frame) -> list[Line]:
         lines: list[Line] = []
         room = self._room(frame)
-        if room:
+        if frame.alignment > 16:
+            lines.append(Line(LEA, (RSP, RBP, -WORD * len(frame.saved))))
+        elif room:
             lines.append(Line(ADD_IMM, (RSP, room)))
         for register, _ in reversed(frame.saved):
             lines.append(Line(POP, (register,), None, f"restore {name(register, WORD)}"))
@@ -169,7 +178,12 @@ class X64Shapes:
                 reference = value
                 value = 0
             elif isinstance(value, FrameReference):
-                value = frame.offset(value)
+                if value.kind == "incoming" and frame.alignment > 16:
+                    # The base is the argument before: RSP, whose distance is not known here.
+                    arguments[-1] = RBP
+                    value = 2 * WORD + value.offset
+                else:
+                    value = frame.offset(value)
             assert isinstance(value, int | MachineBlock)
             arguments.append(value)
         if form in REDUNDANT_COPIES and arguments[0] == arguments[1]:

@@ -97,5 +97,6 @@ def make_target(target_name: str) -> Target:
         pool_prefix=values.POOL_PREFIX,
         address_relocation="R_X86_64_64",
         code_alignment=16,
+        largest_stack_alignment=4096,
         assembly=ASSEMBLY,
     )
