@@ -70,7 +70,7 @@ def samples() -> list[tuple[Row, tuple[int, ...]]]:
 def test_clang_assembles_what_is_printed_into_what_is_encoded(tmp_path: Path) -> None:
     rows = samples()
     lines = [f"m{n}: {row.form.text(one)}" for n, (row, one) in enumerate(rows)]
-    source, output, image = tmp_path / "all.s", tmp_path / "all.o", tmp_path / "all.bin"
+    source, output = tmp_path / "all.s", tmp_path / "all.o"
     source.write_text("\n".join(lines) + "\n")
     done = subprocess.run(
         [*CC, "-c", source, "-o", output], capture_output=True, text=True, check=False
@@ -163,7 +163,7 @@ def test_capstone_sees_the_same_effects() -> None:
     ],
 )
 def test_what_cannot_be_encoded_is_refused(name: str, wrong: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"fit|register|RSP|scale|shift|condition|operands"):
         ROWS[name].bytes_of(wrong)
 
 

@@ -15,7 +15,7 @@ from callproof.target.x64.instructions import FORMS, ROWS
 from callproof.target.x64.pseudo import FLOAT_EQUAL, FLOAT_NOT_EQUAL
 from callproof.target.x64.registers import FLOAT_SCRATCH, RAX, RDX, SCRATCH
 
-O, NO, B, E, NE, A, P, NP = 0, 1, 2, 4, 5, 7, 10, 11
+NO, B, E, NE, A, P, NP = 1, 2, 4, 5, 7, 10, 11
 JUMP, BRANCH = FORMS["jmp_short"], FORMS["j_short"]
 SHORT = 2  # bytes of either
 SET, MOVZX, MOVAPS, XORPS = FORMS["set"], FORMS["movzbl"], FORMS["movaps"], FORMS["xorps"]
@@ -52,7 +52,10 @@ UCOMI = {64: FORMS["ucomisd"], 32: FORMS["ucomiss"]}
 
 
 def size_of(lines: Sequence[Line]) -> int:
-    return sum(len(ROWS[line.form.name].bytes_of(line.arguments)) for line in lines)  # type: ignore[arg-type]
+    total = 0
+    for line in lines:
+        total += len(ROWS[line.form.name].bytes_of(line.arguments))  # type: ignore[arg-type]
+    return total
 
 
 def skip(condition: int, over: list[Line]) -> list[Line]:

@@ -10,7 +10,8 @@ The frame, from RSP in the body upwards:
     + size          our incoming stack arguments
 
 Where a call wants RSP aligned to more than 16 bytes, the prologue rounds RSP down below the
-pushed registers, and RBP leads to what lies above.  RSP does not move in the body.  R11 and XMM15 are never allocated.
+pushed registers, and RBP leads to what lies above.  RSP does not move in the body.  R11 and
+XMM15 are never allocated.
 """
 
 from __future__ import annotations
