@@ -31,6 +31,9 @@ BY_WIDTH = {
             "mov_?_rr",
             "test_?_rr",
             "lea_?_b",
+            "lea_?_x",
+            "add_?_ri",
+            "add_?_rr",
             "cmp_?_ri",
             "not_?",
             "and_?_rr",
@@ -113,6 +116,34 @@ def _float_select(registers: Sequence[int], immediates: Sequence[object]) -> lis
     return [Line(BRANCH, (NE, 2 * SHORT)), *around]
 
 
+def _add_constant(bits: int) -> Callable[[Sequence[int], Sequence[object]], list[Line]]:
+    forms = BY_WIDTH[bits]
+
+    def expand(registers: Sequence[int], immediates: Sequence[object]) -> list[Line]:
+        result, source = registers
+        (value,) = immediates
+        assert isinstance(value, int)
+        if result == source:
+            return [Line(forms["add_?_ri"], (result, value))]
+        return [Line(forms["lea_?_b"], (result, source, value))]
+
+    return expand
+
+
+def _add_registers(bits: int) -> Callable[[Sequence[int], Sequence[object]], list[Line]]:
+    forms = BY_WIDTH[bits]
+
+    def expand(registers: Sequence[int], immediates: Sequence[object]) -> list[Line]:
+        del immediates
+        result, first, second = registers
+        if result in (first, second):
+            other = second if result == first else first
+            return [Line(forms["add_?_rr"], (result, other))]
+        return [Line(forms["lea_?_x"], (result, first, second, 0, 0))]
+
+    return expand
+
+
 def _divide(is_signed: bool, bits: int) -> Callable[[Sequence[int], Sequence[object]], list[Line]]:
     forms = BY_WIDTH[bits]
 
@@ -190,6 +221,8 @@ EXPANSIONS: dict[str, Callable[[Sequence[int], Sequence[object]], list[Line]]] =
     pseudo.SET.name: _set,
     pseudo.CARRY_MASK.name: _carry_mask,
     pseudo.FLOAT_SELECT.name: _float_select,
+    **{form.name: _add_constant(bits) for bits, form in pseudo.ADD_CONSTANT.items()},
+    **{form.name: _add_registers(bits) for bits, form in pseudo.ADD_REGISTERS.items()},
     **{form.name: _divide(*key) for key, form in pseudo.DIVIDE.items()},
     **{form.name: _from_integer(FROM_INTEGER[key]) for key, form in pseudo.FROM_INTEGER.items()},
     **{form.name: _to_integer(*key) for key, form in pseudo.TO_INTEGER.items()},

@@ -54,6 +54,28 @@ FLOAT_SELECT = _not_encoded(
 )
 """d := then, if the condition holds."""
 
+# Bits -> d := a + a constant, or a + b; LEA, or ADD where d is one of them.
+ADD_CONSTANT = {
+    bits: _not_encoded(
+        f"add{bits}_constant",
+        _general("d", "def"),
+        _general("a", "use"),
+        OperandSpec("value", "imm"),
+        writes_flags=True,
+    )
+    for bits in (32, 64)
+}
+ADD_REGISTERS = {
+    bits: _not_encoded(
+        f"add{bits}_registers",
+        _general("d", "def"),
+        _general("a", "use"),
+        _general("b", "use"),
+        writes_flags=True,
+    )
+    for bits in (32, 64)
+}
+
 # (signed, bits) -> RAX and RDX := quotient and remainder of RAX by the operand.  The
 # immediate says whether the divisor may be 0 (or, signed, -1): these the processor refuses.
 DIVIDE = {

@@ -4,8 +4,8 @@ Each function is one rule (see `codegen/target.py`): it emits and returns True, 
 returns False untouched.  `s` is the selector, `i` the IR instruction.  Rules of an
 operation are tried from the most to the least specific.
 
-Most instructions overwrite their first operand.  Where an operand lives on, LEA adds
-into a third register; else the operation takes the register of the one that ends.
+Most instructions overwrite their first operand; of two that may be exchanged that is the
+one that ends here.  LEA adds into a third register.
 """
 
 from __future__ import annotations
@@ -40,9 +40,8 @@ def width(forms: tuple[Form, Form], type_: types.Type | None) -> Form:
     return forms[0] if type_ is not None and type_.bits == 64 else forms[1]
 
 
-LEA = Access("lea_q"), Access("lea_l")
+LEA = {64: Access("lea_q"), 32: Access("lea_l")}
 ADD, SUB = both("add_?_rr"), both("sub_?_rr")
-ADD_IMM = both("add_?_ri")
 IMUL, IMUL_IMM, NEG, NOT = both("imul_?_rr"), both("imul_?_rri"), both("neg_?"), both("not_?")
 LOGICAL = {op.AND: both("and_?_rr"), op.OR: both("or_?_rr"), op.XOR: both("xor_?_rr")}
 LOGICAL_IMM = {op.AND: both("and_?_ri"), op.OR: both("or_?_ri"), op.XOR: both("xor_?_ri")}
@@ -89,18 +88,21 @@ def sub_constant(s: Selector, i: Instruction) -> bool:
 def _add_constant(s: Selector, i: Instruction, base: IrOperand, value: int) -> bool:
     if not fits(value):
         return False
-    if s.only_use(base, op.ADD) is not None:
+    if s.only_use(base, op.ADD) is not None or base.kind != VALUE:
         _lea(s, i, base, value)  # a + b + c, or a + (b << k) + c
-    elif lives_on(s, base) or base.kind != VALUE:
-        _lea(s, i, base, value)
     else:
-        two_address(s, width(ADD_IMM, i.type), s.register(i.result), use(s, base), value)
+        form = pseudo.ADD_CONSTANT[_bits(i)]
+        s.emit(form, s.register(i.result), use(s, base), value)
     return True
+
+
+def _bits(i: Instruction) -> int:
+    return 64 if i.type is not None and i.type.bits == 64 else 32
 
 
 def _lea(s: Selector, i: Instruction, operand: IrOperand, offset: int) -> None:
     result = s.register(i.result)
-    forms = LEA[0] if i.type is not None and i.type.bits == 64 else LEA[1]
+    forms = LEA[_bits(i)]
     form, place = take_apart(s, operand, offset).arguments(s, forms)
     s.emit(form, result, *place)
 
@@ -113,7 +115,7 @@ def add_scaled(s: Selector, i: Instruction) -> bool:
             continue
         amount = constant(shift.operands[1])
         if amount is not None and 0 < amount <= 3:
-            forms = LEA[0] if i.type is not None and i.type.bits == 64 else LEA[1]
+            forms = LEA[_bits(i)]
             base, index = use(s, plain), use(s, shift.operands[0])
             s.emit(forms.indexed, s.register(i.result), base, index, amount, 0)
             return True
@@ -121,14 +123,9 @@ def add_scaled(s: Selector, i: Instruction) -> bool:
 
 
 def add_registers(s: Selector, i: Instruction) -> bool:
-    first, second = i.operands
-    if first.kind == CONSTANT or second.kind == CONSTANT:
-        return commutative(s, i, width(ADD, i.type))
-    if lives_on(s, first) and lives_on(s, second):
-        forms = LEA[0] if i.type is not None and i.type.bits == 64 else LEA[1]
-        s.emit(forms.indexed, s.register(i.result), use(s, first), use(s, second), 0, 0)
-        return True
-    return commutative(s, i, width(ADD, i.type))
+    first, second = (use(s, operand) for operand in i.operands)
+    s.emit(pseudo.ADD_REGISTERS[_bits(i)], s.register(i.result), first, second)
+    return True
 
 
 def commutative(s: Selector, i: Instruction, form: Form) -> bool:
@@ -164,7 +161,7 @@ def multiply_constant(s: Selector, i: Instruction) -> bool:
         form = width(SHIFT_IMM[op.SHL], i.type)
         two_address(s, form, result, use(s, operand), value.bit_length() - 1)
     elif value in (3, 5, 9):
-        forms = LEA[0] if i.type is not None and i.type.bits == 64 else LEA[1]
+        forms = LEA[_bits(i)]
         factor = use(s, operand)
         s.emit(forms.indexed, result, factor, factor, (value - 1).bit_length() - 1, 0)
     else:
