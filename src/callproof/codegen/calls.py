@@ -122,7 +122,7 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
             FrameReference("outgoing", 0, place.offset),
         )
         store.comment = f"argument {name}"
-        shown.append(f"{name}: [sp, #{place.offset}]")
+        shown.append(f"{name}: {target.assembly.stack.format(place.offset)}")
     for register, number in call_plan.constants:
         operands.append(Operand(target.use(selector, Constant(I64, number)), USE, register))
     if not (call_plan.result is not None and call_plan.result.indirect):
@@ -225,7 +225,7 @@ def lower_tail_call(selector: Selector, instruction: Instruction) -> None:
             shown.append(f"{name}: {target.register_name(place.register, register_class, size)}")
             continue
         stored.append((name, part, argument, target.use_stored(selector, argument)))
-        shown.append(f"{name}: [sp, #{place.offset}]")
+        shown.append(f"{name}: {target.assembly.stack.format(place.offset)}")
     for name, part, argument, value in stored:
         assert not isinstance(part.location, InRegister)
         store = selector.emit(

@@ -163,12 +163,13 @@ class Shapes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """How listings are written: what begins a comment, the directive for eight bytes, and
-    the alignment of functions as a power of two."""
+    """How listings are written: what begins a comment, the directive for eight bytes, the
+    alignment of functions as a power of two, and a place in the argument area."""
 
     comment: str = "//"
     word: str = ".xword"
     align: int = 2
+    stack: str = "[sp, #{}]"
 
 
 @dataclass(frozen=True, slots=True)

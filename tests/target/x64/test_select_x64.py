@@ -206,3 +206,11 @@ def test_clang_assembles_the_listing_to_our_bytes(path: Path, tmp_path: Path) ->
             if relocation.symbol == emitted.name:  # the assembler knows that distance itself
                 code[relocation.offset : relocation.offset + 4] = bytes(4)
         assert bytes(code) == emitted.code, emitted.name
+
+
+def test_vectors_travel_but_do_not_add() -> None:
+    head = "function @f(p: ptr) {\n^e(%p: ptr):\n  %v = load v2i64 %p\n"
+    lines = assembly(head + "  store v2i64 %v, %p + 16\n  return\n}")
+    assert lines == ["movups (%rdi), %xmm0", "movups %xmm0, 16(%rdi)", "retq"]
+    with pytest.raises(CallproofError, match="'add' of .* is not supported yet"):
+        assembly(head + "  %w = add v2i64 %v, %v\n  store v2i64 %w, %p\n  return\n}")

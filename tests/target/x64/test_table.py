@@ -136,8 +136,8 @@ def test_capstone_sees_the_same_effects() -> None:
         doubtful = {one[0]} if form.name.startswith(("sqrt", "cvt")) else set()
         doubtful |= {one[1]} if form.name.startswith("cmov") else set()
         assert reads - doubtful == uses - doubtful, what
-        if form.name in ("cqto", "cltd"):
-            writes -= {0}  # Capstone has RAX written, which is only read
+        if form.name in ("cqto", "cltd") or form.name.startswith("test_"):
+            writes -= {0} - definitions  # Capstone has RAX written, which is only read
         assert writes == definitions, what
         assert form.writes_flags == any(found.eflags & bit for bit in flag_writes), what
         assert form.reads_flags == any(found.eflags & bit for bit in flag_reads), what

@@ -14,6 +14,7 @@ from callproof.ir import operations as op
 from callproof.ir import types
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Instruction, Symbol, Value
 from callproof.ir.model import Operand as IrOperand
+from callproof.source import CallproofError
 from callproof.target.x64.instructions import FORMS
 from callproof.target.x64.registers import RSP
 from callproof.target.x64.values import RELATIVE, constant, fits, float_bytes, use
@@ -167,10 +168,17 @@ def take_apart(s: Selector, operand: IrOperand, offset: int) -> Address:
     return found
 
 
+def _known(table: dict[types.Type, Access], type_: types.Type) -> Access:
+    access = table.get(type_)
+    if access is None:
+        raise CallproofError(f"values of type {type_} are not supported yet on x86-64")
+    return access
+
+
 def load_access(i: Instruction) -> Access:
     assert i.type is not None
     if i.operation is op.LOAD:
-        return LOADS[i.type]
+        return _known(LOADS, i.type)
     return EXTENDING[i.operation][0 if i.type.bits == 64 else 1]
 
 
@@ -207,7 +215,8 @@ def store_constant(s: Selector, i: Instruction) -> bool:
 
 def store(s: Selector, i: Instruction) -> bool:
     register = use(s, i.operands[0])
-    form, place = take_apart(s, i.operands[1], i.offset).arguments(s, STORES[_stored_type(i)])
+    access = _known(STORES, _stored_type(i))
+    form, place = take_apart(s, i.operands[1], i.offset).arguments(s, access)
     s.emit(form, register, *place)
     return True
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from callproof.abi import SYSV64
 from callproof.codegen.machine import FLOAT, GENERAL
 from callproof.codegen.target import Assembly, CallForms, Rule, Target
+from callproof.ir import operations as op
+from callproof.ir.model import Instruction
 from callproof.ir.operations import Operation
+from callproof.source import CallproofError
 from callproof.target.x64 import (
     pseudo,
     select_compare,
@@ -25,6 +30,9 @@ from callproof.target.x64.registers import (
 )
 from callproof.target.x64.shapes import X64Shapes
 
+if TYPE_CHECKING:
+    from callproof.codegen.select import Selector
+
 ALL_RULES: list[Rule] = [
     *select_integer.RULES,
     *select_compare.RULES,
@@ -32,7 +40,8 @@ ALL_RULES: list[Rule] = [
     *select_float.RULES,
 ]
 CALL = "R_X86_64_PLT32"
-ASSEMBLY = Assembly(comment="#", word=".quad", align=4)
+WHOLE_VECTORS = frozenset((op.LOAD, op.STORE, op.BITCAST, op.SELECT, op.JUMP))
+ASSEMBLY = Assembly(comment="#", word=".quad", align=4, stack="{}(%rsp)")
 
 
 def register_name(register: int, register_class: int, size: int) -> str:
@@ -41,10 +50,26 @@ def register_name(register: int, register_class: int, size: int) -> str:
     return name(register, size)
 
 
+def _for_scalars(rule: Rule) -> Rule:
+    """The rule, refusing vectors: it chooses by width, and would take them for scalars."""
+
+    def apply(s: Selector, i: Instruction) -> bool:
+        if (i.type is not None and i.type.lanes > 1) or any(o.type.lanes > 1 for o in i.operands):
+            raise CallproofError(
+                f"'{i.operation}' of vectors (in {s.function.name}) is not supported yet "
+                f"on {s.target.name}"
+            )
+        return rule.apply(s, i)
+
+    return Rule(rule.name, rule.operation, apply)
+
+
 def rules_by_operation() -> dict[Operation, tuple[Rule, ...]]:
+    """Whole vectors can be loaded, stored, chosen and passed on."""
     table: dict[Operation, tuple[Rule, ...]] = {}
     for rule in ALL_RULES:
-        table[rule.operation] = (*table.get(rule.operation, ()), rule)
+        known = rule if rule.operation in WHOLE_VECTORS else _for_scalars(rule)
+        table[rule.operation] = (*table.get(rule.operation, ()), known)
     return table
 
 
