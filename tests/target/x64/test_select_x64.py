@@ -212,5 +212,5 @@ def test_vectors_travel_but_do_not_add() -> None:
     head = "function @f(p: ptr) {\n^e(%p: ptr):\n  %v = load v2i64 %p\n"
     lines = assembly(head + "  store v2i64 %v, %p + 16\n  return\n}")
     assert lines == ["movups (%rdi), %xmm0", "movups %xmm0, 16(%rdi)", "retq"]
-    with pytest.raises(CallproofError, match="'add' of .* is not supported yet"):
+    with pytest.raises(CallproofError, match=r"'add' of .* is not supported yet"):
         assembly(head + "  %w = add v2i64 %v, %v\n  store v2i64 %w, %p\n  return\n}")
