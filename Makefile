@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
+# Each command that the tests start would compile all our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint conformance fuzz-abi sox-all bench wheel-check clean
 
 $(VENV)/.installed: pyproject.toml

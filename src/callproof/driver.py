@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from callproof.codegen.backend import Compiled
     from callproof.codegen.target import Target
     from callproof.ir.model import Module
+    from callproof.link import LinkOptions
+    from callproof.link.layout import Layout
     from callproof.object.model import ObjectFile
 
 Progress = Callable[[str], None]
@@ -266,10 +268,12 @@ def link_inputs(
     *,
     runtime: bool = True,
     origins: dict[str, Note] | None = None,
-) -> None:
+    choices: LinkOptions | None = None,
+) -> Layout | None:
     """Link objects and archives, with the runtime and musl, into an executable file.
 
-    `origins`: what to add to the message that a name is defined nowhere.
+    `origins`: what to add to the message that a name is defined nowhere.  Gives what the
+    builtin linker made of it.
     """
     from callproof import link
     from callproof.runtime import runtime_files
@@ -285,13 +289,19 @@ def link_inputs(
         files += [provided.libc, provided.compiler_rt]
     _timed(options, "find runtime", start)
     start = time.perf_counter()
+    layout = None
     if options.linker == "system":
+        if choices is not None and choices != link.LinkOptions():
+            raise CallproofError("these options are the builtin linker's, not --linker system's")
         _link_with_system(files, output, options)
     elif options.linker == "builtin":
-        link.link(files, output, link.LinkOptions(origins=origins or {}))
+        choices = choices or link.LinkOptions()
+        choices.origins = origins or {}
+        layout = link.link(files, output, choices)
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
     _timed(options, "link", start)
+    return layout
 
 
 def _is_sox(file: Path | ObjectFile) -> bool:

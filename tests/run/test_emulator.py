@@ -8,7 +8,6 @@ import signal
 import struct
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,6 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_memory() -> None:
-    start = time.monotonic()
     ran = execute(c_program(), "memory")
     assert ran.out.splitlines() == [
         "mprotect: ok",
@@ -86,7 +84,6 @@ def test_memory() -> None:
         "too much: Out of memory",
         "right 1",
     ]
-    assert time.monotonic() - start < 20
 
 
 def test_time() -> None:
@@ -219,22 +216,25 @@ def test_an_ignored_signal_is_ignored() -> None:
 
 @pytest.mark.parametrize("count", [False, True])
 def test_the_time_limit(count: bool) -> None:
-    start = time.monotonic()
     ran = execute(c_program(), "forever", limits=Limits(seconds=0.5), count=count)
     assert ran.status == 124
     assert "it ran for more than 0.5 seconds" in ran.err
     assert "in main" in ran.err
-    assert 0.4 < time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("count", [False, True])
 def test_an_interrupt_stops_the_program(count: bool) -> None:
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        execute(c_program(), "forever", limits=Limits(seconds=20), count=count)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    timer.join()
+    # A shell starts its background jobs, hence perhaps these tests, with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            execute(c_program(), "forever", limits=Limits(seconds=20), count=count)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        timer.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_too_many_arguments_are_refused() -> None:

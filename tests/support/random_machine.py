@@ -9,6 +9,7 @@ that each instruction read, which must be the same.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -412,7 +413,7 @@ def mix(*parts: int) -> int:
     return result
 
 
-class _Run:
+class _Run(ABC):
     """What both ways of running share: what instructions compute and where branches go."""
 
     def __init__(self, function: MachineFunction, steps: int) -> None:
@@ -461,14 +462,14 @@ class _Run:
                 return None
         raise AssertionError("a block without an end")
 
-    def before(self, block: MachineBlock, index: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def before(self, block: MachineBlock, index: int) -> None: ...
 
-    def execute(self, instruction: MachineInstruction) -> list[Value]:
-        raise NotImplementedError
+    @abstractmethod
+    def execute(self, instruction: MachineInstruction) -> list[Value]: ...
 
-    def arguments(self, block: MachineBlock) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def arguments(self, block: MachineBlock) -> None: ...
 
 
 class _RunVirtual(_Run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -90,19 +91,19 @@ ARITHMETIC: dict[str, Callable[[float, float], Value]] = {
 }
 
 
-class Expressions:
+class Expressions(ABC):
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.globals: dict[Module, dict[str, Value]] = {}
 
-    def call(self, callee: Value, arguments: list[Value]) -> Value:
-        raise NotImplementedError
+    @abstractmethod
+    def call(self, callee: Value, arguments: list[Value]) -> Value: ...
 
-    def run_closure(self, closure: Closure, arguments: list[Value], this: Value) -> Value:
-        raise NotImplementedError
+    @abstractmethod
+    def run_closure(self, closure: Closure, arguments: list[Value], this: Value) -> Value: ...
 
-    def closure(self, function: FunctionInfo, scope: Scope | None) -> Closure:
-        raise NotImplementedError
+    @abstractmethod
+    def closure(self, function: FunctionInfo, scope: Scope | None) -> Closure: ...
 
     def check(self, meaning: Resolution, found: Scope | None) -> None:
         """Does the resolver say of a name what we found?

@@ -127,7 +127,7 @@ class Constants:
         """The value of an attribute's argument at offset `start`."""
         if re.fullmatch(r"[0-9]{1,12}", text):
             return int(text)
-        from callproof.abi.c_types import PRELUDE
+        from callproof.abi.c_names import PRELUDE
 
         try:
             tree = c_parser.CParser().parse(f"{PRELUDE}\ntypedef char t[{text}];", "argument")

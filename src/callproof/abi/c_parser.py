@@ -125,7 +125,7 @@ class CDeclarations:
     def _parse(self) -> c_ast.FileAST:
         from pycparser import c_parser
 
-        from callproof.abi.c_types import PRELUDE
+        from callproof.abi.c_names import PRELUDE
 
         limit = sys.getrecursionlimit()
         try:

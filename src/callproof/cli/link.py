@@ -10,6 +10,12 @@ import typer
 from callproof import driver
 from callproof.cli import options as shared
 from callproof.cli.output import print_timings
+from callproof.files import write_output
+from callproof.link import GivenSymbol, LinkOptions
+from callproof.link.explain import explain as explain_symbol
+from callproof.link.layout import Layout
+from callproof.link.link_map import link_map
+from callproof.source import CallproofError
 
 
 def link(
@@ -21,6 +27,29 @@ def link(
             "--runtime/--no-runtime", help="Link the NewBCPL runtime and musl's C library too."
         ),
     ] = True,
+    entry: Annotated[str, typer.Option("--entry", help="The symbol to start at.")] = "_start",
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="Write what is where, and what was left out.")
+    ] = None,
+    explain: Annotated[
+        list[str] | None,
+        typer.Option("--explain", help="Say why this symbol is in, where it went, who uses it."),
+    ] = None,
+    defsym: Annotated[
+        list[str] | None,
+        typer.Option("--defsym", help="NAME=NUMBER or NAME=SYMBOL[+NUMBER]: define a symbol."),
+    ] = None,
+    wrap: Annotated[
+        list[str] | None,
+        typer.Option("--wrap", help="NAME: references to it mean __wrap_NAME; __real_NAME is it."),
+    ] = None,
+    collect: Annotated[
+        bool,
+        typer.Option("--gc-sections/--no-gc-sections", help="Leave out what nobody refers to."),
+    ] = True,
+    build_id: Annotated[
+        bool, typer.Option("--build-id", help="Put a hash of the whole into a note.")
+    ] = False,
     target: shared.Target = "aarch64-linux",
     linker: shared.Linker = "builtin",
     time_passes: shared.TimePasses = False,
@@ -28,9 +57,28 @@ def link(
     """Link objects and archives into a static executable.
 
     Undefined and duplicate symbols are reported all at once, with the files that
-    need or define them.
+    need or define them.  All archives are searched until none has more to give, so
+    their order does not matter and groups need no marks.
     """
     options = shared.make((False, False, False), target, False, time_passes, linker=linker)
-    driver.link_inputs(objects, output, options, runtime=runtime)
+    choices = LinkOptions(
+        entry=entry,
+        collect_garbage=collect,
+        wrap=tuple(wrap or ()),
+        definitions=dict(map(GivenSymbol.parse, defsym or ())),
+        build_id=build_id,
+    )
+    layout = driver.link_inputs(objects, output, options, runtime=runtime, choices=choices)
+    if map_file is not None:
+        write_output(map_file, link_map(_known(layout, "--map")).encode())
+    for name in explain or ():
+        for explanation in explain_symbol(_known(layout, "--explain"), name):
+            typer.echo(explanation.text())
     if options.timings is not None:
         print_timings(options.timings)
+
+
+def _known(layout: Layout | None, option: str) -> Layout:
+    if layout is None:
+        raise CallproofError(f"{option} needs --linker builtin")
+    return layout

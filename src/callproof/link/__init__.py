@@ -11,24 +11,57 @@ Knows objects and relocations; knows nothing of the compiler.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callproof.files import write_output
 from callproof.object.model import ObjectFile
-from callproof.source import Note
+from callproof.source import CallproofError, Note
 
-__all__ = ["LinkOptions", "link", "link_bytes"]
+if TYPE_CHECKING:
+    from callproof.link.layout import Layout
+
+__all__ = ["GivenSymbol", "LinkOptions", "link", "link_bytes", "link_image"]
 
 BRANCH_REACH = 1 << 27  # B and BL: 26 bits of words to either side
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSymbol:
+    """A symbol of the command line: an address, or `value` bytes behind the symbol `base`."""
+
+    value: int
+    base: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> tuple[str, GivenSymbol]:
+        """`NAME=0x1000`, `NAME=other` or `NAME=other+8`, as ld's `--defsym` without arithmetic."""
+        name, equals, meaning = text.partition("=")
+        match = re.fullmatch(r"(?:([A-Za-z_.$][\w.$:]*)([+-]))?(0[xX][0-9a-fA-F]+|[0-9]+)", meaning)
+        plain = re.fullmatch(r"[A-Za-z_.$][\w.$:]*", meaning)
+        if not name or not equals or not (match or plain):
+            raise CallproofError(
+                f"--defsym takes NAME=NUMBER, NAME=SYMBOL or NAME=SYMBOL+NUMBER, not '{text}'"
+            )
+        if match is None:
+            return name, cls(0, meaning)
+        number = int(match[3], 0)
+        if number >> 64:
+            raise CallproofError(f"--defsym {name}: {number:#x} has more than 64 bits")
+        return name, cls(-number if match[2] == "-" else number, match[1] or "")
 
 
 @dataclass(slots=True)
 class LinkOptions:
     """`reach` is how far a branch is trusted to reach; tests make it small.
 
-    `origins` of a name is shown where nobody defines it.
+    origins      of a name: shown where nobody defines it
+    wrap         names N: undefined references to N mean __wrap_N, those to __real_N mean N
+    definitions  symbols that the command line defines
+    build_id     put a note with the hash of the whole file into it (`.note.gnu.build-id`)
     """
 
     entry: str = "_start"
@@ -37,10 +70,20 @@ class LinkOptions:
     page: int = 0x10000
     reach: int = BRANCH_REACH
     origins: dict[str, Note] = field(default_factory=dict)
+    wrap: tuple[str, ...] = ()
+    definitions: dict[str, GivenSymbol] = field(default_factory=dict)
+    build_id: bool = False
 
 
 def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> bytes:
     """The executable's bytes.  Raises `CallproofError` naming files, sections and symbols."""
+    return link_image(inputs, options)[0]
+
+
+def link_image(
+    inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None
+) -> tuple[bytes, Layout]:
+    """The executable's bytes, and how they came about (for `link_map` and `explain`)."""
     from callproof.link.collect import collect
     from callproof.link.executable import write_executable
     from callproof.link.layout import lay_out
@@ -48,17 +91,19 @@ def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None 
     from callproof.link.resolve import resolve
 
     options = options or LinkOptions()
-    resolved = resolve(inputs, options.entry, options.origins)
+    resolved = resolve(inputs, options)
     collect(resolved, options)
     layout = lay_out(resolved, options)
     relocate(layout)
-    return write_executable(layout)
+    return write_executable(layout), layout
 
 
 def link(
     inputs: Sequence[Path | ObjectFile],
     output: Path,
     options: LinkOptions | None = None,
-) -> None:
+) -> Layout:
     """Link into a file with mode 755; the file appears complete or stays as it was."""
-    write_output(output, link_bytes(inputs, options), executable=True)
+    image, layout = link_image(inputs, options)
+    write_output(output, image, executable=True)
+    return layout

@@ -40,9 +40,12 @@ def collect(resolved: Resolved, options: LinkOptions) -> None:
     entry = resolved.names.get(options.entry)
     if entry is not None and entry.symbol.section is not None:
         pending.append(entry.symbol.section)
-    live.update(id(section) for section in pending)
+    for section in pending:
+        live.add(id(section))
+        resolved.reasons[id(section)] = None
     while pending:
-        for relocation in pending.pop().relocations:
+        source = pending.pop()
+        for relocation in source.relocations:
             symbol = resolved.meaning(relocation.symbol)
             if symbol is None or symbol.section is None:
                 name = relocation.symbol.name
@@ -55,4 +58,5 @@ def collect(resolved: Resolved, options: LinkOptions) -> None:
             for section in reached:
                 if id(section) not in live and section.kind not in NOT_LOADED:
                     live.add(id(section))
+                    resolved.reasons[id(section)] = (source, relocation)
                     pending.append(section)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from callproof.link.layout import Layout
+import hashlib
+
+from callproof.link.layout import BUILD_ID_SIZE, Layout
 from callproof.object import elf_format as elf
 from callproof.object.elf_write import SECTION_FACTS, StringTable
-from callproof.object.model import Symbol
+from callproof.object.model import Section, Symbol
 from callproof.source import CallproofError
 
 
@@ -79,7 +81,17 @@ def write_executable(layout: Layout) -> bytes:
         len(headers) - 1,
     )
     image[: layout.headers_size] = (header + b"".join(programs)).ljust(layout.headers_size, b"\0")
+    if layout.build_id is not None:
+        _sign(layout, layout.build_id, image)
     return bytes(image)
+
+
+def _sign(layout: Layout, note: Section, image: bytearray) -> None:
+    """The build id is the SHA-1 of the file with zeros in the id's place."""
+    address = layout.places[id(note)].address + len(note.data) - BUILD_ID_SIZE
+    output = next(o for o in layout.outputs() if o.address <= address < o.address + o.size)
+    offset = output.offset + address - output.address
+    image[offset : offset + BUILD_ID_SIZE] = hashlib.sha1(image, usedforsecurity=False).digest()
 
 
 def _program_headers(layout: Layout) -> list[bytes]:
@@ -97,6 +109,11 @@ def _program_headers(layout: Layout) -> list[bytes]:
         for segment in layout.segments
         if segment.memory_size
     ]
+    for note in layout.outputs():
+        # A segment each: the alignment tells readers how the entries are padded.
+        if note.kind == "note" and note.size:
+            place = (note.offset, note.address, note.address, note.size, note.size)
+            programs.append(elf.PROGRAM.pack(elf.PT_NOTE, elf.PF_R, *place, note.alignment))
     address, file_size, memory_size, alignment = layout.tls
     if memory_size:
         offset = next(

@@ -10,6 +10,7 @@ file without a hole: address and file offset agree modulo the page size.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from callproof.link import LinkOptions
 
 ADDRESS_LIMIT = 1 << 47
+
+# Sizes of name and content, type NT_GNU_BUILD_ID, the name; the hash comes behind it.
+BUILD_ID_SIZE = 20
+BUILD_ID_NOTE = struct.pack("<III4s", 4, BUILD_ID_SIZE, 3, b"GNU\0") + bytes(BUILD_ID_SIZE)
 
 
 @dataclass(slots=True)
@@ -80,6 +85,7 @@ class Layout:
     places: dict[int, Piece] = field(default_factory=dict)
     got: dict[tuple[str, int | str], int] = field(default_factory=dict)
     got_section: Section | None = None
+    build_id: Section | None = None
     tls: tuple[int, int, int, int] = (0, 0, 0, 1)
     unloaded: dict[str, list[Piece]] = field(default_factory=dict)
     veneers: Veneers | None = None
@@ -190,6 +196,10 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
         layout.got_section = Section(".got", "data", bytes(8 * len(slots)), alignment=8)
         resolved.live.add(id(layout.got_section))
         sections.append(layout.got_section)
+    if options.build_id:
+        layout.build_id = Section(".note.gnu.build-id", "note", BUILD_ID_NOTE, alignment=4)
+        resolved.live.add(id(layout.build_id))
+        sections.append(layout.build_id)
     for section in sections:
         if section.kind in ("debug", "other"):
             _add_unloaded(layout, section)
@@ -216,7 +226,8 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
         inside = [output for output in ordered if SEGMENT_OF[output.kind] == index]
         if inside or index == READ:
             layout.segments.append(Segment(flags, inside))
-    programs = len(layout.segments) + 2  # with PT_TLS and PT_GNU_STACK
+    notes = sum(output.kind == "note" for output in ordered)
+    programs = len(layout.segments) + notes + 2  # with PT_TLS and PT_GNU_STACK
     layout.headers_size = elf.HEADER.size + programs * elf.PROGRAM.size
     layout.veneers = Veneers(layout)
     place_all(layout)

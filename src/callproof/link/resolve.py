@@ -13,13 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callproof.object.archive import MAGIC as ARCHIVE_MAGIC
 from callproof.object.archive import THIN_MAGIC, Archive, read_archive
 from callproof.object.elf_read import read_elf
 from callproof.object.macho_read import is_macho
-from callproof.object.model import ObjectFile, Section, Symbol
+from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.source import CallproofError, Diagnostic, Note
+
+if TYPE_CHECKING:
+    from callproof.link import GivenSymbol, LinkOptions
 
 MAXIMUM_MESSAGES = 20
 
@@ -45,11 +49,25 @@ class Definition:
 
 
 @dataclass(slots=True)
+class Pull:
+    """Why a member of an archive takes part: `name` was wanted by the object `wanted_by`."""
+
+    name: str
+    wanted_by: str
+
+
+@dataclass(slots=True)
 class Resolved:
     """Objects that take part, the meaning of each global name, and dropped group sections.
 
-    `owner` maps `id(section)` to its object; `dropped` has the ids of the sections
-    of COMDAT groups that another object provides.
+    owner    id(section) -> its object
+    dropped  ids of the sections of COMDAT groups that another object provides
+    live     ids of the sections that are kept; `reasons` has the relocation that reached each
+             and the section it stands in, None for a root
+    pulls    id(object) -> why a member of an archive takes part
+    losers   definitions of a name that another one beat
+    archives those that were searched
+    wrapped  what an undefined name means instead of itself (`--wrap`)
     """
 
     files: list[ObjectFile] = field(default_factory=list)
@@ -58,6 +76,11 @@ class Resolved:
     owner: dict[int, ObjectFile] = field(default_factory=dict)
     live: set[int] = field(default_factory=set)
     commons: list[Section] = field(default_factory=list)
+    reasons: dict[int, tuple[Section, Relocation] | None] = field(default_factory=dict)
+    pulls: dict[int, Pull] = field(default_factory=dict)
+    losers: dict[str, list[Definition]] = field(default_factory=dict)
+    wrapped: dict[str, str] = field(default_factory=dict)
+    archives: list[Archive] = field(default_factory=list)
     machine: str = "aarch64"
     entry: str = "_start"
 
@@ -65,8 +88,14 @@ class Resolved:
         """The definition that a reference means; None for an undefined weak name."""
         if symbol.binding == "local" or not symbol.name:
             return symbol
-        found = self.names.get(symbol.name)
+        found = self.names.get(self.wanted_name(symbol))
         return found.symbol if found else None
+
+    def wanted_name(self, symbol: Symbol) -> str:
+        """The name that a global symbol refers to; only undefined ones are wrapped, as by ld."""
+        if symbol.is_defined:
+            return symbol.name
+        return self.wrapped.get(symbol.name, symbol.name)
 
 
 def _rank(symbol: Symbol) -> int:
@@ -76,12 +105,15 @@ def _rank(symbol: Symbol) -> int:
 
 
 class _Resolver:
-    __slots__ = ("archives", "duplicates", "groups", "origins", "requested", "result", "wanted")
+    __slots__ = ("duplicates", "groups", "origins", "requested", "result", "wanted")
 
-    def __init__(self, entry: str, origins: Mapping[str, Note]) -> None:
-        self.origins = origins
+    def __init__(self, options: LinkOptions) -> None:
+        self.origins = options.origins
+        entry = options.entry
         self.result = Resolved(entry=entry)
-        self.archives: list[Archive] = []
+        for name in options.wrap:
+            self.result.wrapped[name] = f"__wrap_{name}"
+            self.result.wrapped[f"__real_{name}"] = name
         # Undefined names -> objects that refer to them; weak ones are not looked for.
         self.wanted: dict[str, list[str]] = {entry: ["the entry point"]}
         self.duplicates: dict[str, list[str]] = {}
@@ -105,8 +137,9 @@ class _Resolver:
             if symbol.binding == "local" or not symbol.name:
                 continue
             if not symbol.is_defined:
-                if symbol.binding != "weak" and symbol.name not in result.names:
-                    self.wanted.setdefault(symbol.name, []).append(file.name)
+                wanted = result.wanted_name(symbol)
+                if symbol.binding != "weak" and wanted not in result.names:
+                    self.wanted.setdefault(wanted, []).append(file.name)
                 continue
             if symbol.section is not None and id(symbol.section) in result.dropped:
                 continue
@@ -129,12 +162,45 @@ class _Resolver:
             known.symbol.value = max(known.symbol.value, symbol.value)
         elif new > old:
             self.result.names[name] = Definition(symbol, file)
+            self.result.losers.setdefault(name, []).append(known)
+            return
+        self.result.losers.setdefault(name, []).append(Definition(symbol, file))
+
+    def define_given(self, definitions: Mapping[str, GivenSymbol]) -> None:
+        """Symbols of the command line (`--defsym`); they win over everybody's, as with ld."""
+        if not definitions:
+            return
+        file = ObjectFile("--defsym", self.result.machine)
+        for name, given in definitions.items():
+            symbol = Symbol(name, absolute=True, value=given.value)
+            file.symbols.append(symbol)
+            known = self.result.names.pop(name, None)
+            if known is not None:
+                self.result.losers.setdefault(name, []).append(known)
+            self.duplicates.pop(name, None)
+            self.define(symbol, file)
+            if given.base and given.base not in self.result.names:
+                self.wanted.setdefault(given.base, []).append("--defsym")
+        self.result.files.append(file)
+
+    def finish_given(self, definitions: Mapping[str, GivenSymbol]) -> None:
+        """Those that are a place beside another symbol, when that one is known."""
+        for name, given in definitions.items():
+            if not given.base:
+                continue
+            symbol, base = self.result.names[name].symbol, self.result.names.get(given.base)
+            if base is None or base.symbol.common or base.file.name == "--defsym":
+                raise CallproofError(
+                    f"--defsym {name}: '{given.base}' must be defined by an object"
+                )
+            symbol.section, symbol.absolute = base.symbol.section, base.symbol.absolute
+            symbol.value, symbol.kind = base.symbol.value + given.value, base.symbol.kind
 
     def search_archives(self) -> None:
         found = True
         while found:
             found = False
-            for archive in self.archives:
+            for archive in self.result.archives:
                 found |= self.search(archive)
 
     def search(self, archive: Archive) -> bool:
@@ -150,7 +216,10 @@ class _Resolver:
                     # The index promised what the member does not define.
                     continue
                 self.requested.add(key)
-                self.add(archive.member(index[name]))
+                wanted_by = self.wanted[name][0]
+                member = archive.member(index[name])
+                self.result.pulls[id(member)] = Pull(name, wanted_by)
+                self.add(member)
                 found = True
             pending = [
                 name
@@ -206,22 +275,22 @@ def load(path: Path) -> ObjectFile | Archive:
     raise CallproofError(f"{path}: neither an ELF object nor an archive")
 
 
-def resolve(
-    inputs: Sequence[Path | ObjectFile], entry: str, origins: Mapping[str, Note] | None = None
-) -> Resolved:
+def resolve(inputs: Sequence[Path | ObjectFile], options: LinkOptions) -> Resolved:
     """Find all objects and definitions.
 
     Raises `CallproofError` for what is missing or double, with the `origins` of the missing.
     """
-    resolver = _Resolver(entry, origins or {})
+    resolver = _Resolver(options)
     for item in inputs:
         loaded = item if isinstance(item, ObjectFile) else load(item)
         if isinstance(loaded, Archive):
-            resolver.archives.append(loaded)
+            resolver.result.archives.append(loaded)
         else:
             resolver.add(loaded)
+    resolver.define_given(options.definitions)
     resolver.search_archives()
     resolver.report()
+    resolver.finish_given(options.definitions)
     result = resolver.result
     for definition in result.names.values():
         symbol = definition.symbol

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from callproof.source import Span
@@ -28,7 +29,7 @@ BAD_KEY = "Expect property key (identifier or string) in table literal."
 _ARRAY_HINT = "arrays are written {a, b}"
 
 
-class ExpressionParser(ParserBase):
+class ExpressionParser(ParserBase, ABC):
     """`height` is that of the highest tree parsed since whoever asks set it to 0."""
 
     def expression(self) -> ast.Expression:
@@ -281,9 +282,9 @@ class ExpressionParser(ParserBase):
             if not self.match(","):
                 return
 
+    @abstractmethod
     def block_body(self) -> list[ast.Statement]:
         """Declarations up to and including `}`."""
-        raise NotImplementedError
 
 
 Prefix = Callable[[ExpressionParser, bool], ast.Expression]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 from callproof.sox import nodes as ast
@@ -24,13 +25,13 @@ class StatementParser(ExpressionParser):
         self.leave()
         return found
 
+    @abstractmethod
     def declaration(self) -> list[ast.Statement]:
         """One declaration or statement (a declaration may give several), then recovery."""
-        raise NotImplementedError
 
+    @abstractmethod
     def var_items(self) -> list[ast.Statement]:
         """What follows `var`, without the semicolon."""
-        raise NotImplementedError
 
     def expression_statement(self) -> ast.Statement:
         start = self.current

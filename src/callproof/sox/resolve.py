@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from callproof.runtime.sox_entries import NATIVES
 from callproof.source import Span
 from callproof.sox.symbols import (
     ARGUMENTS,
     DECLARED,
     MODULE,
-    NATIVES,
     SCRIPT,
     SET,
     CaptureInfo,

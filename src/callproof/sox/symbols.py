@@ -28,18 +28,6 @@ SCRIPT, MODULE, FUNCTION, METHOD, INITIALIZER, DEFER = (
 # call itself; it has its value.
 DECLARED, READABLE, SET = 0, 1, 2
 
-# Reference, section 10 and the additions of section 20.
-NATIVES = frozenset(
-    """Table len push pop type clock usleep
-    stringUpper stringLower stringTrim stringIndexOf stringSubstring stringReplace
-    stringStartsWith stringEndsWith stringSplit
-    mathSqrt mathPow mathFloor mathCeil mathRound mathSin mathCos mathTan
-    mathRandom mathRandomInt mathSrand
-    arraySlice arrayReverse arrayIndexOf arrayContains arrayJoin
-    sysArgs sysGetenv sysOnExit sysExit sysPlatform sysSleep
-    range stringEscape tableKeys tableDelete tableHas stringToNumber numberToString
-    fileRead fileWrite""".split()
-)
 ARGUMENTS = frozenset(("argc", "argv"))
 
 
