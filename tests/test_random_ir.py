@@ -1,7 +1,8 @@
 """Random IR: interpreter, optimised interpreter and emulator agree; the text round-trips.
 
 300 modules of seven functions in each run (2 100 functions), at all -O levels, with
-every register allocation proved; odd seeds have poison compiled in.
+every register allocation proved; odd seeds have poison compiled in.  Each module also runs
+natively as x86-64 code, at one level, where the host is that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from callproof.ir.text import parse_module, print_module
 from callproof.ir.verify import verify
 from callproof.passes.pipeline import optimise
 from tests.support.execute import run_main
+from tests.support.execute_x64 import NATIVE, run_main_x64
 from tests.support.random_ir import Size, random_module
 
 MODULES = int(os.environ.get("CALLPROOF_RANDOM_MODULES", "300"))
@@ -39,6 +41,10 @@ def test_all_agree(group: int) -> None:
             optimise(module, level, verify_each=True)
             assert Interpreter(module, limit=STEPS).call("main") == [expected], (seed, level)
             assert run_main(module, poison=bool(seed & 1)) == expected, (seed, level)
+            if NATIVE and level == seed % 3:
+                module = random_module(seed)
+                optimise(module, level)
+                assert run_main_x64(module, poison=bool(seed & 2)) == expected, (seed, level)
     assert compared >= GROUP // 2
 
 
@@ -58,3 +64,7 @@ def test_large_functions() -> None:
         (expected,) = Interpreter(module, limit=10 * STEPS).call("main")
         optimise(module, 1)
         assert run_main(module) == expected
+        if NATIVE:
+            module = random_module(seed, functions=2, size=size)
+            optimise(module, 1)
+            assert run_main_x64(module) == expected

@@ -101,7 +101,7 @@ class Compilation:
         """Commented assembly: everything, or the functions of that (display or symbol) name."""
         from callproof.codegen.listing import Listing
 
-        listing = Listing(self.source)
+        listing = Listing(self.source, self.target.assembly)
         found = False
         for number, emitted in enumerate(self.compiled.functions):
             if function and function not in (emitted.display_name, emitted.name):
@@ -321,6 +321,7 @@ def _is_sox(file: Path | ObjectFile) -> bool:
 
 SYSTEM_LINKERS = {
     "aarch64-linux": ("aarch64-linux-gnu-ld", "aarch64-linux-musl-ld", "ld.lld"),
+    "x86_64-linux": ("x86_64-linux-gnu-ld", "x86_64-linux-musl-ld", "ld.lld"),
 }
 
 

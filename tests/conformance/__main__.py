@@ -4,8 +4,8 @@
     --seconds S      for each platform (default 40 where no count is given)
     --seed S         another seed, other signatures
     --platform P     aarch64-linux, aarch64-macos, aarch64-windows, aarch64-linux-gcc,
-                     x86_64-linux (assignments only); may stand several times
-                     (default: aarch64-linux, aarch64-macos, x86_64-linux)
+                     x86_64-linux, x86_64-linux-assignments (no code of ours, but all
+                     types); may stand several times (default: all but windows and gcc)
     --all            all of them
     --jobs N         processes
     --scheduler A    address of a Dask scheduler instead; its workers need this checkout
@@ -27,7 +27,7 @@ from importlib import import_module
 from tests.conformance.batch import PLATFORMS
 from tests.conformance.campaign import Report, run_campaign, store, units
 
-DEFAULT = ("aarch64-linux", "aarch64-macos", "x86_64-linux")
+DEFAULT = ("aarch64-linux", "aarch64-macos", "x86_64-linux", "x86_64-linux-assignments")
 
 
 def _executor(scheduler: str | None, jobs: int) -> tuple[Executor, int]:

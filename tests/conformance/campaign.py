@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from callproof.abi import WINDOWS64, plan
+from callproof.abi import SYSV64, WINDOWS64, plan
+from callproof.abi.data_model import LINUX_X64
 from tests.conformance.batch import PLATFORMS, run_batch
 from tests.conformance.c_side import prepare
 from tests.conformance.cases import (
     SPLIT,
+    X87_RESULTS,
     Aggregate,
     CaseSpec,
     Generator,
@@ -75,8 +77,15 @@ def specs_of(unit: Unit) -> list[CaseSpec]:
     platform = PLATFORMS[unit.platform]
     generator = Generator(unit.seed, platform.without, platform.extra)
     cases = (generator.case() for _ in itertools.count())
-    wanted = (case for case in cases if not (SPLIT in platform.without and is_split(case)))
+    wanted = (case for case in cases if is_wanted(case, platform.without))
     return list(itertools.islice(wanted, unit.count))
+
+
+def is_wanted(case: CaseSpec, without: tuple[str, ...]) -> bool:
+    """Whether a case has nothing of what shows only in its plan."""
+    if SPLIT in without and is_split(case):
+        return False
+    return not (X87_RESULTS in without and has_x87_result(case))
 
 
 def is_split(case: CaseSpec) -> bool:
@@ -84,6 +93,12 @@ def is_split(case: CaseSpec) -> bool:
     signature = prepare(case, 0, 0, PLATFORMS["aarch64-windows"].model).signature
     found = plan(signature, WINDOWS64)
     return any("windows-split" in assignment.rules for assignment in found.parameters)
+
+
+def has_x87_result(case: CaseSpec) -> bool:
+    """Whether a `long double` comes back in ST(0), which our code cannot take."""
+    result = plan(prepare(case, 0, 0, LINUX_X64).signature, SYSV64).result
+    return result is not None and any("X87" in rule for rule in result.rules)
 
 
 def run_unit(unit: Unit) -> list[tuple[CaseSpec, list[Difference]]]:
@@ -99,7 +114,13 @@ def run_unit(unit: Unit) -> list[tuple[CaseSpec, list[Difference]]]:
     found = []
     for number in sorted({one.number for one in differences(specs)}):
         smallest = shrink(
-            specs[number], lambda some: {one.number for one in differences(some)}, platform.without
+            specs[number],
+            lambda some: {
+                one.number
+                for one in differences(some)
+                if all(is_wanted(case, platform.without) for case in some)
+            },
+            platform.without,
         )
         found.append((smallest, differences([smallest]) or differences(specs)))
     return found

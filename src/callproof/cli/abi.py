@@ -88,7 +88,7 @@ def abi(
 
 def _assembly(name: str, found: object, wanted: bool) -> dict[str, str]:
     from callproof.abi.report import Report
-    from callproof.codegen.call_site import TARGETS, call_site
+    from callproof.codegen.call_site import call_site
 
     assert isinstance(found, Report)
     if not wanted:
@@ -96,10 +96,11 @@ def _assembly(name: str, found: object, wanted: bool) -> dict[str, str]:
     listings = {}
     for view in found.views:
         convention = view.convention.name
-        if convention in TARGETS:
+        try:
             listings[convention] = call_site(name, view.plan.signature, convention)
-        else:
-            print(f"callproof: no assembly for {convention} yet", file=sys.stderr)
+        except CallproofError as problem:
+            why = problem.diagnostics[0].message
+            print(f"callproof: no assembly for {convention}: {why}", file=sys.stderr)
     return listings
 
 

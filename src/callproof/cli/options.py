@@ -12,7 +12,9 @@ from callproof.cli.output import progress
 from callproof.driver import Options
 
 Source = Annotated[Path, typer.Argument(help="NewBCPL source (.bcl) or IR text (.ir).")]
-Target = Annotated[str, typer.Option("--target", help="What to compile for: aarch64-linux.")]
+Target = Annotated[
+    str, typer.Option("--target", help="What to compile for: aarch64-linux or x86_64-linux.")
+]
 Verify = Annotated[
     bool,
     typer.Option(

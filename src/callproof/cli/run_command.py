@@ -18,7 +18,7 @@ CONTEXT = {"allow_interspersed_args": False, "ignore_unknown_options": False}
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="NewBCPL source, IR text, or an ARM64 executable.")],
+    file: Annotated[Path, typer.Argument(help="NewBCPL or Sox source, IR text, or an executable.")],
     arguments: Annotated[
         list[str] | None,
         typer.Argument(

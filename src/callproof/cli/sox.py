@@ -35,7 +35,7 @@ Usage: callproof sox [-hvt] [FILE] [flags in any order] [-- arguments of the pro
   --suppress-print     drop what `print` prints
   --native             compile to an executable beside the source, do not run
   --native-out=FILE    its name
-  --native-arch=ARCH   arm64, aarch64 (x86_64, x64: not yet)
+  --native-arch=ARCH   arm64, aarch64, x86_64, x64
   --native-os=OS       linux
   --native-obj         stop at the object file
   --native-opt=LEVEL   0, 1, 2 or 3

@@ -20,6 +20,7 @@ TARGETS = {
     "aapcs64": "aarch64-linux",
     "darwin64": "aarch64-macos",
     "windows64": "aarch64-windows",
+    "sysv64": "x86_64-linux",
 }
 
 
@@ -34,7 +35,7 @@ def call_site(name: str, signature: Signature, convention: str) -> str:
     module = parse_module(_caller(name, signature), "call")
     optimise(module, 1)
     compiled = compile_module(module, target, verify=True)
-    listing = Listing()
+    listing = Listing(assembly=target.assembly)
     (function,) = compiled.functions
     listing.function(function, 0)
     return listing.text()

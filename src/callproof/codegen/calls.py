@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.abi.plan import CallPlan, Convention, InRegister, Part, plan
+from callproof.abi.plan import CallPlan, Convention, InRegister, Part
 from callproof.codegen.machine import (
     DEF,
     FLOAT,
@@ -25,6 +25,7 @@ from callproof.codegen.machine import (
     StackSlot,
     SymbolReference,
 )
+from callproof.codegen.pieces import plan
 from callproof.ir.model import Block, Constant, Function, Instruction, Value
 from callproof.ir.operations import CALL, RETURN, SLOT
 from callproof.ir.types import I64, Type
@@ -79,7 +80,7 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     target = selector.target
     forms = target.calls
     call_plan = plan(signature, target.convention)
-    if call_plan.stack_alignment > target.convention.stack_alignment:
+    if call_plan.stack_alignment > target.largest_stack_alignment:
         raise CallproofError(
             f"a call in {selector.function.display_name} needs SP aligned to "
             f"{call_plan.stack_alignment} bytes, which is not supported yet"
@@ -121,7 +122,7 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
             FrameReference("outgoing", 0, place.offset),
         )
         store.comment = f"argument {name}"
-        shown.append(f"{name}: [sp, #{place.offset}]")
+        shown.append(f"{name}: {target.assembly.stack.format(place.offset)}")
     for register, number in call_plan.constants:
         operands.append(Operand(target.use(selector, Constant(I64, number)), USE, register))
     if not (call_plan.result is not None and call_plan.result.indirect):
@@ -141,6 +142,7 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     selector.append(call)
     machine = selector.machine
     machine.outgoing_bytes = max(machine.outgoing_bytes, call_plan.stack_bytes)
+    machine.stack_alignment = max(machine.stack_alignment, call_plan.stack_alignment)
 
 
 def tail_call(function: Function, block: Block, convention: Convention) -> Instruction | None:
@@ -223,7 +225,7 @@ def lower_tail_call(selector: Selector, instruction: Instruction) -> None:
             shown.append(f"{name}: {target.register_name(place.register, register_class, size)}")
             continue
         stored.append((name, part, argument, target.use_stored(selector, argument)))
-        shown.append(f"{name}: [sp, #{place.offset}]")
+        shown.append(f"{name}: {target.assembly.stack.format(place.offset)}")
     for name, part, argument, value in stored:
         assert not isinstance(part.location, InRegister)
         store = selector.emit(

@@ -270,26 +270,45 @@ def _fall_through(blocks: list[EmittedBlock], target: Target) -> None:
                 lines[-2:] = [inverted]
 
 
+def _measure(lines: list[Line]) -> None:
+    """Set sizes; those of some instructions depend on their operands, but no label's distance."""
+    for line in lines:
+        form = line.form
+        line.size = form.size or form.measure(line.arguments)  # type: ignore[misc,arg-type]
+
+
 def _relax(blocks: list[EmittedBlock], target: Target) -> None:
-    """Set offsets; put a jump behind the opposite branch where a branch does not reach."""
+    """Set offsets; branches that do not reach become longer ones.
+
+    Where there is no longer one, a jump is put behind the opposite branch.  Nothing ever
+    gets shorter again, so this ends.
+    """
     shapes = target.shapes
+    for emitted in blocks:
+        _measure(emitted.lines)
     while True:
         offset = 0
         for emitted in blocks:
             emitted.offset = offset
             for line in emitted.lines:
                 line.offset = offset
-                offset += line.form.size
+                offset += line.size
         offsets = {emitted.block.index: emitted.offset for emitted in blocks}
         too_far = False
         for position, emitted in enumerate(blocks):
             for index in range(len(emitted.lines) - 1, -1, -1):
                 line = emitted.lines[index]
                 label = _label(line)
-                if label is None or line.form.control != "branch":
+                if label is None:
+                    continue
+                distance = offsets[label.index] - line.offset
+                if shapes.lengthen(line, distance):
+                    line.size = line.form.size
+                    too_far = True
+                    continue
+                if line.form.control != "branch":
                     continue
                 # A margin for what this round itself inserts between the two.
-                distance = offsets[label.index] - line.offset
                 if -shapes.reach(line) + 4096 <= distance < shapes.reach(line) - 4096:
                     continue
                 too_far = True
@@ -309,6 +328,7 @@ def _branch_far(
     _retarget(inverted, rest)
     tail = emitted.lines[index + 1 :]
     emitted.lines[index:] = [inverted, target.shapes.jump(label)]
+    _measure(emitted.lines)
     blocks.insert(position + 1, EmittedBlock(rest, tail))
 
 
@@ -329,16 +349,20 @@ def _encode(function: EmittedFunction) -> None:
             if reference is not None:
                 if not reference.relocation:
                     raise InternalError(f"{function.name}: {form.name} has no relocation type")
+                # A field's relocation counts from behind the instruction (x86-64), which is
+                # `field_end` bytes behind the field.
+                end = form.field_end
+                place = line.offset + line.size - end if end else line.offset
                 function.relocations.append(
                     CodeRelocation(
-                        line.offset, reference.relocation, reference.name, reference.addend
+                        place, reference.relocation, reference.name, reference.addend - end
                     )
                 )
             try:
                 word = form.encode(arguments)  # type: ignore[arg-type]
             except ValueError as error:
                 raise InternalError(f"{function.name}: {form.name}: {error}") from error
-            code += word.to_bytes(form.size, "little")
+            code += word.to_bytes(line.size, "little")
             if line.line and line.line != last_line:
                 function.line_rows.append((line.offset, line.line))
                 last_line = line.line

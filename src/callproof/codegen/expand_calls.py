@@ -17,7 +17,7 @@ alignment than SP has are also dealt with here.
 
 from __future__ import annotations
 
-from callproof.abi.plan import Assignment, CallPlan, Convention, InRegister, OnStack, Part, plan
+from callproof.abi.plan import Assignment, CallPlan, Convention, InRegister, OnStack, Part
 from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import I64 as ABI_I64
 from callproof.abi.types import (
@@ -29,6 +29,7 @@ from callproof.abi.types import (
     leaves,
     round_up,
 )
+from callproof.codegen.pieces import plan
 from callproof.ir import operations as op
 from callproof.ir.model import (
     CONSTANT,
@@ -103,11 +104,17 @@ class _Code:
             if size == 2:
                 half = self.make(op.LOAD_U16, I32, [address], offset)
                 return self.make(op.BITCAST, F32, [half])
-            return self.make(op.LOAD, FLOATS[size], [address], offset)
+            if size in FLOATS:
+                return self.make(op.LOAD, FLOATS[size], [address], offset)
+            return self.make(op.BITCAST, F64, [self.load_bytes(address, size, offset)])
         if size in (8, 16):
             return self.make(op.LOAD, INTEGERS[size], [address], offset)
         if size <= 2 or size == 4:
             return self.make(ZERO_EXTENDING[size], I64, [address], offset)
+        return self.load_bytes(address, size, offset)
+
+    def load_bytes(self, address: Operand, size: int, offset: int) -> Value:
+        """Up to 7 bytes of memory as an i64, in pieces."""
         total: Value | None = None
         done = 0
         for width in _powers(size):
@@ -122,13 +129,15 @@ class _Code:
     def store_part(self, address: Operand, part: Part, value: Operand) -> None:
         """The part's bytes into an object at `address`, no byte beyond them."""
         size, offset = part.size, part.offset
-        if value.type.is_float:
+        if value.type.is_float and (size == 2 or size in FLOATS):
             if size == 2:
                 half = self.make(op.BITCAST, I32, [value])
                 self.emit(op.STORE16, I32, [half, address], None, offset)
             else:
                 self.emit(op.STORE, value.type, [value, address], None, offset)
             return
+        if value.type.is_float:
+            value = self.make(op.BITCAST, I64, [value])
         done = 0
         for width in _powers(size):
             piece = value
@@ -181,7 +190,7 @@ def part_type(part: Part) -> Type:
     """The SSA type that carries a part which is not a leaf."""
     location = part.location
     if isinstance(location, InRegister):
-        return FLOATS[part.size] if location.register >= FIRST_VECTOR else I64
+        return FLOATS.get(part.size, F64) if location.register >= FIRST_VECTOR else I64
     if part.size == 16:
         return V2I64
     return I64 if location.size >= 8 else INTEGERS[location.size]

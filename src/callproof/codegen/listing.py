@@ -11,7 +11,7 @@ import re
 
 from callproof.codegen.emit import EmittedBlock, EmittedFunction
 from callproof.codegen.machine import MachineBlock
-from callproof.codegen.target import Line
+from callproof.codegen.target import Assembly, Line
 from callproof.ir.model import Datum, Module
 from callproof.source import SourceFile
 
@@ -29,6 +29,8 @@ _OPERATORS = {
     "R_AARCH64_ADR_PREL_PG_HI21": "",
     "R_AARCH64_CALL26": "",
     "R_AARCH64_JUMP26": "",
+    "R_X86_64_PLT32": "",
+    "R_X86_64_PC32": "",
 }
 
 
@@ -43,9 +45,10 @@ def quoted(symbol: str) -> str:
 class Listing:
     """Collects the lines of a text; `source` gives the source lines to show."""
 
-    __slots__ = ("_shown", "_source", "_text")
+    __slots__ = ("_assembly", "_shown", "_source", "_text")
 
-    def __init__(self, source: SourceFile | None = None) -> None:
+    def __init__(self, source: SourceFile | None = None, assembly: Assembly | None = None) -> None:
+        self._assembly = assembly or Assembly()
         self._source = self._shown = source
         self._text: list[str] = []
 
@@ -68,12 +71,12 @@ class Listing:
         put = self._text.append
         name = quoted(function.name)
         put(f'        .section .text.{_section_suffix(function.name)},"ax",%progbits')
-        put("        .p2align 2")
+        put(f"        .p2align {self._assembly.align}")
         if exported:
             put(f"        .globl {name}")
         put(f"        .type {name}, %function")
-        shown = "" if function.display_name == function.name else f"// {function.display_name}"
-        put(_comment_at(f"{name}:", shown.removeprefix("// ")))
+        shown = "" if function.display_name == function.name else function.display_name
+        put(self._comment_at(f"{name}:", shown))
         line = 0
         for block in function.blocks:
             if block.labelled:
@@ -87,14 +90,22 @@ class Listing:
             if line.line and line.line != last_line:
                 last_line = line.line
                 source = self._shown.line_text(last_line).strip() if self._shown else ""
-                self._text.append(f"        // {last_line}: {source}".rstrip(": "))
-            self._text.append(_comment_at(f"        {_instruction(line, number)}", line.comment))
+                mark = self._assembly.comment
+                self._text.append(f"        {mark} {last_line}: {source}".rstrip(": "))
+            self._text.append(
+                self._comment_at(f"        {_instruction(line, number)}", line.comment)
+            )
         return last_line
+
+    def _comment_at(self, text: str, comment: str) -> str:
+        if not comment:
+            return text
+        return f"{text:<{COMMENT_COLUMN}} {self._assembly.comment} {comment}"
 
     def data(self, module: Module) -> None:
         """Directives for a module's data."""
         for datum in module.data.values():
-            self._text += _datum(datum)
+            self._text += _datum(datum, self._assembly.word)
 
     def pool(self, constants: dict[str, bytes]) -> None:
         """The pooled float constants."""
@@ -110,12 +121,6 @@ class Listing:
 
 def _section_suffix(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.$]", "_", name)
-
-
-def _comment_at(text: str, comment: str) -> str:
-    if not comment:
-        return text
-    return f"{text:<{COMMENT_COLUMN}} // {comment}"
 
 
 def _instruction(line: Line, number: int) -> str:
@@ -138,7 +143,7 @@ def _instruction(line: Line, number: int) -> str:
     return line.form.text(arguments)
 
 
-def _datum(datum: Datum) -> list[str]:
+def _datum(datum: Datum, word: str) -> list[str]:
     name = quoted(datum.name)
     suffix = _section_suffix(datum.name)
     size = datum.zero_bytes or len(datum.data)
@@ -163,7 +168,7 @@ def _datum(datum: Datum) -> list[str]:
     for address in sorted(datum.addresses, key=lambda address: address.offset):
         lines += _bytes(datum.data[position : address.offset])
         addend = f"{address.addend:+d}" if address.addend else ""
-        lines.append(f"        .xword {quoted(address.symbol)}{addend}")
+        lines.append(f"        {word} {quoted(address.symbol)}{addend}")
         position = address.offset + 8
     lines += _bytes(datum.data[position:])
     return [*lines, f"        .size {name}, {size}", ""]

@@ -5,7 +5,8 @@ frames, emission and the listing; it is all that the allocator knows.
 
 Registers are plain integers everywhere:
 
-    0 .. 63          physical: on ARM64 0..30 = X0..X30, 31 = SP, 32..63 = V0..V31
+    0 .. 63          physical: on ARM64 0..30 = X0..X30, 31 = SP, 32..63 = V0..V31;
+                     on x86-64 0..15 = RAX.. R15, 32..47 = XMM0..XMM15
     64               the zero register (ARM64: XZR); never allocated
     128 ..           virtual, number - 128 indexes the tables of `MachineFunction`
 
@@ -105,6 +106,9 @@ class Form:
     encode          arguments in operand order (registers as numbers, immediates as
                     plain integers, labels as byte distances) -> instruction bytes as an
                     integer; raises `ValueError` with a reason if one does not fit
+    size            bytes; 0 where that depends on the arguments: then `measure` tells
+    field_end       how many bytes before the instruction's end the field of a symbol
+                    begins; 0 where a relocation means the whole instruction
     text            the same arguments -> assembly text ('add x0, x1, #16');
                     labels may be strings there
     """
@@ -112,7 +116,9 @@ class Form:
     __slots__ = (
         "control",
         "encode",
+        "field_end",
         "is_move",
+        "measure",
         "memory",
         "mnemonic",
         "name",
@@ -137,7 +143,11 @@ class Form:
         reads_flags: bool = False,
         writes_flags: bool = False,
         size: int = 4,
+        measure: Callable[[Sequence[int]], int] | None = None,
+        field_end: int = 0,
     ) -> None:
+        self.measure = measure
+        self.field_end = field_end
         self.name = name
         self.mnemonic = mnemonic
         self.operands = operands
@@ -285,6 +295,7 @@ class MachineFunction:
         "rematerialise",
         "sizes",
         "slots",
+        "stack_alignment",
     )
 
     def __init__(self, name: str, display_name: str = "") -> None:
@@ -297,6 +308,7 @@ class MachineFunction:
         self.rematerialise: dict[int, MachineInstruction] = {}
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
+        self.stack_alignment = 16
 
     def new_register(self, register_class: int, name: str = "", size: int = 8) -> int:
         self.classes.append(register_class)

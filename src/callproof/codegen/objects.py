@@ -40,7 +40,9 @@ class _Builder:
         return symbol
 
     def function(self, emitted: EmittedFunction, exported: bool) -> None:
-        section = Section(f".text.{emitted.name}", "code", emitted.code, alignment=4)
+        section = Section(
+            f".text.{emitted.name}", "code", emitted.code, alignment=self.target.code_alignment
+        )
         self.file.sections.append(section)
         self.define(
             Symbol(
@@ -79,7 +81,13 @@ class _Builder:
         )
         for address in datum.addresses:
             self.pending.append(
-                (section, address.offset, "R_AARCH64_ABS64", address.symbol, address.addend)
+                (
+                    section,
+                    address.offset,
+                    self.target.address_relocation,
+                    address.symbol,
+                    address.addend,
+                )
             )
 
     def pool(self, name: str, data: bytes) -> None:
@@ -134,7 +142,7 @@ def build_object(
         )
         for emitted in functions
     ]
-    sections = debug_sections(source_name, lines)
+    sections = debug_sections(source_name, lines, target.machine)
     builder.file.sections += sections
     builder.file.symbols += section_symbols(sections)
     return builder.file

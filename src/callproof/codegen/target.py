@@ -70,7 +70,7 @@ class Line:
     kept        of a call that shows registers: the variables in them
     """
 
-    __slots__ = ("arguments", "comment", "form", "kept", "line", "offset", "reference")
+    __slots__ = ("arguments", "comment", "form", "kept", "line", "offset", "reference", "size")
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class Line:
         self.line = line
         self.offset = 0
         self.kept: dict[int, str] | None = None
+        self.size = 0  # bytes; set by `emit`
 
 
 @dataclass(slots=True)
@@ -99,6 +100,8 @@ class Frame:
     spills        offset of each spill slot
     saved         (register, offset) of each saved callee-saved register
     record        offset of the frame record (saved FP, LR), None without one
+    alignment     of SP in the body; where it is more than the incoming SP has, `size` is
+                  the distance to the incoming SP only as far as nothing was rounded
     """
 
     size: int
@@ -107,6 +110,7 @@ class Frame:
     spills: list[int]
     saved: list[tuple[int, int]]
     record: int | None
+    alignment: int = 16
 
     def offset(self, reference: FrameReference) -> int:
         """The distance from SP that a frame reference means."""
@@ -154,6 +158,21 @@ class Shapes(Protocol):
         """How many bytes a branch reaches to either side."""
         ...
 
+    def lengthen(self, branch: Line, distance: int) -> bool:
+        """Whether the branch or jump became a longer one, as it has to for that distance."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """How listings are written: what begins a comment, the directive for eight bytes, the
+    alignment of functions as a power of two, and a place in the argument area."""
+
+    comment: str = "//"
+    word: str = ".xword"
+    align: int = 2
+    stack: str = "[sp, #{}]"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -162,7 +181,9 @@ class Target:
     `use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
-    `register_name(register, class, bytes)` is the assembly name."""
+    `register_name(register, class, bytes)` is the assembly name.
+    `address_relocation` is an address in data; `largest_stack_alignment` what SP can be
+    aligned to at calls."""
 
     name: str
     machine: str
@@ -178,3 +199,7 @@ class Target:
     use_stored: Callable[[Selector, Operand], int]
     pool_prefix: str
     vector_rules: dict[Operation, tuple[Rule, ...]] = field(default_factory=dict)
+    address_relocation: str = "R_AARCH64_ABS64"
+    code_alignment: int = 4
+    largest_stack_alignment: int = 16
+    assembly: Assembly = Assembly()

@@ -33,7 +33,7 @@ def trace_data(module: Module, functions: list[EmittedFunction]) -> list[Datum]:
         for block in emitted.blocks:
             for line in block.lines:
                 if line.form.control in CALLS:
-                    calls += CALL_ROW.pack(line.offset + line.form.size, line.line)
+                    calls += CALL_ROW.pack(line.offset + line.size, line.line)
                     count += 1
                     if line.kept is not None:
                         row = KEPT_ROW_SIZE * (len(shown.addresses) // 2)

@@ -158,26 +158,40 @@ DATA = {
 }
 
 
-def _slot_key(resolved: Resolved, relocation: Relocation) -> GotKey:
+def slot_key(resolved: Resolved, relocation: Relocation, thread: bool) -> GotKey:
+    """What a slot of the GOT holds: an address, or a thread-local offset, of which symbol."""
     symbol = resolved.meaning(relocation.symbol)
-    kind = "tls" if relocation.type in TLS_GOT_RELOCATIONS else "address"
+    kind = "tls" if thread else "address"
     return kind, relocation.symbol.name if symbol is None else id(symbol)
 
 
 def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey, None]:
     """The GOT's slots, in order of first use."""
+    if resolved.machine == "x86_64":
+        from callproof.link import relocate_x64
+
+        return relocate_x64.needed_got_slots(resolved, sections)
     slots: dict[GotKey, None] = {}
     for section in sections:
         if id(section) in resolved.live:
             for relocation in section.relocations:
-                if relocation.type in GOT_RELOCATIONS or relocation.type in TLS_GOT_RELOCATIONS:
-                    slots[_slot_key(resolved, relocation)] = None
+                thread = relocation.type in TLS_GOT_RELOCATIONS
+                if thread or relocation.type in GOT_RELOCATIONS:
+                    slots[slot_key(resolved, relocation, thread)] = None
     return slots
+
+
+def _relocator(layout: Layout) -> Relocator:
+    if layout.resolved.machine == "x86_64":
+        from callproof.link.relocate_x64 import X64Relocator
+
+        return X64Relocator(layout)
+    return Relocator(layout)
 
 
 def relocate(layout: Layout) -> None:
     """Apply all relocations, fill the GOT, write the veneers."""
-    relocator = _Relocator(layout)
+    relocator = _relocator(layout)
     for output in layout.outputs():
         for piece in output.pieces:
             for relocation in piece.section.relocations:
@@ -203,14 +217,20 @@ def _veneer(address: int, target: int) -> bytes:
     return WORD.pack(adrp) + WORD.pack(add) + WORD.pack(0xD61F0200)
 
 
-class _Relocator:
+class Relocator:
+    """Applies AArch64 relocations; `relocate_x64.py` has the other machine's."""
+
     __slots__ = ("got_filled", "layout", "thread_offset")
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        start, _, _, alignment = layout.tls
-        self.thread_offset = -(-16 // alignment) * alignment - start
+        self.thread_offset = self.thread_pointer()
         self.got_filled: set[GotKey] = set()
+
+    def thread_pointer(self) -> int:
+        """What to add to a thread-local's address for its offset from the thread pointer."""
+        start, _, _, alignment = self.layout.tls
+        return -(-16 // alignment) * alignment - start
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
         owner = self.layout.resolved.owner.get(id(piece.section))
@@ -262,8 +282,11 @@ class _Relocator:
         bits = 8 * size
         if size < 8 and not -(1 << (bits - 1)) <= value < 1 << bits:
             raise self.fail(piece, relocation, f"{value:#x} does not fit {bits} bits")
-        raw = (value & ((1 << bits) - 1)).to_bytes(size, "little")
-        piece.data[relocation.offset : relocation.offset + size] = raw
+        self.put(piece, relocation.offset, size, value)
+
+    def put(self, piece: Piece, offset: int, size: int, value: int) -> None:
+        raw = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+        piece.data[offset : offset + size] = raw
 
     def instruction(
         self,
@@ -287,7 +310,7 @@ class _Relocator:
                 if veneer is not None and not -reach <= value - place < reach:
                     value = veneer
         elif type_ in GOT_RELOCATIONS or type_ in TLS_GOT_RELOCATIONS:
-            value = self.slot(relocation, value)
+            value = self.slot(relocation, value, thread=type_ in TLS_GOT_RELOCATIONS)
         elif type_.startswith("R_AARCH64_TLSLE_"):
             value = self.thread(value)
         apply = INSTRUCTIONS.get(type_)
@@ -298,16 +321,16 @@ class _Relocator:
     def thread(self, address: int) -> int:
         return address + self.thread_offset
 
-    def slot(self, relocation: Relocation, value: int) -> int:
+    def slot(self, relocation: Relocation, value: int, *, thread: bool = False) -> int:
         """The address of a GOT slot, filled with the value on first use."""
-        key = _slot_key(self.layout.resolved, relocation)
+        key = slot_key(self.layout.resolved, relocation, thread)
         address = self.layout.got[key]
         if key not in self.got_filled:
             self.got_filled.add(key)
             section = self.layout.got_section
             assert section is not None
             piece = self.layout.places[id(section)]
-            content = self.thread(value) if key[0] == "tls" else value
+            content = self.thread(value) if thread else value
             DOUBLE.pack_into(piece.data, address - piece.address, content & (1 << 64) - 1)
         return address
 
@@ -327,4 +350,4 @@ class _Relocator:
         raise self.fail(piece, relocation, f"unexpected in a TLS sequence ({word:#010x})")
 
 
-__all__ = ["needed_got_slots", "relocate"]
+__all__ = ["GotKey", "Relocator", "needed_got_slots", "relocate", "slot_key"]

@@ -15,9 +15,22 @@ from struct import pack
 from callproof.object import elf_format as elf
 from callproof.object.model import Relocation, Section, Symbol
 
-ABS64 = "R_AARCH64_ABS64"
 VERSION = 5
-MINIMUM_INSTRUCTION = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Relocations of 8 and 4 bytes, and what instructions' sizes are multiples of."""
+
+    address: str
+    offset: str
+    unit: int
+
+
+MACHINES = {
+    "aarch64": Machine("R_AARCH64_ABS64", "R_AARCH64_ABS32", 4),
+    "x86_64": Machine("R_X86_64_64", "R_X86_64_32", 1),
+}
 LINE_BASE, LINE_RANGE, OPCODE_BASE = -5, 14, 13
 STANDARD_LENGTHS = bytes((0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1))
 DW_LNS_COPY, DW_LNS_ADVANCE_PC, DW_LNS_ADVANCE_LINE, DW_LNS_SET_FILE = 1, 2, 3, 4
@@ -62,12 +75,15 @@ def _string(text: str) -> bytes:
     return text.encode() + b"\0"
 
 
-def debug_sections(unit: str, functions: list[FunctionLines]) -> list[Section]:
+def debug_sections(
+    unit: str, functions: list[FunctionLines], machine_name: str = "aarch64"
+) -> list[Section]:
     """`.debug_line`, `.debug_info` and `.debug_abbrev` of one unit."""
-    return [_line_section(unit, functions), *_info_sections(unit, functions)]
+    machine = MACHINES[machine_name]
+    return [_line_section(unit, functions, machine), *_info_sections(unit, functions, machine)]
 
 
-def _line_section(unit: str, functions: list[FunctionLines]) -> Section:
+def _line_section(unit: str, functions: list[FunctionLines], machine: Machine) -> Section:
     files = [unit]
     for function in functions:
         if function.file not in files:
@@ -77,7 +93,7 @@ def _line_section(unit: str, functions: list[FunctionLines]) -> Section:
     tables += uleb(len(files)) + b"".join(_string(name) + uleb(0) for name in files)
     header = pack(
         "<BBBbBB",
-        MINIMUM_INSTRUCTION,
+        machine.unit,
         1,
         1,
         LINE_BASE,
@@ -91,23 +107,22 @@ def _line_section(unit: str, functions: list[FunctionLines]) -> Section:
     base = 4 + len(start)
     for function in functions:
         program += bytes((0, 9, DW_LNE_SET_ADDRESS))
-        relocations.append(Relocation(base + len(program), ABS64, function.symbol))
+        relocations.append(Relocation(base + len(program), machine.address, function.symbol))
         program += bytes(8)
         program += bytes((DW_LNS_SET_FILE,)) + uleb(files.index(function.file))
         address, line = 0, 1
         for offset, row in function.rows:
-            program += _advance(offset - address, row - line)
+            program += _advance((offset - address) // machine.unit, row - line)
             address, line = offset, row
         program += bytes((DW_LNS_ADVANCE_PC,))
-        program += uleb((function.size - address) // MINIMUM_INSTRUCTION)
+        program += uleb((function.size - address) // machine.unit)
         program += bytes((0, 1, DW_LNE_END_SEQUENCE))
     data = pack("<I", len(start) + len(program)) + start + program
     return Section(".debug_line", "debug", data, relocations=relocations)
 
 
-def _advance(distance: int, lines: int) -> bytes:
+def _advance(steps: int, lines: int) -> bytes:
     """To the next row: a special opcode where it reaches, else the long way."""
-    steps = distance // MINIMUM_INSTRUCTION
     opcode = lines - LINE_BASE + LINE_RANGE * steps + OPCODE_BASE
     if LINE_BASE <= lines < LINE_BASE + LINE_RANGE and opcode <= 255:
         return bytes((opcode,))
@@ -126,7 +141,7 @@ DW_FORM_ADDR, DW_FORM_DATA8, DW_FORM_SEC_OFFSET = 0x01, 0x07, 0x17
 DW_UT_COMPILE = 1
 
 
-def _info_sections(unit: str, functions: list[FunctionLines]) -> list[Section]:
+def _info_sections(unit: str, functions: list[FunctionLines], machine: Machine) -> list[Section]:
     abbreviations = b"".join(
         (
             bytes((1, DW_TAG_COMPILE_UNIT, 1)),
@@ -148,14 +163,14 @@ def _info_sections(unit: str, functions: list[FunctionLines]) -> list[Section]:
     body += bytes(8)  # the unit's base address: functions have addresses of their own
     for function in functions:
         body += bytes((2,)) + _string(function.name)
-        relocations.append(Relocation(head + len(body), ABS64, function.symbol))
+        relocations.append(Relocation(head + len(body), machine.address, function.symbol))
         body += bytes(8) + pack("<Q", function.size)
     body.append(0)
     header = pack("<IHBBI", 8 + len(body), VERSION, DW_UT_COMPILE, 8, 0)
     info = Section(".debug_info", "debug", header + bytes(body), relocations=relocations)
     info.relocations += [
-        Relocation(8, "R_AARCH64_ABS32", Symbol(".debug_abbrev", abbreviation, kind="section")),
-        Relocation(statement_list, "R_AARCH64_ABS32", Symbol(".debug_line", kind="section")),
+        Relocation(8, machine.offset, Symbol(".debug_abbrev", abbreviation, kind="section")),
+        Relocation(statement_list, machine.offset, Symbol(".debug_line", kind="section")),
     ]
     return [info, abbreviation]
 

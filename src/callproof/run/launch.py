@@ -38,13 +38,20 @@ class RunResult:
     poisoned: int = 0
 
 
-def choose(on: str | None, *, must_emulate: bool) -> str:
+def choose(on: str | None, *, must_emulate: bool, machine: str = "aarch64") -> str:
     """Where to run: as asked, else the host itself, else qemu, else the emulator.
 
     Raises `CallproofError` for an unknown place or one that cannot do what is wanted.
     """
     if on is not None and on not in PLACES:
         raise CallproofError(f"--on {on}: there is {', '.join(PLACES)}")
+    if machine != "aarch64":
+        if must_emulate or on not in (None, "native"):
+            raise CallproofError(
+                f"the emulators run AArch64 code only: a program for {machine} runs natively, "
+                "without poisoning, tracing and counting"
+            )
+        return "native"
     if must_emulate:
         if on not in (None, "emulator"):
             raise CallproofError(
@@ -76,7 +83,7 @@ def run(
     name: str | None = None,
     notes: TextIO | None = None,
 ) -> RunResult:
-    """Run a static AArch64 Linux executable and wait for its end.
+    """Run a static Linux executable (AArch64; on its own machine also x86-64) and wait for its end.
 
     on                  'native', 'qemu', 'emulator', or None for the first that can be had
     poison              fill with rubbish what calls may change (`poison.py`); `strict` does
@@ -91,10 +98,12 @@ def run(
     Raises `CallproofError` for a file that cannot be run.
     """
     limits = limits or Limits()
-    place = choose(on, must_emulate=poison or trace_calls is not None or count_instructions)
+    must_emulate = poison or trace_calls is not None or count_instructions
+    choose(on, must_emulate=must_emulate)
     data = executable if isinstance(executable, bytes) else read_executable(executable)
     name = name or ("program" if isinstance(executable, bytes) else str(executable))
-    image = load(data, name)
+    image = load(data, name, any_machine=True)
+    place = choose(on, must_emulate=must_emulate, machine=image.machine)
     if poison and not strict and not image.records:
         raise CallproofError(
             f"{name}: it has no function records (its code was not compiled by Callproof, or "
@@ -107,7 +116,9 @@ def run(
         if stream is not None and not stream.closed:
             stream.flush()
     if place == "native":
-        status = run_native(executable, arguments, environment, files, name, limits.seconds)
+        status = run_native(
+            executable, arguments, environment, files, name, limits.seconds, image.machine
+        )
         return RunResult(status, place)
     if place == "qemu":
         status = run_qemu(

@@ -1,4 +1,4 @@
-"""A linked ELF64 executable for AArch64, read for running: segments, symbols, records.
+"""A linked ELF64 executable, read for running: segments, symbols, records.
 
 Only what a kernel and a debugger need: program headers, `.symtab`, and the function
 records.  Every figure from the file is checked against its size, because the file may
@@ -20,7 +20,7 @@ PAGE = 4096
 ADDRESS_LIMIT = 1 << 40  # above this the emulator keeps the stack and anonymous memory
 
 ET_EXEC, ET_DYN = 2, 3
-EM_AARCH64 = 183
+EM_X86_64, EM_AARCH64 = 62, 183
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_PHDR = 1, 2, 3, 6
 SHT_SYMTAB, SHT_NOBITS = 2, 8
 STT_NOTYPE, STT_FUNC, STT_IFUNC = 0, 2, 10
@@ -85,6 +85,7 @@ class Image:
     headers_count: int
     symbols: Symbols
     records: dict[str, FunctionRecord]
+    machine: str = "aarch64"
 
     @property
     def end(self) -> int:
@@ -142,8 +143,8 @@ class _Reader:
         return self.data[offset : offset + size]
 
 
-def load(data: bytes, name: str = "executable") -> Image:
-    """Read a static AArch64 executable.
+def load(data: bytes, name: str = "executable", *, any_machine: bool = False) -> Image:
+    """Read a static AArch64 executable; with `any_machine` also an x86-64 one.
 
     Raises `CallproofError` for everything that is not one: another machine, an object
     file, a dynamically linked or truncated file, segments that overlap or lie too high.
@@ -156,7 +157,7 @@ def load(data: bytes, name: str = "executable") -> Image:
     ph_size, ph_count, sh_size, sh_count, names_index = header[9:14]
     if ident[4] != 2 or ident[5] != 1:
         raise reader.fail("it is not a 64-bit little-endian ELF file")
-    if machine != EM_AARCH64:
+    if machine != EM_AARCH64 and not (any_machine and machine == EM_X86_64):
         what = MACHINES.get(machine, f"machine {machine}")
         raise reader.fail(f"it is for {what}, not for AArch64")
     if type_ == ET_DYN:
@@ -203,7 +204,10 @@ def load(data: bytes, name: str = "executable") -> Image:
     sections = _sections(reader, sh_offset, sh_size, sh_count, names_index)
     symbols = _symbols(reader, sections, segments)
     records = _records(reader, sections, symbols)
-    return Image(data, entry, segments, headers_address, ph_count, symbols, records)
+    image = Image(data, entry, segments, headers_address, ph_count, symbols, records)
+    if machine == EM_X86_64:
+        image.machine = "x86_64"
+    return image
 
 
 _Section = tuple[str, int, bytes, int]  # name, type, content, link

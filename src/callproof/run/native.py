@@ -16,9 +16,9 @@ from callproof.run.process import OpenFile
 from callproof.source import CallproofError
 
 
-def is_native() -> bool:
-    """Whether the host itself runs AArch64 Linux executables."""
-    return sys.platform == "linux" and platform.machine() == "aarch64"
+def is_native(machine: str = "aarch64") -> bool:
+    """Whether the host itself runs Linux executables for a machine (as `uname -m` has it)."""
+    return sys.platform == "linux" and platform.machine() == machine
 
 
 @contextmanager
@@ -90,12 +90,14 @@ def run_native(
     files: dict[int, OpenFile],
     name: str,
     seconds: float | None,
+    machine: str = "aarch64",
 ) -> int:
-    """Run on the host; raises `CallproofError` if it is not AArch64 Linux."""
-    if not is_native():
+    """Run on the host; raises `CallproofError` if it is not Linux on that machine."""
+    if not is_native(machine):
+        remedy = "; use --on emulator" if machine == "aarch64" else ""
         raise CallproofError(
             f"--on native: this host is {sys.platform} on {platform.machine()}, "
-            "not Linux on aarch64; use --on emulator"
+            f"not Linux on {machine}{remedy}"
         )
     with as_file(executable) as path:
         command = [str(path.absolute()), *arguments]

@@ -9,13 +9,19 @@ from callproof.source import CallproofError
 if TYPE_CHECKING:
     from callproof.codegen.target import Target
 
-NAMES = ("aarch64-linux", "aarch64-macos", "aarch64-windows")
+ARM64 = ("aarch64-linux", "aarch64-macos", "aarch64-windows")
+X64 = ("x86_64-linux",)
+NAMES = (*ARM64, *X64)
 
 
 def by_name(name: str) -> Target:
     """The target of that name; raises `CallproofError` naming those that there are."""
-    if name in NAMES:
+    if name in ARM64:
         from callproof.target.arm64 import target_named
 
         return target_named(name)
+    if name in X64:
+        from callproof.target.x64 import target_named as x64_named
+
+        return x64_named(name)
     raise CallproofError(f"unknown target '{name}'; there is {', '.join(NAMES)}")

@@ -20,7 +20,8 @@ char **argument_values;
 static char signal_stack[SIGNAL_STACK] __attribute__((aligned(16)));
 
 /* Where the program was when it hit the guard.  In a prologue the caller is still in the link
- * register, and its frame in the frame register. */
+ * register (on x86-64, before the first push, on the stack), and its frame in the frame
+ * register. */
 static struct place interrupted(const void *context) {
     const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
 #if defined(__aarch64__)
@@ -31,8 +32,13 @@ static struct place interrupted(const void *context) {
     }
     return (struct place){machine->pc, frame};
 #else
-    return (struct place){(uintptr_t)machine->gregs[REG_RIP],
-                          (const uintptr_t *)machine->gregs[REG_RBP]};
+    uintptr_t at = (uintptr_t)machine->gregs[REG_RIP];
+    const uintptr_t *frame = (const uintptr_t *)machine->gregs[REG_RBP];
+    for (uint64_t i = 0; i < sox_trace_count; i++) {
+        if (at == (uintptr_t)sox_trace_functions[i].start)
+            return (struct place){*(const uintptr_t *)machine->gregs[REG_RSP], frame};
+    }
+    return (struct place){at, frame};
 #endif
 }
 

@@ -291,6 +291,11 @@ class Arm64Shapes:
     def reach(self, branch: Line) -> int:
         return REACH.get(branch.form.name, CONDITIONAL_REACH)
 
+    def lengthen(self, branch: Line, distance: int) -> bool:
+        """All instructions have one length."""
+        del branch, distance
+        return False
+
 
 def _saved_name(register: int) -> str:
     return name(register, "d" if register >= V0 else "x")

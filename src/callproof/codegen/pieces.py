@@ -1,0 +1,60 @@
+"""Call plans as code can carry them out: parts of at most a register's size.
+
+System V x86-64 puts an object of any size into the argument area as one part; code
+moves it by eightbytes.  Everything else is as the convention says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from callproof.abi.plan import Assignment, CallPlan, Convention, InRegister, OnStack, Part
+from callproof.abi.plan import plan as abi_plan
+from callproof.abi.signature import Signature
+from callproof.abi.types import Floating, ShortVector
+from callproof.source import CallproofError
+
+EIGHTBYTE = 8
+LARGEST_IN_ARGUMENT_AREA = 1 << 14  # bytes; each eightbyte is an instruction or two
+FIRST_X87 = 64
+
+
+def plan(signature: Signature, convention: Convention) -> CallPlan:
+    """The convention's plan, in pieces.  Raises `CallproofError` for what no code can do yet."""
+    found = abi_plan(signature, convention)
+    if convention.machine != "x86_64":
+        return found
+    if found.result is not None:
+        for part in found.result.parts:
+            if isinstance(part.location, InRegister) and part.location.register >= FIRST_X87:
+                raise CallproofError(
+                    f"a result of type {found.result.type} comes in the x87 register st(0), "
+                    "which Callproof's code cannot use yet"
+                )
+    return replace(found, parameters=tuple(map(_in_pieces, found.parameters)))
+
+
+def _in_pieces(assignment: Assignment) -> Assignment:
+    if len(assignment.parts) != 1:
+        return assignment
+    (part,) = assignment.parts
+    place = part.location
+    if not isinstance(place, OnStack) or part.size <= EIGHTBYTE:
+        return assignment
+    type_ = assignment.type
+    if isinstance(type_, ShortVector) or (isinstance(type_, Floating) and type_.bits == 128):
+        return assignment
+    if part.size > LARGEST_IN_ARGUMENT_AREA:
+        raise CallproofError(
+            f"argument {assignment.name} has {part.size} bytes; more than "
+            f"{LARGEST_IN_ARGUMENT_AREA} on the stack are not supported"
+        )
+    pieces = tuple(
+        Part(
+            part.offset + done,
+            min(EIGHTBYTE, part.size - done),
+            OnStack(place.offset + done, EIGHTBYTE),
+        )
+        for done in range(0, part.size, EIGHTBYTE)
+    )
+    return replace(assignment, parts=pieces)

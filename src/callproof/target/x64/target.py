@@ -1,0 +1,127 @@
+"""The record that `codegen/` works with, for x86-64 on Linux."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callproof.abi import SYSV64
+from callproof.codegen.machine import FLOAT, GENERAL
+from callproof.codegen.target import Assembly, CallForms, Rule, Target
+from callproof.ir import operations as op
+from callproof.ir.model import Instruction
+from callproof.ir.operations import Operation
+from callproof.source import CallproofError
+from callproof.target.x64 import (
+    pseudo,
+    select_compare,
+    select_float,
+    select_integer,
+    select_memory,
+    values,
+)
+from callproof.target.x64.instructions import FORMS
+from callproof.target.x64.registers import (
+    FLOAT_SCRATCH,
+    REGISTER_FILE,
+    RSP,
+    SCRATCH,
+    TAIL_REGISTER,
+    name,
+)
+from callproof.target.x64.shapes import X64Shapes
+
+if TYPE_CHECKING:
+    from callproof.codegen.select import Selector
+
+ALL_RULES: list[Rule] = [
+    *select_integer.RULES,
+    *select_compare.RULES,
+    *select_memory.RULES,
+    *select_float.RULES,
+]
+CALL = "R_X86_64_PLT32"
+WHOLE_VECTORS = frozenset((op.LOAD, op.STORE, op.BITCAST, op.SELECT, op.JUMP))
+ASSEMBLY = Assembly(comment="#", word=".quad", align=4, stack="{}(%rsp)")
+
+
+def register_name(register: int, register_class: int, size: int) -> str:
+    """rdi, edi, xmm0 ... for a value of `size` bytes."""
+    del register_class
+    return name(register, size)
+
+
+def _for_scalars(rule: Rule) -> Rule:
+    """The rule, refusing vectors: it chooses by width, and would take them for scalars."""
+
+    def apply(s: Selector, i: Instruction) -> bool:
+        if (i.type is not None and i.type.lanes > 1) or any(o.type.lanes > 1 for o in i.operands):
+            raise CallproofError(
+                f"'{i.operation}' of vectors (in {s.function.name}) is not supported yet "
+                f"on {s.target.name}"
+            )
+        return rule.apply(s, i)
+
+    return Rule(rule.name, rule.operation, apply)
+
+
+def rules_by_operation() -> dict[Operation, tuple[Rule, ...]]:
+    """Whole vectors can be loaded, stored, chosen and passed on."""
+    table: dict[Operation, tuple[Rule, ...]] = {}
+    for rule in ALL_RULES:
+        known = rule if rule.operation in WHOLE_VECTORS else _for_scalars(rule)
+        table[rule.operation] = (*table.get(rule.operation, ()), known)
+    return table
+
+
+def make_target(target_name: str) -> Target:
+    calls = CallForms(
+        entry=pseudo.ENTRY,
+        call=FORMS["call"],
+        indirect_call=FORMS["call_r"],
+        return_=FORMS["ret"],
+        tail_call=pseudo.TAIL_CALL,
+        indirect_tail_call=pseudo.INDIRECT_TAIL_CALL,
+        tail_register=TAIL_REGISTER,
+        tail_relocation=CALL,
+        return_operands=(),
+        call_relocation=CALL,
+        stack_pointer=RSP,
+        load={
+            (GENERAL, 1): FORMS["movzbl_m_b"],
+            (GENERAL, 2): FORMS["movzwl_m_b"],
+            (GENERAL, 4): FORMS["mov_l_rm_b"],
+            (GENERAL, 8): FORMS["mov_q_rm_b"],
+            (FLOAT, 4): FORMS["movss_xm_b"],
+            (FLOAT, 8): FORMS["movsd_xm_b"],
+            (FLOAT, 16): FORMS["movups_xm_b"],
+        },
+        store={
+            (GENERAL, 1): FORMS["mov_b_mr_b"],
+            (GENERAL, 2): FORMS["mov_w_mr_b"],
+            (GENERAL, 4): FORMS["mov_l_mr_b"],
+            (GENERAL, 8): FORMS["mov_q_mr_b"],
+            (FLOAT, 4): FORMS["movss_mx_b"],
+            (FLOAT, 8): FORMS["movsd_mx_b"],
+            (FLOAT, 16): FORMS["movups_mx_b"],
+        },
+    )
+    return Target(
+        name=target_name,
+        machine="x86_64",
+        convention=SYSV64,
+        registers=REGISTER_FILE,
+        rules=rules_by_operation(),
+        calls=calls,
+        shapes=X64Shapes(),
+        # Eight bytes may pass from slot to slot through either; see `parallel_move`.
+        scratch_general=(SCRATCH, FLOAT_SCRATCH),
+        scratch_float=(FLOAT_SCRATCH,),
+        register_name=register_name,
+        use=values.use,
+        use_stored=values.use,
+        pool_prefix=values.POOL_PREFIX,
+        address_relocation="R_X86_64_64",
+        code_alignment=16,
+        largest_stack_alignment=4096,
+        assembly=ASSEMBLY,
+    )
