@@ -19,7 +19,7 @@ from tests.support.sox_evaluator import GAVE_UP, Result, run_file
 from tests.support.sox_random import generate
 
 ALL = bool(os.environ.get("CALLPROOF_SOX_ALL"))
-RANDOM = int(os.environ.get("CALLPROOF_SOX_RANDOM", "100"))
+RANDOM = int(os.environ.get("CALLPROOF_SOX_RANDOM", "500"))
 GROUP = 20
 
 
