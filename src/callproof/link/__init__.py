@@ -14,12 +14,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callproof.files import write_output
 from callproof.object.model import ObjectFile
 from callproof.source import Note
 
-__all__ = ["LinkOptions", "link", "link_bytes"]
+if TYPE_CHECKING:
+    from callproof.link.layout import Layout
+
+__all__ = ["LinkOptions", "link", "link_bytes", "link_layout"]
 
 BRANCH_REACH = 1 << 27  # B and BL: 26 bits of words to either side
 
@@ -39,10 +43,12 @@ class LinkOptions:
     origins: dict[str, Note] = field(default_factory=dict)
 
 
-def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> bytes:
-    """The executable's bytes.  Raises `CallproofError` naming files, sections and symbols."""
+def link_layout(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> Layout:
+    """Everything placed and relocated, with the address of each symbol; not written yet.
+
+    Raises `CallproofError` naming files, sections and symbols.
+    """
     from callproof.link.collect import collect
-    from callproof.link.executable import write_executable
     from callproof.link.layout import lay_out
     from callproof.link.relocate import relocate
     from callproof.link.resolve import resolve
@@ -52,7 +58,14 @@ def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None 
     collect(resolved, options)
     layout = lay_out(resolved, options)
     relocate(layout)
-    return write_executable(layout)
+    return layout
+
+
+def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> bytes:
+    """The executable's bytes.  Raises as `link_layout`."""
+    from callproof.link.executable import write_executable
+
+    return write_executable(link_layout(inputs, options))
 
 
 def link(
