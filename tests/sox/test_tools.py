@@ -21,9 +21,13 @@ fn BenchmarkTwice(b) { for var i = 0; i < b.n; i = i + 1 { twice(i) } }
 """
 
 
-def callproof(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def callproof(
+    *words: object, cwd: Path | None = None, input: str = ""
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from callproof.cli import main; main()", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, input=input
+    )
 
 
 @pytest.fixture

@@ -15,7 +15,19 @@ import sys
 
 import typer
 
-from callproof.cli import abi, asm, build, check, ir, link, run_command, sox, sox_errors, test
+from callproof.cli import (
+    abi,
+    asm,
+    build,
+    check,
+    ir,
+    link,
+    repl,
+    run_command,
+    sox,
+    sox_errors,
+    test,
+)
 from callproof.cli.output import print_error, print_internal_error
 from callproof.source import CallproofError, InternalError
 
@@ -36,6 +48,7 @@ app.command("link")(link.link)
 app.command("abi")(abi.abi)
 app.command("test")(test.test)
 app.command("sox", context_settings=sox.CONTEXT)(sox.sox)
+app.command("repl")(repl.repl)
 app.command("check")(check.check)
 
 

@@ -197,6 +197,10 @@ class ProgramLowering:
             datum.addresses.append(Address(0, self.c_string(os.fsencode(path))))
         self.add(datum)
 
+    def wants_arguments(self, info: GlobalInfo) -> bool:
+        """Whether a global gets its value, `argc` or `argv`, when the script begins."""
+        return info.initial == "argument"
+
     # --- functions ----------------------------------------------------------------------------
 
     def new_function(self, symbol: str, signature: Signature, source: str) -> FunctionBuilder:

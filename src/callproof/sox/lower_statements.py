@@ -97,7 +97,7 @@ class FunctionLowering(CallLowering):
         for module in self.program.program.modules:
             for name, symbol in (("argc", "sox_argument_count"), ("argv", "sox_argument_values")):
                 info = module.globals.get(name)
-                if info is not None and info.initial == "argument":
+                if info is not None and self.program.wants_arguments(info):
                     value = self.runtime_value(symbol)
                     self.store_value(value, self.global_address(info))
 
