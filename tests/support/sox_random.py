@@ -50,6 +50,8 @@ FINAL_ERRORS = [
 
 @dataclass(slots=True)
 class Maker(ExpressionMaker):
+    small: bool = False
+
     # Statements
 
     def statement(self, depth: int) -> None:
@@ -350,7 +352,7 @@ class Maker(ExpressionMaker):
 
     def classes(self) -> None:
         """A base class and two that inherit; all methods give numbers."""
-        count = self.random.randint(1, 3)
+        count = 1 if self.small else self.random.randint(1, 3)
         shapes = [self.parameters(self.random.choice([1, 2, 5])) for _ in range(count)]
         costs = [0.0] * count
         for name, parent in (("Base", None), ("Middle", "Base"), ("Last", "Middle")):
@@ -384,7 +386,8 @@ class Maker(ExpressionMaker):
                 self.end(f"return (this.size + {self.number(1)}) % 1000")
         self.in_class = False
 
-    def program(self) -> str:
+    def program(self, *, small: bool = False) -> str:
+        self.small = small
         self.emit("fn at(a, i) { if i >= 0 and i < len(a) { return a[i] } return a[0] }")
         self.emit('fn numeric(x) { if type(x) == "<number>" { return x } return 0 }')
         self.emit("fn helper0(x) { return x + 1 }")
@@ -399,15 +402,15 @@ class Maker(ExpressionMaker):
         self.emit("var changing = nil")
         self.declare("changing", "any")
         self.classes()
-        for _ in range(self.random.randint(1, 4)):
+        for _ in range(1 if small else self.random.randint(1, 4)):
             self.recursive_function() if self.chance(0.25) else self.function()
         name = self.random.choice(["Base", "Middle", "Last"])
         self.emit(f"var object = {name}({self.number(1)})")
         self.declare("object", "object", fixed=True)
         if self.chance(0.3):
             self.emit("defer () { print text + global }")
-        for _ in range(self.random.randint(6, 16)):
-            self.statement(3)
+        for _ in range(self.random.randint(2, 4) if small else self.random.randint(6, 16)):
+            self.statement(2 if small else 3)
         for shown in ("global", "text", "array", "table", "changing", "object.size"):
             self.emit(f"print {shown}")
         if self.chance(0.3):
@@ -418,9 +421,9 @@ class Maker(ExpressionMaker):
         return "\n".join(self.lines) + "\n"
 
 
-def generate(seed: int) -> str:
-    """The program of a seed: always the same text."""
-    return Maker(random.Random(seed)).program()
+def generate(seed: int, *, small: bool = False) -> str:
+    """The program of a seed: always the same text; about 170 lines, or 80."""
+    return Maker(random.Random(seed)).program(small=small)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from callproof.ir.model import Block, Constant, Symbol
 from callproof.ir.types import F64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
+from callproof.sox.benchmarks import benchmarks_of
 from callproof.sox.infer import constant_step, is_range
 from callproof.sox.lower_calls import CallLowering
 from callproof.sox.signatures import failure_text
@@ -111,10 +112,10 @@ class FunctionLowering(CallLowering):
             return
         self.call_main_function()
         if self.program.benchmarks:
-            for name, info in script.globals.items():
-                if name.startswith("Benchmark") and info.definitions:
-                    text = Symbol(self.program.name_string(name))
-                    self.runtime("sox_run_benchmark", text, *self.words(self.read(info)))
+            for name in benchmarks_of(script):
+                text = Symbol(self.program.name_string(name))
+                benchmark = self.read(script.globals[name])
+                self.runtime("sox_run_benchmark", text, *self.words(benchmark))
             self.runtime("sox_end_benchmarks")
 
     def call_main_function(self) -> None:
