@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ from callproof.cli.output import print_error
 from callproof.source import CallproofError, Diagnostics
 
 if TYPE_CHECKING:
+    from callproof.driver import Options
     from callproof.sox.session import Entry, Session
 
 FIRST, FURTHER = "> ", ". "
@@ -50,17 +51,22 @@ def repl(
     options = shared.make((o0, o1, o2), target, verify, False)
     options.module_path = tuple(module_path or ())
     shared.collector(gc_stress, gc_stats)
+    raise typer.Exit(interact(options, arguments or []))
+
+
+def interact(options: Options, arguments: Sequence[str]) -> int:
+    """A session on standard input; the exit status."""
     from callproof.sox.session import Session, run
 
     session = Session(options)
     reader = Reader(session)
     with history(reader.on_terminal):
         try:
-            outcome = run(session, reader.next_entry, arguments or [])
+            outcome = run(session, reader.next_entry, arguments)
         except KeyboardInterrupt:
             print("\ncallproof: interrupted; the session has ended", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
-    raise typer.Exit(outcome.exit_status)
+            return INTERRUPTED
+    return outcome.exit_status
 
 
 class Reader:
@@ -76,20 +82,21 @@ class Reader:
         while True:
             try:
                 with ordinary_interrupts():
-                    text, diagnostics = self.text()
+                    return self.compiled()
             except KeyboardInterrupt:
-                print()  # the line is given up
-                continue
-            if text is None:
-                return None
-            self.count += 1
-            try:
-                script = self.session.parse(text, f"entry {self.count}", diagnostics)
-                diagnostics.raise_if_errors()
-                return self.session.entry(script)
+                print()  # what was typed is given up
             except CallproofError as error:
                 if sox_errors.print_reference_errors(error) is None:
                     print_error(error)
+
+    def compiled(self) -> Entry | None:
+        text, diagnostics = self.text()
+        if text is None:
+            return None
+        self.count += 1
+        script = self.session.parse(text, f"entry {self.count}", diagnostics)
+        diagnostics.raise_if_errors()
+        return self.session.entry(script)
 
     def text(self) -> tuple[bytes | None, Diagnostics]:
         """Lines until they are an entry, and a place for what is wrong with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -192,6 +193,12 @@ def run(request: Request) -> int:
         progress=progress,
         sox_bench=request.bench,
     )
+    if request.file is None and request.suppress_print and not (request.help or request.test):
+        # The reference's way to its prompt: a flag, and no file.
+        from callproof.cli.repl import interact
+
+        os.environ["CALLPROOF_SUPPRESS_PRINT"] = "1"
+        return interact(options, request.arguments)
     if request.help or (request.file is None and not request.test):
         print(HELP, end="")
         return 0
