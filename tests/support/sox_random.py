@@ -11,7 +11,7 @@ import random
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.sox_random_expressions import BUDGET, KEYS, ExpressionMaker, Function
@@ -51,6 +51,7 @@ FINAL_ERRORS = [
 @dataclass(slots=True)
 class Maker(ExpressionMaker):
     small: bool = False
+    class_names: list[str] = field(default_factory=list)
 
     # Statements
 
@@ -355,7 +356,12 @@ class Maker(ExpressionMaker):
         count = 1 if self.small else self.random.randint(1, 3)
         shapes = [self.parameters(self.random.choice([1, 2, 5])) for _ in range(count)]
         costs = [0.0] * count
-        for name, parent in (("Base", None), ("Middle", "Base"), ("Last", "Middle")):
+        family: tuple[tuple[str, str | None], ...]
+        family = (("Base", None), ("Middle", "Base"), ("Last", "Middle"))
+        if self.small:
+            family = family[: self.random.randint(1, 3)]
+        self.class_names = [name for name, _ in family]
+        for name, parent in family:
             self.emit(f"class {name} < {parent} {{" if parent else f"class {name} {{")
             self.indent += 1
             with self.body(["n"], "init(n)"):
@@ -404,7 +410,7 @@ class Maker(ExpressionMaker):
         self.classes()
         for _ in range(1 if small else self.random.randint(1, 4)):
             self.recursive_function() if self.chance(0.25) else self.function()
-        name = self.random.choice(["Base", "Middle", "Last"])
+        name = self.random.choice(self.class_names)
         self.emit(f"var object = {name}({self.number(1)})")
         self.declare("object", "object", fixed=True)
         if self.chance(0.3):
