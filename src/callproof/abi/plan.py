@@ -137,7 +137,7 @@ def plan(signature: Signature | Declared, convention: Convention) -> CallPlan:
     """
     if not isinstance(signature, Signature):
         signature = signature.signature(convention.model)
-    key = convention.name, signature
+    key = convention.assign, signature
     found = _PLANS.get(key)
     if found is None:
         found = convention.assign(signature)
@@ -149,4 +149,4 @@ def plan(signature: Signature | Declared, convention: Convention) -> CallPlan:
 
 # A program has few different signatures and many calls of each.
 MOST_PLANS = 4096
-_PLANS: dict[tuple[str, Signature], CallPlan] = {}
+_PLANS: dict[tuple[Callable[[Signature], CallPlan], Signature], CallPlan] = {}
