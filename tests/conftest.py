@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 
 from callproof import driver
+from callproof.cli.app import COLLECTIONS
 from tests.support import checked_builds
+
+# As the command line does: compilers make many objects and few cycles.
+gc.set_threshold(*COLLECTIONS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -276,17 +276,9 @@ def link_inputs(
     builtin linker made of it.
     """
     from callproof import link
-    from callproof.runtime import runtime_files
 
     start = time.perf_counter()
-    files: list[Path | ObjectFile] = list(inputs)
-    if runtime:
-        provided = runtime_files(options.target, progress=options.progress)
-        # The first that has a `main` is the program's language's.
-        first = "sox" if any(map(_is_sox, files)) else "bcpl"
-        libraries = sorted(provided.libraries, key=lambda name: name != first)
-        files = [provided.crt1, *files, *(provided.libraries[name] for name in libraries)]
-        files += [provided.libc, provided.compiler_rt]
+    files = with_runtime(inputs, options) if runtime else list(inputs)
     _timed(options, "find runtime", start)
     start = time.perf_counter()
     layout = None
@@ -302,6 +294,23 @@ def link_inputs(
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
     _timed(options, "link", start)
     return layout
+
+
+def with_runtime(inputs: Sequence[Path | ObjectFile], options: Options) -> list[Path | ObjectFile]:
+    """The inputs of a link, and what every program of the target is linked with."""
+    from callproof.runtime import runtime_files
+
+    provided = runtime_files(options.target, progress=options.progress)
+    # The first that has a `main` is the program's language's.
+    first = "sox" if any(map(_is_sox, inputs)) else "bcpl"
+    libraries = sorted(provided.libraries, key=lambda name: name != first)
+    return [
+        provided.crt1,
+        *inputs,
+        *(provided.libraries[name] for name in libraries),
+        provided.libc,
+        provided.compiler_rt,
+    ]
 
 
 def _is_sox(file: Path | ObjectFile) -> bool:

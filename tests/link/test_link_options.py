@@ -12,7 +12,8 @@ from elftools.elf.elffile import ELFFile
 from tests.link.test_link import calls, function, returns, words
 from tests.support.execute import run_image
 
-from callproof.link import GivenSymbol, LinkOptions, link_bytes, link_image
+from callproof.link import GivenSymbol, LinkOptions, link_bytes, link_layout
+from callproof.link.executable import write_executable
 from callproof.link.explain import explain
 from callproof.link.link_map import link_map
 from callproof.object import ObjectFile, Symbol, write_archive, write_elf
@@ -112,7 +113,8 @@ def three(tmp_path: Path) -> list[Path | ObjectFile]:
 
 
 def test_explain_tells_who_pulled_it_where_it_is_and_who_uses_it(tmp_path: Path) -> None:
-    image, layout = link_image(three(tmp_path), options())
+    layout = link_layout(three(tmp_path), options())
+    image = write_executable(layout)
     (found,) = explain(layout, "leaf")
     table: Any = ELFFile(io.BytesIO(image)).get_section_by_name(".symtab")
     (symbol,) = table.get_symbol_by_name("leaf")
@@ -136,7 +138,7 @@ def test_explain_tells_what_was_left_out_and_who_lost(tmp_path: Path) -> None:
     weak.name, strong.name = "weak.o", "strong.o"
     weak.symbols[0].binding = "weak"
     inputs = [calls("main", "value"), weak, strong, calls("alone", "value")]
-    _, layout = link_image(inputs, options())
+    layout = link_layout(inputs, options())
     (found,) = explain(layout, "value")
     assert found.losers == ["the weak one of weak.o"]
     assert [use.address is None for use in found.uses] == [False, True]
@@ -145,7 +147,7 @@ def test_explain_tells_what_was_left_out_and_who_lost(tmp_path: Path) -> None:
 
 
 def test_explain_knows_names_that_are_not_in(tmp_path: Path) -> None:
-    _, layout = link_image(three(tmp_path), options())
+    layout = link_layout(three(tmp_path), options())
     with pytest.raises(CallproofError, match=r"nothing needed it \(.*lib.a\(unused.o\) defines it"):
         explain(layout, "unused")
     with pytest.raises(CallproofError, match="did you mean 'middle'"):
@@ -157,7 +159,8 @@ def test_explain_knows_names_that_are_not_in(tmp_path: Path) -> None:
 def test_the_map_shows_members_addresses_and_what_was_left_out(tmp_path: Path) -> None:
     inputs = three(tmp_path)
     inputs.append(returns("dead", 1))
-    image, layout = link_image(inputs, options())
+    layout = link_layout(inputs, options())
+    image = write_executable(layout)
     text = link_map(layout)
     table: Any = ELFFile(io.BytesIO(image)).get_section_by_name(".symtab")
     members, memory, left_out = (

@@ -55,6 +55,7 @@ def process() -> Process:
 @example(calls=[(222, [0, 1 << 63, 3, 0x22, (1 << 64) - 1, 0])])
 @example(calls=[(216, [BASE, 4096, 1 << 62, 1, 0, 0])])
 @example(calls=[(64, [1, BASE, (1 << 64) - 1, 0, 0, 0])])
+@example(calls=[(129, [0, 1 << 32, 0, 0, 0, 0])])
 def test_no_arguments_make_a_call_fall(
     calls: list[tuple[int, list[int]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

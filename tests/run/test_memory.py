@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ BASE = 0x10_0000
 
 OPERATIONS = st.lists(
     st.tuples(
-        st.sampled_from(["map", "unmap", "write"]),
+        st.sampled_from(["map", "unmap", "write", "protect"]),
         st.integers(0, 15),
         st.integers(1, 6),
     ),
@@ -33,9 +34,15 @@ def fresh(limit: int = 1 << 30) -> Memory:
 
 @settings(max_examples=60, deadline=None)
 @given(OPERATIONS)
+@pytest.mark.parametrize("large", [module.LARGE, 2 * PAGE])
 def test_map_unmap_and_write_behave_like_a_set_of_pages(
-    operations: list[tuple[str, int, int]],
+    large: int, operations: list[tuple[str, int, int]]
 ) -> None:
+    with mock.patch.object(module, "LARGE", large):
+        compare_with_a_set_of_pages(operations)
+
+
+def compare_with_a_set_of_pages(operations: list[tuple[str, int, int]]) -> None:
     memory = fresh()
     model: dict[int, int] = {}
     for turn, (what, first, count) in enumerate(operations, 1):
@@ -48,6 +55,9 @@ def test_map_unmap_and_write_behave_like_a_set_of_pages(
             memory.unmap(address, size)
             for page in pages:
                 model.pop(page, None)
+        elif what == "protect":
+            if all(page in model for page in pages):
+                memory.protect(address, size, 1 + 2 * (turn % 2))
         elif all(page in model for page in pages):
             memory.write(address, bytes([turn]) * size)
             model |= dict.fromkeys(pages, turn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from callproof.cli.sox import WrongUse, parse
+from callproof.sox.benchmarks import benchmarks_of, hash_order
+from callproof.sox.frontend import load_source
+from callproof.sox.lexer import SoxSource
+from callproof.sox.signatures import fnv1a
 from tests.sox.test_evaluator import PROGRAMS
 
 SUITE = PROGRAMS.parent / "sox_tests"
@@ -21,9 +26,13 @@ fn BenchmarkTwice(b) { for var i = 0; i < b.n; i = i + 1 { twice(i) } }
 """
 
 
-def callproof(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def callproof(
+    *words: object, cwd: Path | None = None, input: str = ""
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from callproof.cli import main; main()", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, input=input
+    )
 
 
 @pytest.fixture
@@ -151,3 +160,45 @@ def test_collector_options(tmp_path: Path) -> None:
     done = callproof("run", "--gc-stress", "--gc-stats", path)
     assert done.stdout == "90\n"
     assert "collections" in done.stderr
+
+
+def test_the_order_of_benchmarks() -> None:
+    # Section 4's own example.
+    assert hash_order(["z", "y", "x", "hello", "after"]) == ["after", "hello", "y", "z", "x"]
+    # Thirteen names have made the table grow twice, to 32 places.
+    order = hash_order(f"n{number}" for number in range(13))
+    places = [fnv1a(name.encode()) % 32 for name in order]
+    assert len(places) == 13
+    assert places == sorted(places)
+    text = "var n = 0\nfn BenchmarkA(b) { }\nfn other() { }\nfn BenchmarkB(b) { }\n"
+    script = load_source(SoxSource("bench.sox", text.encode())).script
+    assert sorted(benchmarks_of(script)) == ["BenchmarkA", "BenchmarkB"]
+
+
+def test_the_bench_command(script: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.sox").write_text("print 1\n")
+    done = callproof("bench", tmp_path, "--time", "0.001", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert (row["file"], row["name"]) == (str(script), "BenchmarkTwice")
+    assert row["iterations"] >= 1
+    assert row["ns_per_op"] > 0
+    done = callproof("bench", script, "--bench-time=0.001")
+    assert done.stdout.startswith("42\n2\nBenchmarkTwice ")
+    script.write_text("var BenchmarkNone = 1\nfn BenchmarkBad(b) { missing }\n")
+    done = callproof("bench", script, "--format=json")
+    assert (done.stdout, done.returncode) == ("[]\n", 70)
+    assert "Benchmark BenchmarkBad failed" in done.stderr
+    assert callproof("bench", script, "--time", "-1").returncode == 2
+
+
+def test_building_with_the_options_of_run(tmp_path: Path) -> None:
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "far.sox").write_text("return 1\n")
+    path = tmp_path / "main.sox"
+    path.write_text('import "far"\nfn f() { return far }\nprint f()\n')
+    executable = tmp_path / "main"
+    done = callproof("build", "--log-calls", "--module-path", folder, path, "-o", executable)
+    assert f"{path}:3: direct call of f" in done.stderr
+    assert callproof("run", executable).stdout == "1\n"

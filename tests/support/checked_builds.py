@@ -39,10 +39,10 @@ def check_object(made: ObjectFile) -> None:
 def checking(link: Any) -> Any:
     """`driver.link_inputs`, with a look at the objects first."""
 
-    def link_inputs(files: Sequence[Path | ObjectFile], *rest: Any, **named: Any) -> None:
+    def link_inputs(files: Sequence[Path | ObjectFile], *rest: Any, **named: Any) -> object:
         for file in files:
             if isinstance(file, ObjectFile):
                 check_object(file)
-        link(files, *rest, **named)
+        return link(files, *rest, **named)
 
     return link_inputs

@@ -11,7 +11,7 @@ import random
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from tests.support.sox_random_expressions import BUDGET, KEYS, ExpressionMaker, Function
@@ -50,6 +50,9 @@ FINAL_ERRORS = [
 
 @dataclass(slots=True)
 class Maker(ExpressionMaker):
+    small: bool = False
+    class_names: list[str] = field(default_factory=list)
+
     # Statements
 
     def statement(self, depth: int) -> None:
@@ -350,10 +353,15 @@ class Maker(ExpressionMaker):
 
     def classes(self) -> None:
         """A base class and two that inherit; all methods give numbers."""
-        count = self.random.randint(1, 3)
+        count = 1 if self.small else self.random.randint(1, 3)
         shapes = [self.parameters(self.random.choice([1, 2, 5])) for _ in range(count)]
         costs = [0.0] * count
-        for name, parent in (("Base", None), ("Middle", "Base"), ("Last", "Middle")):
+        family: tuple[tuple[str, str | None], ...]
+        family = (("Base", None), ("Middle", "Base"), ("Last", "Middle"))
+        if self.small:
+            family = family[: self.random.randint(1, 3)]
+        self.class_names = [name for name, _ in family]
+        for name, parent in family:
             self.emit(f"class {name} < {parent} {{" if parent else f"class {name} {{")
             self.indent += 1
             with self.body(["n"], "init(n)"):
@@ -384,7 +392,8 @@ class Maker(ExpressionMaker):
                 self.end(f"return (this.size + {self.number(1)}) % 1000")
         self.in_class = False
 
-    def program(self) -> str:
+    def program(self, *, small: bool = False) -> str:
+        self.small = small
         self.emit("fn at(a, i) { if i >= 0 and i < len(a) { return a[i] } return a[0] }")
         self.emit('fn numeric(x) { if type(x) == "<number>" { return x } return 0 }')
         self.emit("fn helper0(x) { return x + 1 }")
@@ -399,15 +408,15 @@ class Maker(ExpressionMaker):
         self.emit("var changing = nil")
         self.declare("changing", "any")
         self.classes()
-        for _ in range(self.random.randint(1, 4)):
+        for _ in range(1 if small else self.random.randint(1, 4)):
             self.recursive_function() if self.chance(0.25) else self.function()
-        name = self.random.choice(["Base", "Middle", "Last"])
+        name = self.random.choice(self.class_names)
         self.emit(f"var object = {name}({self.number(1)})")
         self.declare("object", "object", fixed=True)
         if self.chance(0.3):
             self.emit("defer () { print text + global }")
-        for _ in range(self.random.randint(6, 16)):
-            self.statement(3)
+        for _ in range(self.random.randint(2, 4) if small else self.random.randint(6, 16)):
+            self.statement(2 if small else 3)
         for shown in ("global", "text", "array", "table", "changing", "object.size"):
             self.emit(f"print {shown}")
         if self.chance(0.3):
@@ -418,9 +427,9 @@ class Maker(ExpressionMaker):
         return "\n".join(self.lines) + "\n"
 
 
-def generate(seed: int) -> str:
-    """The program of a seed: always the same text."""
-    return Maker(random.Random(seed)).program()
+def generate(seed: int, *, small: bool = False) -> str:
+    """The program of a seed: always the same text; about 170 lines, or 80."""
+    return Maker(random.Random(seed)).program(small=small)
 
 
 if __name__ == "__main__":

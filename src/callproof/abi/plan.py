@@ -137,4 +137,16 @@ def plan(signature: Signature | Declared, convention: Convention) -> CallPlan:
     """
     if not isinstance(signature, Signature):
         signature = signature.signature(convention.model)
-    return convention.assign(signature)
+    key = convention.assign, signature
+    found = _PLANS.get(key)
+    if found is None:
+        found = convention.assign(signature)
+        if len(_PLANS) >= MOST_PLANS:
+            _PLANS.clear()
+        _PLANS[key] = found
+    return found
+
+
+# A program has few different signatures and many calls of each.
+MOST_PLANS = 4096
+_PLANS: dict[tuple[Callable[[Signature], CallPlan], Signature], CallPlan] = {}

@@ -44,6 +44,8 @@ def build(
     include: shared.Include = None,
     bounds_check: shared.BoundsCheck = False,
     werror: shared.WarningsAreErrors = False,
+    log_calls: shared.LogCalls = False,
+    module_path: shared.ModulePath = None,
 ) -> None:
     """Compile a program into a stand-alone executable (or an object, assembly, IR).
 
@@ -62,6 +64,7 @@ def build(
         bounds_check=bounds_check,
         warnings_are_errors=werror,
     )
+    shared.sox(options, log_calls, module_path)
     _, warnings = driver.build(files, output, emit, options)
     print_diagnostics(warnings)
     if options.timings is not None:

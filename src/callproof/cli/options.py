@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,37 @@ BoundsCheck = Annotated[
 WarningsAreErrors = Annotated[
     bool, typer.Option("--werror", help="Refuse a program of which anything is warned.")
 ]
+GcStress = Annotated[
+    bool, typer.Option("--gc-stress", help="Sox: collect garbage at every allocation.")
+]
+GcStats = Annotated[
+    bool, typer.Option("--gc-stats", help="Sox: what the collector did, at the end.")
+]
+LogCalls = Annotated[
+    bool,
+    typer.Option("--log-calls", help="Sox: tell of each call site whether it is direct."),
+]
+ModulePath = Annotated[
+    list[str] | None,
+    typer.Option("--module-path", help="Sox: where imports look last; may be repeated."),
+]
+
+
+def collector(stress: bool, statistics: bool) -> None:
+    """Tell the runtime of programs that are run from here, by its variables."""
+    for wanted, variable in (
+        (stress, "CALLPROOF_GC_STRESS"),
+        (statistics, "CALLPROOF_GC_STATS"),
+    ):
+        if wanted:
+            os.environ[variable] = "1"
+
+
+def sox(options: Options, log_calls: bool, module_path: Sequence[str] | None) -> None:
+    """What only Sox programs are compiled with."""
+    options.module_path = tuple(module_path or ())
+    if log_calls:
+        options.log = progress
 
 
 def level(o0: bool, o1: bool, o2: bool) -> int:

@@ -62,20 +62,10 @@ def run(
     include: shared.Include = None,
     bounds_check: shared.BoundsCheck = False,
     werror: shared.WarningsAreErrors = False,
-    gc_stress: Annotated[
-        bool, typer.Option("--gc-stress", help="Collect garbage at every allocation.")
-    ] = False,
-    gc_stats: Annotated[
-        bool, typer.Option("--gc-stats", help="What the collector did, at the end.")
-    ] = False,
-    log_calls: Annotated[
-        bool,
-        typer.Option("--log-calls", help="Sox: tell of each call site whether it is direct."),
-    ] = False,
-    module_path: Annotated[
-        list[str] | None,
-        typer.Option("--module-path", help="Sox: where imports look last; may be repeated."),
-    ] = None,
+    gc_stress: shared.GcStress = False,
+    gc_stats: shared.GcStats = False,
+    log_calls: shared.LogCalls = False,
+    module_path: shared.ModulePath = None,
 ) -> None:
     """Compile a program if need be, and run it; ends with the program's exit status.
 
@@ -96,12 +86,8 @@ def run(
         bounds_check=bounds_check,
         warnings_are_errors=werror,
     )
-    options.module_path = tuple(module_path or ())
-    if log_calls:
-        options.log = lambda text: print(text, file=sys.stderr)
-    for wanted, variable in ((gc_stress, "CALLPROOF_GC_STRESS"), (gc_stats, "CALLPROOF_GC_STATS")):
-        if wanted:
-            os.environ[variable] = "1"
+    shared.sox(options, log_calls, module_path)
+    shared.collector(gc_stress, gc_stats)
     with tempfile.TemporaryDirectory(prefix="callproof-") as folder:
         others, passed = driver.split_run_arguments(file, arguments or [])
         executable, warnings = driver.build_for_run(file, options, Path(folder), others)

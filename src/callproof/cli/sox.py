@@ -14,6 +14,7 @@ import typer
 
 from callproof import driver
 from callproof.cli.output import progress
+from callproof.sox import benchmarks
 
 CONTEXT = {
     "allow_extra_args": True,
@@ -92,7 +93,7 @@ def _level(text: str) -> int:
     return min(int(text), 2)
 
 
-def _seconds(text: str) -> str:
+def seconds(text: str) -> str:
     try:
         good = float(text) > 0
     except ValueError:
@@ -120,7 +121,7 @@ FLAGS: dict[str, tuple[str, Callable[[str], object] | None]] = {
     "--native-opt": ("level", _level),
     "--custom-linker": ("", None),
     "--bench": ("bench", None),
-    "--bench-time": ("bench_time", _seconds),
+    "--bench-time": ("bench_time", seconds),
     "--bench-filter": ("bench_filter", str),
 }
 
@@ -192,6 +193,12 @@ def run(request: Request) -> int:
         progress=progress,
         sox_bench=request.bench,
     )
+    if request.file is None and request.suppress_print and not (request.help or request.test):
+        # The reference's way to its prompt: a flag, and no file.
+        from callproof.cli.repl import interact
+
+        os.environ["CALLPROOF_SUPPRESS_PRINT"] = "1"
+        return interact(options, request.arguments)
     if request.help or (request.file is None and not request.test):
         print(HELP, end="")
         return 0
@@ -202,19 +209,10 @@ def run(request: Request) -> int:
     assert request.file is not None
     if request.native:
         return _native(request, request.file, options)
-    return run_program(request.file, request.arguments, options, environment(request))
-
-
-def environment(request: Request) -> dict[str, str]:
-    """What the runtime is told by variables."""
-    found = dict(os.environ)
-    if request.suppress_print:
-        found["CALLPROOF_SUPPRESS_PRINT"] = "1"
-    if request.bench_time:
-        found["CALLPROOF_BENCH_TIME"] = request.bench_time
-    if request.bench_filter:
-        found["CALLPROOF_BENCH_FILTER"] = request.bench_filter
-    return found
+    environment = benchmarks.variables(
+        request.bench_time, request.bench_filter, suppress=request.suppress_print
+    )
+    return run_program(request.file, request.arguments, options, environment)
 
 
 def run_program(

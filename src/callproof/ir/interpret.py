@@ -366,6 +366,12 @@ class Interpreter:
         frames.append(frame)
         return None
 
+    def _function_at(self, address: int) -> str:
+        name = self.functions_at.get(address)
+        if name is None:
+            raise Trap(f"call of {address:#x}, which is no function")
+        return name
+
     def _copied(self, site: Instruction | None, arguments: list[Number]) -> list[Number]:
         """Objects that are passed by value (`byval`) are the callee's own copies."""
         signature = site.signature if site is not None else None
@@ -437,9 +443,7 @@ class Interpreter:
                 if self._enter(frames, i.callee, operands, i) is None:
                     return None
             elif operation is op.CALL_INDIRECT:
-                name = self.functions_at.get(int(operands[0]))
-                if name is None:
-                    raise Trap(f"call of {int(operands[0]):#x}, which is no function")
+                name = self._function_at(int(operands[0]))
                 if self._enter(frames, name, operands[1:], i) is None:
                     return None
             elif operation is op.JUMP:

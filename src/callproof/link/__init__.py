@@ -24,7 +24,7 @@ from callproof.source import CallproofError, Note
 if TYPE_CHECKING:
     from callproof.link.layout import Layout
 
-__all__ = ["GivenSymbol", "LinkOptions", "link", "link_bytes", "link_image"]
+__all__ = ["GivenSymbol", "LinkOptions", "link", "link_bytes", "link_layout"]
 
 BRANCH_REACH = 1 << 27  # B and BL: 26 bits of words to either side
 
@@ -75,17 +75,13 @@ class LinkOptions:
     build_id: bool = False
 
 
-def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> bytes:
-    """The executable's bytes.  Raises `CallproofError` naming files, sections and symbols."""
-    return link_image(inputs, options)[0]
+def link_layout(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> Layout:
+    """Everything placed and relocated, with the address of each symbol; not written yet.
 
-
-def link_image(
-    inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None
-) -> tuple[bytes, Layout]:
-    """The executable's bytes, and how they came about (for `link_map` and `explain`)."""
+    `link_map` and `explain` tell how it came about.  Raises `CallproofError` naming files,
+    sections and symbols.
+    """
     from callproof.link.collect import collect
-    from callproof.link.executable import write_executable
     from callproof.link.layout import lay_out
     from callproof.link.relocate import relocate
     from callproof.link.resolve import resolve
@@ -95,7 +91,14 @@ def link_image(
     collect(resolved, options)
     layout = lay_out(resolved, options)
     relocate(layout)
-    return write_executable(layout), layout
+    return layout
+
+
+def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> bytes:
+    """The executable's bytes.  Raises as `link_layout`."""
+    from callproof.link.executable import write_executable
+
+    return write_executable(link_layout(inputs, options))
 
 
 def link(
@@ -104,6 +107,8 @@ def link(
     options: LinkOptions | None = None,
 ) -> Layout:
     """Link into a file with mode 755; the file appears complete or stays as it was."""
-    image, layout = link_image(inputs, options)
-    write_output(output, image, executable=True)
+    from callproof.link.executable import write_executable
+
+    layout = link_layout(inputs, options)
+    write_output(output, write_executable(layout), executable=True)
     return layout

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 MAXIMUM_MESSAGES = 20
 
+# Archives as they were last read, by path, with the file's identity then.  A process that
+# links many programs reads the members of the runtime's once.
+_ARCHIVES: dict[Path, tuple[tuple[int, ...], Archive]] = {}
+MOST_ARCHIVES = 16
+
 # Names that the linker itself defines, if nobody else does (see layout.py).
 LINKER_DEFINED = frozenset(
     """__bss_start __bss_start__ __bss_end__ _bss_end__ __end__ _end end _edata edata _etext etext
@@ -143,6 +148,8 @@ class _Resolver:
                 continue
             if symbol.section is not None and id(symbol.section) in result.dropped:
                 continue
+            if symbol.common:
+                _ARCHIVES.clear()  # commons are changed in place: not to be used again
             self.define(symbol, file)
 
     def define(self, symbol: Symbol, file: ObjectFile) -> None:
@@ -261,11 +268,20 @@ class _Resolver:
 def load(path: Path) -> ObjectFile | Archive:
     """Read an object or an archive from a file."""
     try:
+        status = path.stat()
+        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        known = _ARCHIVES.get(path)
+        if known is not None and known[0] == identity:
+            return known[1]
         data = path.read_bytes()
     except OSError as error:
         raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
     if data[:8] in (ARCHIVE_MAGIC, THIN_MAGIC):
-        return read_archive(data, str(path))
+        archive = read_archive(data, str(path))
+        while len(_ARCHIVES) >= MOST_ARCHIVES:
+            del _ARCHIVES[next(iter(_ARCHIVES))]
+        _ARCHIVES[path] = identity, archive
+        return archive
     if data[:4] == b"\x7fELF":
         return read_elf(data, str(path))
     if is_macho(data):

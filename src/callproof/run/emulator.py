@@ -11,7 +11,7 @@ import os
 import signal
 import struct
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -124,6 +124,9 @@ class Emulator:
         self.fault: Fault | None = None
         self.ended: Ended | None = None
         self.error: BaseException | None = None
+        # Takes the address of a breakpoint that the program reached; where to go on.
+        self.trap: Callable[[int], int] | None = None
+        self._trapped = False
         self._invalid = ""
         self._address = 0
         self._handled: Fault | None = None  # the fault whose handler is running
@@ -233,7 +236,9 @@ class Emulator:
             uc.reg_write(UC_ARM64_REG_X0, result & (1 << 64) - 1)
             return
         uc.emu_stop()
-        if number == EXCP_BKPT:
+        if number == EXCP_BKPT and self.trap is not None:
+            self._trapped = True
+        elif number == EXCP_BKPT:
             self._set_fault(SIGTRAP, self._instruction("the program executed a breakpoint"))
         elif number == EXCP_UDEF:
             self._set_fault(SIGILL, self._instruction("undefined instruction"))
@@ -370,7 +375,11 @@ class Emulator:
                     if handler is not None:
                         pc = handler
                         continue
-            break
+            if not self._trapped:
+                break
+            self._trapped = False
+            assert self.trap is not None
+            pc = self.trap(uc.reg_read(UC_ARM64_REG_PC))
         if self.error is not None:
             raise self.error
         if self.fault is not None:

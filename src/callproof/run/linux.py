@@ -90,9 +90,10 @@ LINUX[94] = ("exit_group", exit, 1)
 def kill(process: Process, target: int, signal: int) -> int:
     if signed(target) not in (PROCESS_ID, 0):
         raise LinuxError("ESRCH")
-    if not 0 <= signed(signal) <= 64:
+    number = signed(signal)
+    if not 0 <= number <= 64:
         raise LinuxError("EINVAL")
-    return process.raise_signal(signal) if signal else 0
+    return process.raise_signal(number) if number else 0
 
 
 LINUX[130] = ("tkill", kill, 2)

@@ -6,6 +6,8 @@ bytes; this module keeps the map of them that `mmap` and `munmap` need.
 Each mapping is a Unicorn mapping of its own, so that a stray access is a fault, until
 there are many: Unicorn's cost to add one grows with their number (2000 cost 3 seconds).
 Further anonymous mappings come from one large pool, inside which nothing faults.
+The bytes of large mappings are ours, not Unicorn's: it copies its own where a part of
+a mapping is protected or unmapped (a guard page below 64 MiB of stack cost 0.2 seconds).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ STACK_TOP = 0x7FFF_FF00_0000
 POOL_BASE = 0x5000_0000_0000
 POOL_SIZES = (1 << 36, 1 << 33, 1 << 31)  # the first that the host lets us reserve
 SEPARATE_MAPPINGS = 256
+LARGE = 1 << 20  # mappings of so many bytes have host memory of their own
 MMAP_GAP = 1 << 30  # between the stack and the highest anonymous mapping
 
 
@@ -72,11 +75,7 @@ class _Pool:
 
     def clear(self, address: int, size: int) -> None:
         """Make the bytes zero and give their pages back to the host."""
-        start = address - POOL_BASE
-        if hasattr(mmap, "MADV_DONTNEED") and sys.platform == "linux":
-            self._host.madvise(mmap.MADV_DONTNEED, start, size)
-        else:
-            self._host[start : start + size] = bytes(size)
+        _release(self._host, address - POOL_BASE, size)
 
     def give_back(self, address: int, size: int) -> None:
         self.clear(address, size)
@@ -86,11 +85,39 @@ class _Pool:
         return POOL_BASE <= address < POOL_BASE + self.size
 
 
+def _release(host: mmap.mmap, start: int, size: int) -> None:
+    """Make bytes zero and give their pages back to the host."""
+    if hasattr(mmap, "MADV_DONTNEED") and sys.platform == "linux":
+        host.madvise(mmap.MADV_DONTNEED, start, size)
+    else:
+        host[start : start + size] = bytes(size)
+
+
+class _Host:
+    """Host memory behind the guest's pages from `start` on."""
+
+    __slots__ = ("_keep", "_memory", "start")
+
+    def __init__(self, start: int, size: int) -> None:
+        """Raises `OSError` if the host has no more."""
+        self._memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._keep = (ctypes.c_ubyte * 0).from_buffer(self._memory)
+        self.start = start
+
+    @property
+    def address(self) -> int:
+        return ctypes.addressof(self._keep)
+
+    def release(self, low: int, high: int) -> None:
+        _release(self._memory, low - self.start, high - low)
+
+
 class Memory:
     """Mapped ranges over a Unicorn instance; protections are PROT_* bits (R 1, W 2, X 4)."""
 
     __slots__ = (
         "_error",
+        "_hosts",
         "_next",
         "_pool",
         "_uc",
@@ -105,6 +132,8 @@ class Memory:
         self._uc = uc
         self._error: type[Exception] = import_module("unicorn").UcError
         self._pool: _Pool | None = None
+        # Guest ranges and what is behind them; the last range of a host keeps it alive.
+        self._hosts: list[tuple[int, int, _Host]] = []
         self.limit = limit
         self.mapped = 0
         self.ranges: list[tuple[int, int]] = []  # disjoint, sorted
@@ -171,8 +200,13 @@ class Memory:
             raise OutOfMemory
         if not (self._pool and self._pool.holds(address)):
             try:
-                self._uc.mem_map(address, size, protection)
-            except self._error as error:
+                if size >= LARGE:
+                    host = _Host(address, size)
+                    self._uc.mem_map_ptr(address, size, protection, host.address)
+                    self._hosts.append((address, address + size, host))
+                else:
+                    self._uc.mem_map(address, size, protection)
+            except (self._error, OSError) as error:
                 raise OutOfMemory from error
         self.mapped += size
         insort(self.ranges, (address, address + size))
@@ -184,8 +218,22 @@ class Memory:
                 self._pool.give_back(start, end - start)
             else:
                 self._uc.mem_unmap(start, end - start)
+                self._release_host(start, end)
             self.mapped -= end - start
             self._forget(start, end)
+
+    def _release_host(self, start: int, end: int) -> None:
+        """Give back the host's memory of pages that Unicorn has forgotten."""
+        kept = []
+        for low, high, host in self._hosts:
+            first, last = max(start, low), min(end, high)
+            if first >= last:
+                kept.append((low, high, host))
+                continue
+            host.release(first, last)
+            kept += [(low, first, host)] if low < first else []
+            kept += [(last, high, host)] if last < high else []
+        self._hosts = kept
 
     def protect(self, address: int, size: int, protection: int) -> None:
         """Change protection of mapped pages; raises `OutOfMemory` (as Linux does) for a hole."""

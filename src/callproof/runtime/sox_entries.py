@@ -97,6 +97,7 @@ sox_exit rn none status:word
 sox_run_test rn none function:value
 sox_run_benchmark r none name:ptr function:value
 sox_end_benchmarks f none
+sox_session r none
 """
 
 ENTRIES: dict[str, SoxEntry] = {

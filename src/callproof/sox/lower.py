@@ -229,6 +229,10 @@ class ProgramLowering:
             datum.addresses.append(Address(0, self.c_string(os.fsencode(path))))
         self.add(datum)
 
+    def wants_arguments(self, info: GlobalInfo) -> bool:
+        """Whether a global gets its value, `argc` or `argv`, when the script begins."""
+        return info.initial == "argument"
+
     # --- functions ----------------------------------------------------------------------------
 
     def direct_entry(self, info: FunctionInfo) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from callproof.ir.model import Operand, Symbol
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
+from callproof.sox.benchmarks import benchmarks_of
 from callproof.sox.lower_allocation import new_array
 from callproof.sox.lower_loops import STATEMENTS, LoopLowering
 from callproof.sox.signatures import Typed, failure_text
@@ -105,7 +106,7 @@ class FunctionLowering(LoopLowering):
         for module in self.program.program.modules:
             for name, symbol in (("argc", "sox_argument_count"), ("argv", "sox_argument_values")):
                 info = module.globals.get(name)
-                if info is not None and info.initial == "argument":
+                if info is not None and self.program.wants_arguments(info):
                     value = self.runtime_value(symbol)
                     self.store_value(value, self.global_address(info))
 
@@ -119,10 +120,10 @@ class FunctionLowering(LoopLowering):
             return
         self.call_main_function()
         if self.program.benchmarks:
-            for name, info in script.globals.items():
-                if name.startswith("Benchmark") and info.definitions:
-                    text = Symbol(self.program.name_string(name))
-                    self.runtime("sox_run_benchmark", text, *self.words(self.read(info)))
+            for name in benchmarks_of(script):
+                text = Symbol(self.program.name_string(name))
+                benchmark = self.read(script.globals[name])
+                self.runtime("sox_run_benchmark", text, *self.words(benchmark))
             self.runtime("sox_end_benchmarks")
 
     def call_main_function(self) -> None:

@@ -37,12 +37,17 @@ def parse(
     kind: str = SCRIPT,
     key: str = "",
     path: Path | None = None,
+    session: dict[str, GlobalInfo] | None = None,
 ) -> Module:
     """A file as a module, its names resolved; `kind` is SCRIPT or MODULE.
+
+    `session` has the globals of the text before, if there may be more text behind this.
 
     The tree is of use only if `diagnostics` has no errors.  Imports have no targets yet.
     """
     module = Module(key, path, source)
+    if session is not None:
+        module.is_open, module.globals = True, session
     Parser(source, module, kind, diagnostics).file()
     return module
 

@@ -118,7 +118,8 @@ class Resolver:
         found = self.module.globals.get(name)
         if found is None:
             initial = "native" if name in NATIVES else "argument" if name in ARGUMENTS else ""
-            found = self.module.globals[name] = GlobalInfo(name, self.module, initial)
+            found = GlobalInfo(name, self.module, initial, self.module.is_open)
+            self.module.globals[name] = found
         return found
 
     # --- uses ---------------------------------------------------------------------------

@@ -16,7 +16,7 @@ SPREAD = Signature(
     (Parameter(POINTER, "self"), Parameter(U64, "count"), Parameter(POINTER, "arguments")), VALUE
 )
 NATIVE = Signature((Parameter(U64, "count"), Parameter(POINTER, "arguments")), VALUE)
-LOADING = 254  # the tag of a module's value while its top level runs
+LOADING = 254  # the tag of a module's value while its top level runs; MODULE_LOADING in sox.h
 
 
 def fnv1a(data: bytes) -> int:

@@ -6,7 +6,10 @@
 
 #include "runtime.h"
 
+void (*on_error)(int status);
+
 static _Noreturn void end(void) {
+    if (on_error != NULL) on_error(RUNTIME_ERROR);
     if (current_benchmark != NULL)
         dprintf(STDERR_FILENO, "Benchmark %.*s failed\n", (int)current_benchmark->length,
                 current_benchmark->bytes);

@@ -164,6 +164,7 @@ struct place { /* where to begin a trace: a return address, and the frame of its
 void print_trace(struct place innermost);
 _Noreturn void fail_at(struct place innermost, const char *message);
 _Noreturn void out_of_memory(void);
+extern void (*on_error)(int status); /* in place of the end of the program; or NULL */
 extern uintptr_t stack_top;
 extern int argument_count;
 extern char **argument_values;

@@ -230,6 +230,14 @@ extern uintptr_t sox_stack_limit;    /* the lowest address of the program's stac
 value sox_argument_count(void);
 value sox_argument_values(void);
 
+/* --- interactive sessions (session.c) ---------------------------------------------------- */
+
+enum { MODULE_LOADING = 254 }; /* the tag of a module's global while its top level runs */
+
+/* Address and size of the memory where the session's code goes; emitted by the compiler. */
+extern const uint64_t sox_session_code[2];
+void sox_session(void); /* until the other end closes it */
+
 /* --- operators (operators.c) ------------------------------------------------------------ */
 
 value sox_add(value a, value b);

@@ -122,4 +122,5 @@ void print_trace(struct place innermost) {
         print_lines(lines, count);
     else
         print_folded(lines, count);
+    if (lines != few) munmap(lines, size);
 }

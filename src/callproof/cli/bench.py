@@ -1,0 +1,74 @@
+"""`callproof bench`"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callproof.cli import options as shared
+from callproof.cli.sox import WrongUse, run_program, seconds
+from callproof.sox import benchmarks
+
+
+def bench(
+    place: Annotated[
+        Path, typer.Argument(help="A script, or a folder whose scripts have benchmarks.")
+    ] = Path("."),
+    time: Annotated[
+        str, typer.Option("--time", "--bench-time", help="Seconds for each (default 1).")
+    ] = "",
+    filter_: Annotated[
+        str, typer.Option("--filter", "--bench-filter", help="Only those with this in the name.")
+    ] = "",
+    format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    o0: shared.Level0 = False,
+    o1: shared.Level1 = False,
+    o2: shared.Level2 = False,
+    target: shared.Target = "aarch64-linux",
+    module_path: shared.ModulePath = None,
+) -> None:
+    """Run the functions named `Benchmark*` of Sox scripts; `callproof sox --bench` is the same.
+
+    Ends with 70 if one fails.
+
+    Example: `callproof bench benchmarks --time 0.2 --format json`
+    """
+    if format_ not in ("text", "json"):
+        raise typer.BadParameter(f"'{format_}' is none of text, json")
+    try:
+        time = seconds(time) if time else ""
+    except WrongUse as error:
+        raise typer.BadParameter(str(error)) from error
+    options = shared.make((o0, o1, o2), target, False, False)
+    options.module_path = tuple(module_path or ())
+    files = benchmarks.files_of(place, options)
+    if not files:
+        print(f"No benchmarks found in {place}", file=sys.stderr)
+    status = 0
+    if format_ == "text":
+        environment = benchmarks.variables(time, filter_)
+        for path in files:
+            ended = run_program(path, (), replace(options, sox_bench=True), environment)
+            status = status or ended
+        raise typer.Exit(status)
+    environment = benchmarks.variables(time, filter_, suppress=True)
+    rows = []
+    for path in files:
+        ended, measured = benchmarks.measure(path, options, environment)
+        status = status or ended
+        rows += [
+            {
+                "file": str(one.file),
+                "name": one.name,
+                "iterations": one.count,
+                "ns_per_op": one.nanoseconds,
+            }
+            for one in measured
+        ]
+    print(json.dumps(rows, indent=2))
+    raise typer.Exit(status)
