@@ -12,13 +12,22 @@ from collections.abc import Callable
 from callproof.ir.model import Function, Module
 from callproof.ir.text import print_function
 from callproof.ir.verify import problems
-from callproof.passes import copy_propagation, dce, fold, gvn, simplify_cfg, tail_calls
+from callproof.passes import (
+    copy_propagation,
+    dce,
+    fold,
+    gvn,
+    simplify_cfg,
+    tail_calls,
+    thread_branches,
+)
 from callproof.source import CallproofError, InternalError
 
 Pass = Callable[[Function], bool]
 
 ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg", simplify_cfg.run),
+    ("thread-branches", thread_branches.run),
     ("fold", fold.run),
     ("copy-propagation", copy_propagation.run),
     ("gvn", gvn.run),

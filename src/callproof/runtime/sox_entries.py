@@ -57,6 +57,8 @@ sox_less_equal f word a:value b:value
 sox_greater f word a:value b:value
 sox_greater_equal f word a:value b:value
 sox_equal - word a:value b:value
+sox_same_string - word a:ptr b:ptr
+sox_concatenate fc value count:word pieces:ptr
 sox_print f none shown:value
 sox_array fc value count:word items:ptr
 sox_require_array f value array:value
@@ -71,6 +73,8 @@ sox_next_pair fc word state:ptr
 sox_next_value fc word state:ptr
 sox_closure fc value info:ptr count:word captures:ptr
 sox_cell fc value content:value
+sox_take_cell fc word size_class:word
+sox_new_instance fc word class:ptr
 sox_call r value callee:value count:word arguments:ptr
 sox_class fc value name:ptr
 sox_subclass fc value name:ptr superclass:value

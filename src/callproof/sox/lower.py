@@ -56,6 +56,7 @@ class ProgramLowering:
         self.benchmarks = benchmarks
         self.module = Module(program.script.source.name)
         self._strings: dict[bytes, str] = {}
+        self.texts: dict[tuple[str, int], bytes] = {}  # of literals, by symbol and offset
         self._c_strings: dict[bytes, str] = {}
         self._symbols: dict[FunctionInfo, str] = {}
         self._names: dict[str, int] = {}
@@ -128,6 +129,19 @@ class ProgramLowering:
             datum.addresses.append(Address(layout.STRING_BYTES, bytes_symbol))
             self.add(datum)
         return symbol
+
+    def string_object(self, text: bytes) -> Symbol:
+        """A literal's value: strings of less than two bytes are those of the runtime."""
+        if len(text) > 1:
+            found = Symbol(self.string(text))
+        elif text:
+            found = Symbol("sox_bytes", layout.STRING_SIZE * text[0])
+        else:
+            found = Symbol("sox_empty")
+        if len(text) < 2:
+            self.module.external_data.setdefault(found.name, 8)
+        self.texts[found.name, found.offset] = text
+        return found
 
     def name_string(self, name: str) -> str:
         return self.string(name.encode("latin-1"))

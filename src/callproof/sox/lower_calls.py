@@ -17,10 +17,18 @@ from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
 from callproof.sox.kinds import CLOSURE, INSTANCE, TABLE
+from callproof.sox.lower_allocation import new_instance
 from callproof.sox.lower_expressions import ExpressionLowering
 from callproof.sox.lower_state import EXPRESSIONS
 from callproof.sox.signatures import NATIVE, entry_signature
-from callproof.sox.symbols import CaptureInfo, ClassInfo, FunctionInfo, GlobalInfo, LocalInfo
+from callproof.sox.symbols import (
+    INITIALIZER,
+    CaptureInfo,
+    ClassInfo,
+    FunctionInfo,
+    GlobalInfo,
+    LocalInfo,
+)
 from callproof.sox.values import NIL, UNDEFINED, SoxValue, number_value, object_value, word
 
 
@@ -40,6 +48,8 @@ class CallLowering(ExpressionLowering):
             if isinstance(meaning, GlobalInfo):
                 if meaning.is_native and meaning.is_constant:
                     return self.call_native(node, meaning)
+                if (class_ := global_class(meaning)) is not None and known_ancestors(class_):
+                    return self.construct(node, callee, meaning, class_)
                 function = global_function(meaning)
                 if function is not None:
                     return self.call_global(node, callee, meaning, function)
@@ -193,6 +203,29 @@ class CallLowering(ExpressionLowering):
             self_ = self.builder.load(I64, address, layout.VALUE_PAYLOAD)
         return self.direct(function, self_, arguments)
 
+    def construct(
+        self, node: ast.Call, callee: ast.Variable, meaning: GlobalInfo, class_: ClassInfo
+    ) -> SoxValue:
+        """An instance of a class that is known, and its initializer."""
+        initializer = find_initializer(class_)
+        self.at(callee)
+        value = self.read(meaning)
+        arguments = self.arguments(node.arguments)
+        self.at(node)
+        if initializer is None:
+            if arguments:
+                self.note(node, f"indirect call: {class_.name} takes no arguments")
+                return self.indirect(value, arguments)
+            self.note(node, f"no call: instances of {class_.name} have no initializer")
+            return new_instance(self, self.payload(value))
+        self.note(node, f"direct call of {class_.name}.init: the class is defined once")
+        self_: Operand = word(0)
+        if initializer.captures:
+            self_ = self.builder.load(I64, self.payload(value), layout.CLASS_INITIALIZER)
+        instance = new_instance(self, self.payload(value))
+        self.direct(initializer, self_, [instance, *arguments])
+        return instance
+
     def is_defined(self, meaning: GlobalInfo, function: FunctionInfo) -> bool:
         """Whether the definition has run whenever control is here."""
         inside: FunctionInfo | None = self.function
@@ -338,6 +371,42 @@ def global_function(meaning: GlobalInfo) -> FunctionInfo | None:
         return None
     (definition,) = meaning.definitions
     return definition.function if isinstance(definition, ast.FunctionDeclaration) else None
+
+
+def global_class(meaning: GlobalInfo) -> ClassInfo | None:
+    """The class that a global always is, once it is anything."""
+    if not meaning.is_constant or len(meaning.definitions) != 1:
+        return None
+    (definition,) = meaning.definitions
+    return definition.info if isinstance(definition, ast.ClassDeclaration) else None
+
+
+def superclass(class_: ClassInfo) -> ClassInfo | None:
+    parent = class_.superclass
+    if parent is None or not isinstance(parent.meaning, GlobalInfo):
+        return None
+    return global_class(parent.meaning)
+
+
+def known_ancestors(class_: ClassInfo) -> bool:
+    """Whether all superclasses are known."""
+    seen: set[int] = set()
+    at: ClassInfo | None = class_
+    while at is not None and at.superclass is not None and id(at) not in seen:
+        seen.add(id(at))
+        at = superclass(at)
+    return at is not None and at.superclass is None
+
+
+def find_initializer(class_: ClassInfo) -> FunctionInfo | None:
+    """Its own `init` or the nearest superclass's; all of them are known."""
+    at: ClassInfo | None = class_
+    while at is not None:
+        own = [method for method in at.methods if method.kind == INITIALIZER]
+        if own:
+            return own[-1]  # the last one replaces those before
+        at = superclass(at)
+    return None
 
 
 INLINE = {

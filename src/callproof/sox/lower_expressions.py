@@ -6,6 +6,7 @@ from callproof.ir.model import Symbol
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
 from callproof.sox.lower_access import AccessLowering
+from callproof.sox.lower_allocation import new_closure
 from callproof.sox.lower_state import EXPRESSIONS
 from callproof.sox.symbols import FunctionInfo
 from callproof.sox.values import (
@@ -31,7 +32,7 @@ class ExpressionLowering(AccessLowering):
         return constant_number(node.value)
 
     def string(self, node: ast.String) -> SoxValue:
-        return object_value(layout.STRING, Symbol(self.program.string(node.value)))
+        return object_value(layout.STRING, self.program.string_object(node.value))
 
     def variable(self, node: ast.Variable) -> SoxValue:
         self.at(node)
@@ -52,7 +53,7 @@ class ExpressionLowering(AccessLowering):
             return object_value(layout.TABLE, self.runtime("sox_table")[1])
         pairs = []
         for key, value in zip(node.keys, node.values, strict=True):
-            pairs.append(object_value(layout.STRING, Symbol(self.program.string(key))))
+            pairs.append(object_value(layout.STRING, self.program.string_object(key)))
             pairs.append(self.expression(value))
         self.at(node)
         count = word(len(node.keys))
@@ -72,10 +73,7 @@ class ExpressionLowering(AccessLowering):
         if once and not function.captures:
             return object_value(layout.CLOSURE, Symbol(program.static_closure(function)))
         captures = [self.captured(one.source) for one in function.captures]
-        place = self.spill(captures) if captures else word(0)
-        info = Symbol(program.info(function))
-        made = self.runtime("sox_closure", info, word(len(captures)), place)
-        return object_value(layout.CLOSURE, made[1])
+        return new_closure(self, function, captures)
 
     def function_expression(self, node: ast.FunctionExpression) -> SoxValue:
         self.at(node)

@@ -8,7 +8,8 @@ from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
 from callproof.sox.kinds import NUMBER, STRING
-from callproof.sox.lower_state import EXPRESSIONS, State
+from callproof.sox.lower_state import EXPRESSIONS
+from callproof.sox.lower_strings import StringLowering
 from callproof.sox.values import SoxValue, boolean_value, number_value, word
 
 # Operator: the IR's, and the runtime's for everything that is no pair of numbers.
@@ -27,7 +28,7 @@ COMPARISONS = {
 }
 
 
-class OperatorLowering(State):
+class OperatorLowering(StringLowering):
     """See the module."""
 
     def unary(self, node: ast.Unary) -> SoxValue:
@@ -55,6 +56,8 @@ class OperatorLowering(State):
             self.learn(value, layout.NUMBER)
 
     def binary(self, node: ast.Binary) -> SoxValue:
+        if node.operator == "+":
+            return self.sum(node, self.add)
         left = self.expression(node.left)
         right = self.expression(node.right)
         self.at(node)
@@ -70,8 +73,6 @@ class OperatorLowering(State):
             numbers = self.number(left), self.number(right)
             self.compared = numbers
             return boolean_value(self.builder.value(operation, F64, *numbers))
-        if operator == "+":
-            return self.add(left, right, self.flow.tags(node))
         simple, symbol = ARITHMETIC[operator]
         if simple is None:
             return self.remainder(left, right)
@@ -120,10 +121,7 @@ class OperatorLowering(State):
             if all(known):
                 total = builder.value(op.FADD, F64, self.number(left), self.number(right))
                 return number_value(total)
-            found = self.runtime_value("sox_add", *self.words(left, right))
-            if layout.STRING in (self.tag_of(left), self.tag_of(right)):
-                return SoxValue(word(layout.STRING), found.payload)
-            return found
+            return self.runtime_value("sox_add", *self.words(left, right))
         numbers, others, joined = map(builder.new_block, ("numbers", "others", "sum"))
         pair = self.fresh("sum")
         self.branch_all(numbers, others, *checks)
@@ -169,34 +167,9 @@ class OperatorLowering(State):
         if common == NUMBER:
             builder.write(key, word(0))
         else:
-            builder.write(key, self.runtime("sox_equal", *self.words(left, right))[0])
+            builder.write(key, self.equal_others(left, right))
         builder.jump(joined)
         builder.start(joined)
-        return builder.read(key)
-
-    def equal_strings(self, left: SoxValue, right: SoxValue) -> Operand:
-        """One of them is known to be a string: its own self, or of one length and content."""
-        builder = self.builder
-        strings, longer, outside, done = map(
-            builder.new_block, ("strings", "lengths", "contents", "equal")
-        )
-        key = ("equal", object())
-        builder.declare(key, I64, "equal")
-        builder.write(key, word(0))
-        both = self.all_true(self.has_tag(left, layout.STRING), self.has_tag(right, layout.STRING))
-        self.branch(both, strings, done)
-        builder.start(strings)
-        a, b = self.payload(left), self.payload(right)
-        builder.write(key, word(1))
-        builder.branch(builder.value(op.EQ, I64, a, b), done, longer)
-        builder.start(longer)
-        builder.write(key, word(0))
-        lengths = [builder.load(I64, one, layout.STRING_LENGTH) for one in (a, b)]
-        builder.branch(builder.value(op.EQ, I64, *lengths), outside, done)
-        builder.start(outside)
-        builder.write(key, self.runtime("sox_equal", *self.words(left, right))[0])
-        builder.jump(done)
-        builder.start(done)
         return builder.read(key)
 
     def logical(self, node: ast.Logical) -> SoxValue:

@@ -17,6 +17,7 @@ from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
 from callproof.sox.kinds import ALL, BOOL, NIL, NUMBER, bit, only_tag
+from callproof.sox.lower_allocation import new_cell
 from callproof.sox.signatures import GLOBALS
 from callproof.sox.symbols import (
     SCRIPT,
@@ -58,6 +59,7 @@ class State:
         # By an instance's number: the block that loaded where its fields are, how many
         # instructions it had when that was last known to hold, and what was loaded.
         self.known_fields: dict[int, tuple[Block, int, Operand]] = {}
+        self.constants: dict[LocalInfo, SoxValue] = {}  # locals that are never anything else
         self.defers: Operand | None = None
         self._scratch: Operand | None = None
 
@@ -237,13 +239,14 @@ class State:
     def new_local(self, local: LocalInfo, value: SoxValue) -> None:
         """A variable comes into being: a cell is a new one each time."""
         if local.needs_cell:
-            _, cell = self.runtime("sox_cell", *self.words(value))
-            self.builder.write((local, "cell"), cell)
+            self.builder.write((local, "cell"), new_cell(self, value))
         else:
             self.write_local(local, value)
 
     def read_local(self, local: LocalInfo) -> SoxValue:
         builder = self.builder
+        if (known := self.constants.get(local)) is not None:
+            return known
         if local.needs_cell:
             tags = self.flow.held(local).tags
             return self.load_value(builder.read((local, "cell")), layout.CELL_CONTENT, tags)

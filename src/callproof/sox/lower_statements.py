@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from callproof.ir.model import Operand, Symbol
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
+from callproof.sox.lower_allocation import new_array
 from callproof.sox.lower_loops import STATEMENTS, LoopLowering
 from callproof.sox.signatures import Typed, failure_text
 from callproof.sox.symbols import (
@@ -255,14 +256,16 @@ class FunctionLowering(LoopLowering):
         self.at(node)
         if isinstance(symbol, LocalInfo) and symbol.is_captured_early:
             self.write_local(symbol, value)
-        else:
-            self.define(symbol, value)
+            return
+        self.define(symbol, value)
+        if isinstance(symbol, LocalInfo) and not symbol.is_reassigned and value.is_constant:
+            self.constants[symbol] = value
 
     def array_variable(self, node: ast.VarDeclaration) -> SoxValue:
         is_empty = isinstance(node.initializer, ast.TableLiteral) and not node.initializer.keys
         if node.initializer is None or is_empty:
             self.at(node)
-            return object_value(layout.ARRAY, self.runtime("sox_array", word(0), word(0))[1])
+            return new_array(self)
         value = self.expression(node.initializer)
         self.at(node)
         if self.tag_of(value) == layout.ARRAY:

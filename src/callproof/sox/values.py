@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callproof.ir.model import CONSTANT, Constant, Operand
+from callproof.ir.model import CONSTANT, VALUE, Constant, Operand
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox.kinds import ALL
@@ -23,6 +23,12 @@ class SoxValue:
     payload: Operand | None = None
     number: Operand | None = None
     tags: int = ALL  # what `tag` can be (see kinds.py)
+
+    @property
+    def is_constant(self) -> bool:
+        """Known when the program is compiled: numbers, and addresses of what is in its data."""
+        parts = (self.tag, self.payload, self.number)
+        return all(part is None or part.kind != VALUE for part in parts)
 
     @property
     def known_tag(self) -> int | None:

@@ -81,7 +81,7 @@ void soak(void) {
         uint32_t slot = (random >> 8) % SLOTS;
         uint32_t size = (random >> 24) == 0 ? random % 40000 : random % 300;
         value old = to_array(live)->items[slot];
-        value fresh = object_value(STRING, new_string(fill, size));
+        value fresh = string_value(fill, size);
         if (old.tag == STRING && to_string(old)->length > 0 &&
             to_string(old)->bytes[to_string(old)->length - 1] != 'x')
             sox_print(text("damaged"));

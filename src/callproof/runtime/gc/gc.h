@@ -45,6 +45,10 @@ void gc_start(const struct gc_language *language, void *stack_base);
  * return NULL. */
 void *gc_allocate(uint8_t kind, size_t bytes);
 
+/* The same but for the contents, which are anything: the caller fills in what the trace of
+ * the kind reads before it allocates again. */
+void *gc_allocate_unset(uint8_t kind, size_t bytes);
+
 void gc_mark(void *object); /* an object's address, not one inside it; NULL is nothing */
 void gc_mark_later(void *object, uint64_t from);
 void gc_mark_range(const void *from, const void *to); /* conservatively */
@@ -61,6 +65,32 @@ struct gc_cell {
     struct gc_cell *next;
 };
 extern struct gc_cell *gc_free[GC_CLASSES];
+
+/* A cell of a class off its list, which it fills if it is empty; may collect. */
+void *gc_take_cell(unsigned size_class);
+
+static inline unsigned gc_small_class(size_t bytes) { return (unsigned)((bytes + 15) / 16) - 1; }
+
+/* gc_allocate_unset without a call where there is a cell; `bytes` is 1 ... GC_SMALL_LIMIT. */
+static inline void *gc_small_unset(uint8_t kind, size_t bytes) {
+    unsigned size_class = gc_small_class(bytes);
+    struct gc_cell *cell = gc_free[size_class];
+    if (__builtin_expect(cell != NULL, 1))
+        gc_free[size_class] = cell->next;
+    else
+        cell = gc_take_cell(size_class);
+    cell->header = kind; /* the byte that comes first */
+    return cell;
+}
+
+/* Zero, 16 bytes at a time; `size` is a multiple of 16. */
+static inline void gc_clear(void *at, size_t size) {
+    typedef uint64_t pair __attribute__((vector_size(16), may_alias));
+    for (char *to = at, *end = to + size; to < end; to += 16) {
+        *(pair *)to = (pair){0, 0};
+        __asm__("" : "+r"(to)); /* or Clang makes a call of it */
+    }
+}
 
 struct gc_counts {
     uint64_t collections, allocated_bytes, live_bytes, heap_bytes, longest_pause;

@@ -108,8 +108,7 @@ void gc_collect(void) {
 }
 
 static unsigned class_of(size_t bytes) {
-    if (bytes <= GRANULE) return 0;
-    if (bytes <= GC_SMALL_LIMIT) return (unsigned)((bytes + GRANULE - 1) / GRANULE) - 1;
+    if (bytes <= GC_SMALL_LIMIT) return bytes == 0 ? 0 : gc_small_class(bytes);
     unsigned size_class = GC_SMALL_LIMIT / GRANULE;
     while (gc_cell_sizes[size_class] < bytes) size_class++;
     return size_class;
@@ -163,16 +162,26 @@ static void remember_large(struct large *large) {
     gc_larges.items[gc_larges.count++] = large;
 }
 
-static void *allocate_large(uint8_t kind, size_t bytes) {
+/* From a certain size on calloc gets fresh pages and leaves them alone; below, it clears a
+ * word at a time. */
+static struct large *new_large(size_t size, int is_zero) {
+    enum { FRESH_PAGES = 128 << 10 };
+    if (is_zero && size >= FRESH_PAGES) return calloc(1, size);
+    struct large *large = malloc(size);
+    if (large != NULL) gc_clear(large, is_zero ? size : sizeof *large + sizeof(struct gc_cell));
+    return large;
+}
+
+static void *allocate_large(uint8_t kind, size_t bytes, int is_zero) {
     if (bytes > (size_t)1 << 46) gc_no_memory();
-    size_t size = bytes + sizeof(struct large);
+    size_t size = (bytes + sizeof(struct large) + GRANULE - 1) / GRANULE * GRANULE;
     int over = gc_counts.heap_bytes + size > limit || size > limit;
     if (gc_stress || over || since_collection >= threshold) gc_collect();
     if (gc_counts.heap_bytes + size > limit) gc_no_memory();
-    struct large *large = calloc(1, size);
+    struct large *large = new_large(size, is_zero);
     if (large == NULL) {
         gc_collect();
-        large = calloc(1, size);
+        large = new_large(size, is_zero);
     }
     if (large == NULL) gc_no_memory();
     large->size = size;
@@ -186,14 +195,26 @@ static void *allocate_large(uint8_t kind, size_t bytes) {
     return header;
 }
 
-void *gc_allocate(uint8_t kind, size_t bytes) {
-    if (bytes > GC_LARGEST_CELL) return allocate_large(kind, bytes);
-    unsigned size_class = class_of(bytes);
+void *gc_take_cell(unsigned size_class) {
     struct gc_cell *cell = gc_free[size_class];
     if (cell == NULL) cell = refill(size_class);
     gc_free[size_class] = cell->next;
-    memset(cell, 0, gc_cell_sizes[size_class]);
-    ((struct gc_header *)cell)->kind = kind;
+    return cell;
+}
+
+void *gc_allocate_unset(uint8_t kind, size_t bytes) {
+    if (bytes > GC_LARGEST_CELL) return allocate_large(kind, bytes, 0);
+    struct gc_cell *cell = gc_take_cell(class_of(bytes));
+    cell->header = kind;
+    return cell;
+}
+
+void *gc_allocate(uint8_t kind, size_t bytes) {
+    if (bytes > GC_LARGEST_CELL) return allocate_large(kind, bytes, 1);
+    unsigned size_class = class_of(bytes);
+    struct gc_cell *cell = gc_take_cell(size_class);
+    gc_clear(cell, gc_cell_sizes[size_class]);
+    cell->header = kind;
     return cell;
 }
 

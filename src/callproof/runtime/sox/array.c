@@ -4,8 +4,15 @@
 
 enum { FIRST_CAPACITY = 4 };
 
+static struct array *empty_array(void) {
+    struct array *array = gc_small_unset(ARRAY, sizeof *array);
+    array->count = array->capacity = 0;
+    array->items = NULL;
+    return array;
+}
+
 struct array *new_array(uint64_t capacity) {
-    struct array *array = new_object(ARRAY, sizeof *array);
+    struct array *array = empty_array();
     if (capacity > 0) {
         array->items = new_values(capacity)->items;
         array->capacity = capacity;
@@ -16,18 +23,19 @@ struct array *new_array(uint64_t capacity) {
 void array_push(struct array *array, value v) {
     if (array->count == array->capacity) {
         uint64_t capacity = array->capacity ? array->capacity * 2 : FIRST_CAPACITY;
-        struct values *larger = new_values(capacity);
-        if (array->count > 0) memcpy(larger->items, array->items, array->count * sizeof v);
-        array->items = larger->items;
+        array->items = values_with(capacity, array->items, array->count)->items;
         array->capacity = capacity;
     }
     array->items[array->count++] = v;
 }
 
+/* The items may be those of an array that nobody knows any more: they are copied first. */
 value sox_array(uint64_t count, const value *items) {
-    struct array *array = new_array(count);
-    if (count > 0) memcpy(array->items, items, count * sizeof *items);
-    array->count = count;
+    struct array *array = empty_array();
+    if (count > 0) {
+        array->items = values_with(count, items, count)->items;
+        array->count = array->capacity = count;
+    }
     return object_value(ARRAY, array);
 }
 

@@ -2,12 +2,16 @@
 #include "runtime.h"
 
 value sox_closure(const struct function_info *info, uint64_t count, const value *captures) {
-    struct closure *closure = new_object(CLOSURE, sizeof *closure + count * sizeof *captures);
+    struct closure *closure =
+        gc_allocate_unset(CLOSURE, sizeof *closure + count * sizeof *captures);
     closure->count = (uint32_t)count;
     closure->entry = info->entry;
     closure->spread = info->spread;
     closure->info = info;
-    if (count > 0) memcpy(closure->captures, captures, count * sizeof *captures);
+    for (uint64_t i = 0; i < count; i++) {
+        closure->captures[i] = captures[i];
+        __asm__("" : "+r"(i)); /* or Clang makes a call of it */
+    }
     return object_value(CLOSURE, closure);
 }
 

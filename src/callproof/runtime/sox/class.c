@@ -10,8 +10,20 @@ static struct class *new_class(const struct string *name, uint64_t capacity) {
     struct shape *root = new_object((enum tag)SHAPE, sizeof *root);
     root->class = class;
     root->capacity = capacity;
-    class->root = root;
+    set_root(class, root);
     return class;
+}
+
+static uint64_t instance_size(const struct shape *shape) {
+    return sizeof(struct instance) + shape->capacity * sizeof(value);
+}
+
+/* Compiled code takes cells off the class's list itself. */
+void set_root(struct class *class, struct shape *root) {
+    static struct gc_cell *none;
+    uint64_t size = instance_size(root);
+    class->root = root;
+    class->cells = size <= GC_SMALL_LIMIT ? &gc_free[gc_small_class(size)] : &none;
 }
 
 value sox_class(const struct string *name) {
@@ -41,15 +53,17 @@ struct closure *find_method(const struct class *class, const struct string *name
     return entry != NULL ? to_object(entry->content) : NULL;
 }
 
+/* What is in the fields does not matter: the shape has none. */
 value new_instance(struct class *class) {
     struct shape *root = class->root;
-    struct instance *instance =
-        new_object(INSTANCE, sizeof *instance + root->capacity * sizeof(value));
+    struct instance *instance = gc_allocate_unset(INSTANCE, instance_size(root));
     instance->class = class;
     instance->fields = instance->inside;
     instance->shape = root;
     return object_value(INSTANCE, instance);
 }
+
+uint64_t sox_new_instance(struct class *class) { return new_instance(class).payload; }
 
 int find_slot(const struct shape *shape, const struct string *name, uint64_t *slot) {
     for (; shape->parent != NULL; shape = shape->parent) {

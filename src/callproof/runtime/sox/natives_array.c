@@ -67,5 +67,5 @@ DEFINE_NATIVE(arrayJoin) {
         memcpy(to, text.bytes, text.length);
         to += text.length;
     }
-    return object_value(STRING, joined);
+    return finished_string(joined);
 }

@@ -32,7 +32,7 @@ static value map_case(const struct string *string, char from, char to, int chang
     struct string *mapped = blank_string(string->length, &bytes);
     for (uint64_t i = 0; i < string->length; i++)
         bytes[i] = old[i] >= from && old[i] <= to ? (char)(old[i] + change) : old[i];
-    return object_value(STRING, mapped);
+    return finished_string(mapped);
 }
 
 DEFINE_NATIVE(stringUpper) {
@@ -88,7 +88,7 @@ DEFINE_NATIVE(stringReplace) {
     memcpy(bytes, string->bytes, at);
     memcpy(bytes + at, new->bytes, new->length);
     memcpy(bytes + at + new->length, string->bytes + behind, string->length - behind);
-    return object_value(STRING, result);
+    return finished_string(result);
 }
 
 DEFINE_NATIVE(stringStartsWith) {
@@ -169,7 +169,7 @@ DEFINE_NATIVE(stringEscape) {
         i += taken;
     }
     result->length = length;
-    return object_value(STRING, result);
+    return finished_string(result);
 }
 
 static const char *digits(const char *text) {
@@ -201,9 +201,7 @@ static int is_number(const char *text) {
 DEFINE_NATIVE(stringToNumber) {
     const struct string *string = one_string(count, a, "stringToNumber(): requires 1 parameter",
                                              "stringToNumber(): parameter must be a string");
-    char *text; /* ended by 0, which strtod wants */
-    blank_string(string->length + 1, &text);
-    memcpy(text, string->bytes, string->length);
+    char *text = zero_ended(string);
     if (strlen(text) != string->length || !is_number(text)) return nil_value();
     return number_value(strtod(text, NULL));
 }

@@ -44,9 +44,7 @@ DEFINE_NATIVE(sysArgs) {
 /* The bytes of a string ended by 0, for the system; NULL if there is a 0 among them. */
 static const char *c_string(value v) {
     const struct string *string = to_string(v);
-    char *text;
-    blank_string(string->length + 1, &text);
-    memcpy(text, string->bytes, string->length);
+    char *text = zero_ended(string);
     return strlen(text) == string->length ? text : NULL;
 }
 
@@ -87,10 +85,11 @@ DEFINE_NATIVE(fileRead) {
     if (file == NULL) return nil_value();
     char part[4096];
     size_t got;
-    struct string *content = new_string("", 0);
-    while ((got = fread(part, 1, sizeof part, file)) > 0)
-        content = join(content, (struct text){content->bytes, content->length},
-                       (struct text){part, got});
+    const struct string *content = &sox_empty;
+    while ((got = fread(part, 1, sizeof part, file)) > 0) {
+        struct text pieces[] = {{content->bytes, content->length}, {part, got}};
+        content = join(content, 2, pieces);
+    }
     int failed = ferror(file);
     fclose(file);
     return failed ? nil_value() : object_value(STRING, content);

@@ -3,7 +3,7 @@
 
 enum { PART = 512 }; /* elements of a large object that are traced at once */
 
-value exit_handlers, test_context, one_byte_strings[256];
+value exit_handlers, test_context;
 
 static void mark_value(value v) {
     if (v.tag >= STRING && v.tag != UNDEFINED) gc_mark(to_object(v));
@@ -15,7 +15,7 @@ static void mark_values(const value *items, uint64_t count) {
 
 static void trace_string(void *object, uint64_t from) {
     (void)from;
-    gc_mark(((struct string *)object)->buffer);
+    gc_mark(((struct string *)object)->owner);
 }
 
 static void trace_closure(void *object, uint64_t from) {
@@ -112,7 +112,6 @@ static void mark_roots(void) {
     mark_values(sox_globals, sox_global_count);
     mark_value(exit_handlers);
     mark_value(test_context);
-    mark_values(one_byte_strings, 256);
 }
 
 const struct gc_language sox_language = {
@@ -137,16 +136,29 @@ const struct gc_language sox_language = {
 
 void *new_object(enum tag kind, size_t bytes) { return gc_allocate((uint8_t)kind, bytes); }
 
-struct values *new_values(uint64_t capacity) {
+struct values *values_with(uint64_t capacity, const value *items, uint64_t count) {
+    enum { SMALL = (GC_SMALL_LIMIT - sizeof(struct values)) / sizeof(value) };
     if (capacity > (uint64_t)1 << 40) out_of_memory();
+    uint64_t size = sizeof(struct values) + capacity * sizeof(value);
     struct values *values =
-        gc_allocate(VALUES, sizeof(struct values) + capacity * sizeof(value));
+        capacity <= SMALL ? gc_small_unset(VALUES, size) : gc_allocate_unset(VALUES, size);
     values->capacity = capacity;
+    for (uint64_t i = 0; i < count; i++) {
+        values->items[i] = items[i];
+        __asm__("" : "+r"(i)); /* or Clang makes a call of it */
+    }
+    gc_clear(values->items + count, (capacity - count) * sizeof(value));
     return values;
 }
 
+struct values *new_values(uint64_t capacity) { return values_with(capacity, NULL, 0); }
+
 value sox_cell(value content) {
-    struct cell *cell = new_object(CELL, sizeof *cell);
+    struct cell *cell = gc_small_unset(CELL, sizeof *cell);
     cell->content = content;
     return object_value(CELL, cell);
+}
+
+uint64_t sox_take_cell(uint64_t size_class) {
+    return (uint64_t)(uintptr_t)gc_take_cell((unsigned)size_class);
 }

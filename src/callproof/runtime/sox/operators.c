@@ -5,12 +5,36 @@
 
 static int are_numbers(value a, value b) { return a.tag == NUMBER && b.tag == NUMBER; }
 
+/* The text of one piece, which for most is there already. */
+static inline struct text piece_text(value v, char room[NUMBER_TEXT]) {
+    if (v.tag != STRING) return value_text(v, room, 6);
+    const struct string *string = to_string(v);
+    return (struct text){string->bytes, string->length};
+}
+
+/* Two pieces: what is by far the most. */
 static value concatenate(value a, value b) {
-    char room_a[NUMBER_TEXT], room_b[NUMBER_TEXT];
-    struct text left = value_text(a, room_a, 6), right = value_text(b, room_b, 6);
-    if (right.length == 0 && a.tag == STRING) return a;
-    if (left.length == 0 && b.tag == STRING) return b;
-    return object_value(STRING, join(a.tag == STRING ? to_string(a) : NULL, left, right));
+    char rooms[2][NUMBER_TEXT];
+    struct text pieces[] = {piece_text(a, rooms[0]), piece_text(b, rooms[1])};
+    if (pieces[1].length == 0 && a.tag == STRING) return a;
+    if (pieces[0].length == 0 && b.tag == STRING) return b;
+    return object_value(STRING, join(a.tag == STRING ? to_string(a) : NULL, 2, pieces));
+}
+
+value sox_concatenate(uint64_t count, const value *pieces) {
+    enum { MOST = 8 };
+    char rooms[MOST][NUMBER_TEXT];
+    struct text texts[MOST];
+    while (count > MOST) { /* the compiler makes no such call */
+        value first = sox_concatenate(MOST, pieces);
+        value rest[count - MOST + 1];
+        rest[0] = first;
+        memcpy(rest + 1, pieces + MOST, (count - MOST) * sizeof *pieces);
+        return sox_concatenate(count - MOST + 1, rest);
+    }
+    for (uint64_t i = 0; i < count; i++) texts[i] = piece_text(pieces[i], rooms[i]);
+    const struct string *left = pieces->tag == STRING ? to_string(*pieces) : NULL;
+    return object_value(STRING, join(left, count, texts));
 }
 
 value sox_add(value a, value b) {

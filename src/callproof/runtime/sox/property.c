@@ -66,7 +66,7 @@ static void make_room(struct instance *instance, const struct shape *next) {
         struct shape *root = new_object((enum tag)SHAPE, sizeof *root);
         root->class = class;
         root->capacity = next->capacity;
-        class->root = root;
+        set_root(class, root);
     }
     instance->fields = larger->items;
 }

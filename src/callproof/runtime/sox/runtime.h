@@ -39,14 +39,16 @@ static inline struct table *to_table(value v) { return to_object(v); }
 extern const struct gc_language sox_language;
 void *new_object(enum tag kind, size_t bytes);
 struct values *new_values(uint64_t capacity); /* all nil */
+/* The same with those items at its beginning. */
+struct values *values_with(uint64_t capacity, const value *items, uint64_t count);
 
 /* Values that live as long as the program, beside the globals. */
-extern value exit_handlers, test_context, one_byte_strings[256];
+extern value exit_handlers, test_context;
 
 /* --- strings.c -------------------------------------------------------------------------- */
 
 /* What strings are appended to; `used` bytes are taken by strings. */
-struct buffer {
+struct buffer { /* kind BUFFER */
     struct gc_header header;
     uint32_t spare;
     uint64_t used, capacity;
@@ -61,14 +63,54 @@ struct text {
 extern uint64_t sox_copied_bytes; /* by concatenations; tests look at it */
 
 struct string *new_string(const char *bytes, uint64_t length);
-struct string *blank_string(uint64_t length, char **bytes); /* for the caller to fill in */
+/* For the caller to fill in and to finish; may be made shorter before that. */
+struct string *blank_string(uint64_t length, char **bytes);
+value finished_string(struct string *string);
+char *zero_ended(const struct string *string); /* a copy, collected some time */
 value string_value(const char *bytes, uint64_t length);
 value c_string_value(const char *text);
-value byte_value(unsigned char byte);
-/* `left` is the string that `a` is the text of, or NULL if it is none. */
-struct string *join(const struct string *left, struct text a, struct text b);
-uint32_t string_hash(const struct string *string);
-int same_string(const struct string *a, const struct string *b);
+static inline value byte_value(unsigned char byte) {
+    return object_value(STRING, &sox_bytes[byte]);
+}
+/* `left` is the string that the first piece is the text of, or NULL if it is none. */
+const struct string *join(const struct string *left, uint64_t count, const struct text *pieces);
+uint32_t compute_hash(const struct string *string);
+static inline uint32_t string_hash(const struct string *string) {
+    return string->hash != 0 ? string->hash : compute_hash(string);
+}
+int same_contents(const struct string *a, const struct string *b); /* lengths are the same */
+static inline int same_string(const struct string *a, const struct string *b) {
+    return a == b || (a->length == b->length && same_contents(a, b));
+}
+/* As memcpy, which is a call, and slow for the few bytes that most strings have. */
+static inline void copy_bytes(char *to, const char *from, uint64_t length) {
+    typedef uint64_t pair __attribute__((vector_size(16), aligned(1), may_alias));
+    if (length >= 16) {
+        uint64_t last = length - 16;
+        for (uint64_t at = 0; at < last; at += 16) {
+            *(pair *)(to + at) = *(const pair *)(from + at);
+            __asm__("" : "+r"(at)); /* or Clang makes a call of it */
+        }
+        *(pair *)(to + last) = *(const pair *)(from + last);
+    } else if (length >= 8) {
+        uint64_t first, last;
+        __builtin_memcpy(&first, from, 8);
+        __builtin_memcpy(&last, from + length - 8, 8);
+        __builtin_memcpy(to, &first, 8);
+        __builtin_memcpy(to + length - 8, &last, 8);
+    } else if (length >= 4) {
+        uint32_t first, last;
+        __builtin_memcpy(&first, from, 4);
+        __builtin_memcpy(&last, from + length - 4, 4);
+        __builtin_memcpy(to, &first, 4);
+        __builtin_memcpy(to + length - 4, &last, 4);
+    } else if (length > 0) {
+        char middle = from[length / 2], last = from[length - 1];
+        to[0] = from[0];
+        to[length / 2] = middle;
+        to[length - 1] = last;
+    }
+}
 
 /* --- text.c: numbers and types as text ---------------------------------------------------- */
 
@@ -107,6 +149,7 @@ void check_count(const struct closure *closure, uint64_t count);
 /* --- class.c, property.c -------------------------------------------------------------------- */
 
 value new_instance(struct class *class);
+void set_root(struct class *class, struct shape *root);
 struct closure *find_method(const struct class *class, const struct string *name);
 struct shape *shape_after(struct shape *shape, const struct string *name);
 int find_slot(const struct shape *shape, const struct string *name, uint64_t *slot);

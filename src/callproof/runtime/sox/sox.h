@@ -40,22 +40,26 @@ enum { VALUES = 16, ENTRIES, BUFFER, SHAPE };
 static inline int is_falsey(value v) { return v.tag < NUMBER && v.payload == 0; }
 
 struct closure;
-struct buffer;
 struct table;
 struct shape;
 
 /* --- objects -------------------------------------------------------------------------- */
 
-/* Bytes are at `bytes`, not ended by 0.  Strings with `buffer` end inside it, and the one
- * that ends where its used part ends is extended in place.  The compiler's constants have
- * GC_STATIC, no buffer, and their hash. */
+/* Bytes are at `bytes`, not ended by 0: right behind the string, if it has no `owner`; else
+ * in the owner, a `struct buffer` (whoever ends where its used part ends is extended in
+ * place) or a string of the same content.  The compiler's constants have GC_STATIC, no owner,
+ * and their hash.  Strings of less than two bytes are always those of `sox_bytes` and
+ * `sox_empty`, so that their addresses can be compared. */
 struct string {
     struct gc_header header;
     uint32_t hash; /* FNV-1a; 0: not computed yet */
     uint64_t length;
     const char *bytes;
-    struct buffer *buffer;
+    struct gc_header *owner;
 };
+enum { STRING_OWNS = 4 }; /* in flags: it is the owner of others, and gets none itself */
+
+extern const struct string sox_bytes[256], sox_empty;
 
 /* What a function is; emitted by the compiler, one per function.  `minimum` and `maximum`
  * count parameters without `this`. */
@@ -98,7 +102,8 @@ struct class {
     struct class *superclass;
     struct table *methods; /* name -> closure */
     struct closure *initializer;
-    struct shape *root; /* of new instances */
+    struct shape *root; /* of new instances; see set_root */
+    struct gc_cell **cells; /* free ones for an instance of that capacity */
 };
 
 /* Where fields are.  Instances of a shape have its `count` fields, in room for `capacity`. */
@@ -164,9 +169,9 @@ struct entry {
 
 struct table {
     struct gc_header header;
-    uint32_t spare;
+    uint32_t mask;            /* capacity - 1; 0 without capacity */
     uint64_t count, capacity; /* capacity: 0 or a power of two */
-    struct entry *entries;    /* in an `entries` */
+    struct entry *entries;    /* in an `entries`; never NULL: at first a static empty one */
 };
 
 struct entries {
@@ -238,6 +243,8 @@ uint64_t sox_less_equal(value a, value b);
 uint64_t sox_greater(value a, value b);
 uint64_t sox_greater_equal(value a, value b);
 uint64_t sox_equal(value a, value b);
+uint64_t sox_same_string(const struct string *a, const struct string *b);
+value sox_concatenate(uint64_t count, const value *pieces); /* the first or second is a string */
 
 /* --- output (output.c, print.c) --------------------------------------------------------- */
 
@@ -261,6 +268,8 @@ uint64_t sox_next_value(struct iteration *state); /* the same; the loop's one va
 
 value sox_closure(const struct function_info *info, uint64_t count, const value *captures);
 value sox_cell(value content);
+uint64_t sox_take_cell(uint64_t size_class); /* the address of a cell without contents */
+uint64_t sox_new_instance(struct class *class); /* its address */
 value sox_call(value callee, uint64_t count, const value *arguments);
 value sox_class(const struct string *name);
 value sox_subclass(const struct string *name, value superclass);

@@ -6,103 +6,183 @@ enum { FNV_BASIS = 2166136261u, FNV_PRIME = 16777619u, LEAST_BUFFER = 256 };
 
 uint64_t sox_copied_bytes;
 
+/* --- strings of no byte and of one --------------------------------------------------------- */
+
+#define FOUR(m, n) m(n), m((n) + 1), m((n) + 2), m((n) + 3)
+#define SIXTEEN(m, n) FOUR(m, n), FOUR(m, (n) + 4), FOUR(m, (n) + 8), FOUR(m, (n) + 12)
+#define SIXTY_FOUR(m, n) \
+    SIXTEEN(m, n), SIXTEEN(m, (n) + 16), SIXTEEN(m, (n) + 32), SIXTEEN(m, (n) + 48)
+#define ALL_BYTES(m) SIXTY_FOUR(m, 0), SIXTY_FOUR(m, 64), SIXTY_FOUR(m, 128), SIXTY_FOUR(m, 192)
+
+#define BYTE(n) (char)(n)
+#define BYTE_STRING(n)                                                                          \
+    {{STRING, GC_STATIC, 0}, (FNV_BASIS ^ (uint32_t)(n)) * FNV_PRIME, 1, &all_bytes[n], NULL}
+
+static const char all_bytes[256] = {ALL_BYTES(BYTE)};
+const struct string sox_bytes[256] = {ALL_BYTES(BYTE_STRING)};
+const struct string sox_empty = {{STRING, GC_STATIC, 0}, FNV_BASIS, 0, all_bytes, NULL};
+
+static const struct string *short_string(const char *bytes, uint64_t length) {
+    return length == 0 ? &sox_empty : &sox_bytes[(unsigned char)*bytes];
+}
+
+/* --- making strings -------------------------------------------------------------------------- */
+
+/* Its hash is in the header's word, which the allocation clears. */
+static inline struct string *string_with_room(uint64_t length) {
+    uint64_t size = sizeof(struct string) + length;
+    struct string *string = size <= GC_SMALL_LIMIT ? gc_small_unset(STRING, size)
+                                                   : gc_allocate_unset(STRING, size);
+    string->hash = 0;
+    string->length = length;
+    string->bytes = (char *)(string + 1);
+    string->owner = NULL;
+    return string;
+}
+
 struct string *blank_string(uint64_t length, char **bytes) {
     if (length > (uint64_t)1 << 46) out_of_memory();
-    struct string *string = new_object(STRING, sizeof *string + length);
-    string->length = length;
-    string->bytes = *bytes = (char *)(string + 1);
+    struct string *string = string_with_room(length);
+    *bytes = (char *)(string + 1);
     return string;
 }
 
-struct string *new_string(const char *bytes, uint64_t length) {
-    char *to;
-    struct string *string = blank_string(length, &to);
-    memcpy(to, bytes, length);
-    return string;
-}
-
-value byte_value(unsigned char byte) {
-    value *known = &one_byte_strings[byte];
-    if (known->tag == NIL) {
-        char text = (char)byte;
-        *known = object_value(STRING, new_string(&text, 1));
-    }
-    return *known;
+value finished_string(struct string *string) {
+    if (string->length > 1) return object_value(STRING, string);
+    return object_value(STRING, short_string(string->bytes, string->length));
 }
 
 value string_value(const char *bytes, uint64_t length) {
-    if (length == 1) return byte_value((unsigned char)*bytes);
-    return object_value(STRING, new_string(bytes, length));
+    if (length < 2) return object_value(STRING, short_string(bytes, length));
+    char *to;
+    struct string *string = blank_string(length, &to);
+    copy_bytes(to, bytes, length);
+    return object_value(STRING, string);
 }
 
 value c_string_value(const char *text) { return string_value(text, strlen(text)); }
 
-/* A buffer with both texts and room for more.  Its growth is by half of all. */
-static struct buffer *new_buffer(struct text a, struct text b) {
-    uint64_t total = a.length + b.length, capacity = total + total / 2;
-    struct buffer *buffer = gc_allocate(BUFFER, sizeof *buffer + capacity);
+char *zero_ended(const struct string *string) {
+    char *text;
+    blank_string(string->length + 1, &text);
+    copy_bytes(text, string->bytes, string->length);
+    text[string->length] = 0;
+    return text;
+}
+
+/* --- concatenation ----------------------------------------------------------------------------- */
+
+static char *append(char *to, const struct text *piece) {
+    copy_bytes(to, piece->bytes, piece->length);
+    return to + piece->length;
+}
+
+/* A buffer with all of it and room for more: its growth is by half. */
+static struct buffer *new_buffer(uint64_t total, uint64_t count, const struct text *pieces) {
+    uint64_t capacity = total + total / 2;
+    struct buffer *buffer = gc_allocate_unset(BUFFER, sizeof *buffer + capacity);
     buffer->capacity = capacity;
-    memcpy(buffer->bytes, a.bytes, a.length);
-    memcpy(buffer->bytes + a.length, b.bytes, b.length);
+    char *to = buffer->bytes;
+    for (uint64_t i = 0; i < count; i++) to = append(to, &pieces[i]);
     buffer->used = total;
     sox_copied_bytes += total;
     return buffer;
 }
 
-struct string *join(const struct string *left, struct text a, struct text b) {
-    uint64_t total = a.length + b.length;
+/* The buffer that a string ends at the used end of, or NULL. */
+static struct buffer *buffer_to_extend(const struct string *left) {
+    if (left == NULL || left->owner == NULL || left->owner->kind != BUFFER) return NULL;
+    struct buffer *buffer = (struct buffer *)left->owner;
+    return left->bytes + left->length == buffer->bytes + buffer->used ? buffer : NULL;
+}
+
+const struct string *join(const struct string *left, uint64_t count, const struct text *pieces) {
+    uint64_t total = 0;
+    for (uint64_t i = 0; i < count; i++) total += pieces[i].length;
     if (total > (uint64_t)1 << 46) out_of_memory();
-    struct buffer *buffer = left == NULL ? NULL : left->buffer;
-    if (buffer == NULL && total < LEAST_BUFFER) {
-        char *to;
-        struct string *flat = blank_string(total, &to);
-        memcpy(to, a.bytes, a.length);
-        memcpy(to + a.length, b.bytes, b.length);
+    struct buffer *buffer = buffer_to_extend(left);
+    if (total < LEAST_BUFFER && buffer == NULL) {
+        struct string *flat = string_with_room(total);
+        char *to = (char *)(flat + 1);
+        for (uint64_t i = 0; i < count; i++) to = append(to, &pieces[i]);
         sox_copied_bytes += total;
-        return flat;
+        return total > 1 ? flat : short_string(flat->bytes, total);
     }
-    struct string *string = new_object(STRING, sizeof *string);
-    int extends = buffer != NULL && a.bytes + a.length == buffer->bytes + buffer->used;
-    if (extends && buffer->capacity - buffer->used >= b.length) {
-        memcpy(buffer->bytes + buffer->used, b.bytes, b.length);
-        buffer->used += b.length;
-        sox_copied_bytes += b.length;
-        string->bytes = a.bytes;
+    struct string *string = string_with_room(0);
+    uint64_t more = total - pieces->length;
+    if (buffer != NULL && buffer->capacity - buffer->used >= more) {
+        char *to = buffer->bytes + buffer->used;
+        for (uint64_t i = 1; i < count; i++) to = append(to, &pieces[i]);
+        buffer->used += more;
+        sox_copied_bytes += more;
+        string->bytes = left->bytes;
     } else {
-        buffer = new_buffer(a, b);
+        buffer = new_buffer(total, count, pieces);
         string->bytes = buffer->bytes;
     }
     string->length = total;
-    string->buffer = buffer;
+    string->owner = &buffer->header;
     return string;
 }
 
-uint32_t string_hash(const struct string *string) {
-    if (string->hash != 0) return string->hash;
+/* --- comparison ---------------------------------------------------------------------------------- */
+
+uint32_t compute_hash(const struct string *string) {
     uint32_t hash = FNV_BASIS;
-    for (uint64_t i = 0; i < string->length; i++)
-        hash = (hash ^ (unsigned char)string->bytes[i]) * FNV_PRIME;
+    const unsigned char *at = (const unsigned char *)string->bytes, *end = at + string->length;
+    for (; at < end; at++) hash = (hash ^ *at) * FNV_PRIME;
     /* Static ones stand in read-only memory; theirs is 0 only if it comes out as 0. */
     if (!(string->header.flags & GC_STATIC)) ((struct string *)string)->hash = hash;
     return hash;
 }
 
-/* By words: the C library's memcmp goes byte by byte. */
-static int same_bytes(const char *a, const char *b, uint64_t length) {
-    for (; length >= 8; a += 8, b += 8, length -= 8) {
-        uint64_t x, y;
-        memcpy(&x, a, 8);
-        memcpy(&y, b, 8);
-        if (x != y) return 0;
+static inline uint64_t eight(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return word;
+}
+
+static inline uint32_t four(const char *at) {
+    uint32_t word;
+    memcpy(&word, at, 4);
+    return word;
+}
+
+static inline int same_bytes(const char *a, const char *b, uint64_t length) {
+    if (length >= 8) {
+        uint64_t last = length - 8;
+        for (uint64_t at = 0; at < last; at += 8)
+            if (eight(a + at) != eight(b + at)) return 0;
+        return eight(a + last) == eight(b + last);
     }
-    for (; length > 0; a++, b++, length--)
-        if (*a != *b) return 0;
+    if (length >= 4) return four(a) == four(b) && four(a + length - 4) == four(b + length - 4);
+    for (uint64_t at = 0; at < length; at++)
+        if (a[at] != b[at]) return 0;
     return 1;
 }
 
-int same_string(const struct string *a, const struct string *b) {
-    if (a == b) return 1;
-    if (a->length != b->length) return 0;
-    if (a->hash != 0 && b->hash != 0 && a->hash != b->hash) return 0;
-    return same_bytes(a->bytes, b->bytes, a->length);
+/* Lets `guest` have the bytes of `host`, which has the same: the next comparison sees it at
+ * once.  An owner never gets one, so that none of them is kept for another's sake; and who
+ * has a buffer keeps it, to be extended.  0 if it cannot be done. */
+static int share(struct string *guest, const struct string *host) {
+    if (guest->header.flags & (GC_STATIC | STRING_OWNS) || guest->owner != NULL) return 0;
+    guest->owner = host->owner;
+    if (host->owner == NULL && !(host->header.flags & GC_STATIC)) {
+        ((struct string *)host)->header.flags |= STRING_OWNS;
+        guest->owner = (struct gc_header *)host;
+    }
+    guest->bytes = host->bytes;
+    return 1;
+}
+
+int same_contents(const struct string *a, const struct string *b) {
+    if (a->bytes == b->bytes) return 1;
+    if (a->hash != b->hash && a->hash != 0 && b->hash != 0) return 0;
+    if (!same_bytes(a->bytes, b->bytes, a->length)) return 0;
+    if (!share((struct string *)a, b)) share((struct string *)b, a);
+    return 1;
+}
+
+uint64_t sox_same_string(const struct string *a, const struct string *b) {
+    return (uint64_t)same_string(a, b);
 }

@@ -4,12 +4,27 @@
 
 enum { FIRST_CAPACITY = 8 };
 
-struct table *new_table(void) { return new_object(TABLE, sizeof(struct table)); }
+/* What a table has before its first entry: `struct entries` with one that stays empty. */
+static const struct {
+    struct gc_header header;
+    uint32_t spare;
+    uint64_t capacity;
+    struct entry item;
+} nothing = {{ENTRIES, GC_STATIC, 0}, 0, 1, {NULL, {NIL, 0}}};
+_Static_assert(offsetof(struct entries, items) == 16, "and `nothing` looks the same");
+
+struct table *new_table(void) {
+    struct table *table = gc_small_unset(TABLE, sizeof *table);
+    table->mask = 0;
+    table->count = table->capacity = 0;
+    table->entries = (struct entry *)&nothing.item;
+    return table;
+}
 
 value sox_table(void) { return object_value(TABLE, new_table()); }
 
 static struct entry *new_entries(uint64_t capacity) {
-    if (capacity > (uint64_t)1 << 40) out_of_memory();
+    if (capacity > (uint64_t)1 << 31) out_of_memory();
     struct entries *entries =
         gc_allocate(ENTRIES, sizeof *entries + capacity * sizeof(struct entry));
     entries->capacity = capacity;
@@ -17,16 +32,15 @@ static struct entry *new_entries(uint64_t capacity) {
 }
 
 /* The key's entry, or the empty one where it would be; there always is an empty one. */
-static struct entry *probe(struct entry *entries, uint64_t capacity, const struct string *key) {
-    uint64_t at = string_hash(key) & (capacity - 1);
-    while (entries[at].key != NULL && !same_string(entries[at].key, key))
-        at = (at + 1) & (capacity - 1);
-    return &entries[at];
+static inline struct entry *probe(struct entry *entries, uint64_t mask, const struct string *key) {
+    for (uint64_t at = string_hash(key);; at++) {
+        struct entry *entry = &entries[at & mask];
+        if (entry->key == NULL || same_string(entry->key, key)) return entry;
+    }
 }
 
 struct entry *table_find(const struct table *table, const struct string *key) {
-    if (table->count == 0) return NULL;
-    struct entry *entry = probe(table->entries, table->capacity, key);
+    struct entry *entry = probe(table->entries, table->mask, key);
     return entry->key != NULL ? entry : NULL;
 }
 
@@ -35,16 +49,17 @@ static void grow(struct table *table) {
     struct entry *larger = new_entries(capacity);
     for (uint64_t i = 0; i < table->capacity; i++) {
         const struct entry *entry = &table->entries[i];
-        if (entry->key != NULL) *probe(larger, capacity, entry->key) = *entry;
+        if (entry->key != NULL) *probe(larger, capacity - 1, entry->key) = *entry;
     }
     table->entries = larger;
     table->capacity = capacity;
+    table->mask = (uint32_t)(capacity - 1);
 }
 
 /* Like the reference, it grows before it looks whether the key is there already. */
 void table_set(struct table *table, const struct string *key, value content) {
     if ((table->count + 1) * 4 > table->capacity * 3) grow(table);
-    struct entry *entry = probe(table->entries, table->capacity, key);
+    struct entry *entry = probe(table->entries, table->mask, key);
     if (entry->key == NULL) {
         entry->key = (struct string *)key;
         table->count++;
@@ -56,7 +71,7 @@ void table_set(struct table *table, const struct string *key, value content) {
 int table_delete(struct table *table, const struct string *key) {
     struct entry *entry = table_find(table, key);
     if (entry == NULL) return 0;
-    uint64_t mask = table->capacity - 1, hole = (uint64_t)(entry - table->entries), at = hole;
+    uint64_t mask = table->mask, hole = (uint64_t)(entry - table->entries), at = hole;
     for (;;) {
         at = (at + 1) & mask;
         const struct entry *next = &table->entries[at];
@@ -87,6 +102,7 @@ void table_copy(struct table *to, const struct table *from) {
     memcpy(entries, from->entries, from->capacity * sizeof *entries);
     to->entries = entries;
     to->capacity = from->capacity;
+    to->mask = from->mask;
     to->count = from->count;
 }
 

@@ -1,0 +1,71 @@
+"""Branches that are decided on the way to them: a block that only asks for its own parameter
+is skipped by those that give it a constant.
+
+    jump @both(1)                          jump @then
+    @both(%p): branch %p, @then, @else     @both(%p): branch %p, @then, @else
+
+Its parameters must not be used elsewhere, as then they have to be what they were there.
+"""
+
+from __future__ import annotations
+
+from callproof.ir.model import CONSTANT, VALUE, Block, Function, Operand, Target, Value
+from callproof.ir.operations import BRANCH
+
+
+def run(function: Function) -> bool:
+    asking = _asking(function)
+    if not asking:
+        return False
+    changed = False
+    for block in function.blocks:
+        for target in block.terminator.targets:
+            # A chain of them is followed; a circle of them would decide nothing new.
+            for _ in range(len(asking)):
+                if target.block not in asking:
+                    break
+                further = _decided(target)
+                if further is None:
+                    break
+                target.block, target.arguments = further.block, further.arguments
+                changed = True
+    return changed
+
+
+def _asking(function: Function) -> set[Block]:
+    """Blocks that are a branch on one of their parameters, none of which is used elsewhere."""
+    found = {
+        block
+        for block in function.blocks
+        if len(block.instructions) == 1
+        and block.terminator.operation is BRANCH
+        and any(block.terminator.operands[0] is one for one in block.parameters)
+    }
+    owners = {one.number: block for block in found for one in block.parameters}
+    for block in function.blocks:
+        if not owners:
+            break
+        for instruction in block.instructions:
+            used = list(instruction.operands)
+            for target in instruction.targets or ():
+                used += target.arguments
+            for operand in used:
+                if operand.kind == VALUE:
+                    owner = owners.get(operand.number)  # type: ignore[union-attr]
+                    if owner is not None and owner is not block:
+                        found.discard(owner)
+    return found
+
+
+def _decided(target: Target) -> Target | None:
+    """Where a jump to an asking block goes on; None if its argument is no constant."""
+    block = target.block
+    given: dict[Value, Operand] = dict(zip(block.parameters, target.arguments, strict=True))
+    condition = block.terminator.operands[0]
+    assert isinstance(condition, Value)
+    known = given[condition]
+    if known.kind != CONSTANT:
+        return None
+    chosen = block.terminator.targets[0 if known.value else 1]  # type: ignore[union-attr]
+    arguments = [given.get(one, one) if isinstance(one, Value) else one for one in chosen.arguments]
+    return Target(chosen.block, arguments)
