@@ -277,10 +277,12 @@ class State:
             return self.load_value(*self.capture_place(meaning), tags)
         if meaning.is_native and meaning.is_constant:
             return object_value(layout.NATIVE, Symbol(self.program.native(meaning.name)))
-        value = self.load_value(self.global_address(meaning))
-        if not meaning.initial and not self.was_defined(meaning):
-            self.check_defined(meaning, value.tag)
-        return value
+        address = self.global_address(meaning)
+        if meaning.initial:
+            return self.load_value(address)
+        if not self.was_defined(meaning):
+            self.check_defined(meaning, self.builder.load(I64, address))
+        return self.load_value(address, 0, self.flow.held(meaning).tags)
 
     def was_defined(self, meaning: GlobalInfo) -> bool:
         """Whether the script's top level has passed the definition, here in its own code."""
@@ -306,7 +308,8 @@ class State:
             if not meaning.initial and not self.was_defined(meaning):
                 tag = self.builder.load(I64, self.global_address(meaning))
                 self.check_defined(meaning, tag)
-            self.store_value(value, self.global_address(meaning))
+            held = ALL if meaning.initial else self.flow.held(meaning).tags
+            self.store_value(value, self.global_address(meaning), held=held)
 
     # --- truth ------------------------------------------------------------------------------------
 
