@@ -66,7 +66,7 @@ class CallLowering(ExpressionLowering):
         self.at(node)
         only = self.only_function(callee)
         if only is not None:
-            self.note(node, f"direct call of {only.name or 'a function'}: nothing else gets here")
+            self.note(node, f"direct call of {only.name}: nothing else gets here")
             return self.direct(only, self.payload(value), arguments)
         self.note(node, "indirect call: the callee is a value")
         return self.indirect(value, arguments)

@@ -386,8 +386,8 @@ class State:
 
     def with_tags(self, value: SoxValue, tags: int) -> SoxValue:
         """The value, of which it is known that its tag is one of these."""
-        if value.known_tag is not None or tags == ALL:
-            return value
+        if value.known_tag is not None or tags in (0, ALL):
+            return value  # 0: nothing is known, or control does not get here
         tag = only_tag(tags)
         if tag is not None:
             return SoxValue(word(tag), value.payload, value.number)
