@@ -244,6 +244,14 @@ def test_fields_of_classes() -> None:
         class B < A { init() { this.b = 1  super.init(2)  this.x = 3  this.c = 4 } }
         class Out { init() { this.x = 1  this.y = fn () { return this }  this.z = 2 } }
         class None {}
+        class Both { init(n) {
+            for var i = 0; i < n; i = i + 1 { print i }
+            if n > 0 { this.l = n  this.r = None() } else { this.l = nil  { this.r = nil } }
+            this.n = n } }
+        class Either { init(n) {
+            this.a = n  if n > 0 { this.b = 1 } else { this.c = 1 }  this.d = 1 } }
+        class Maybe { init(n) { this.a = n  if n > 0 { this.b = 1 }  this.c = 1 } }
+        class Again { init(n) { this.a = n  if n > 0 { this.a = 1 }  this.c = 1 } }
         """
     )
     slots = Slots(Flow(program))
@@ -255,6 +263,9 @@ def test_fields_of_classes() -> None:
     assert slots.fields(classes["B"]) == ["b", "x", "y", "z", "c"]
     assert slots.fields(classes["Out"]) == ["x"]
     assert slots.fields(classes["None"]) == []
+    assert slots.fields(classes["Both"]) == ["l", "r", "n"]
+    assert slots.fields(classes["Either"]) == slots.fields(classes["Maybe"]) == ["a"]
+    assert slots.fields(classes["Again"]) == ["a", "c"]
     assert slots.slot([classes["A"], classes["Out"]], "x") == 0
     assert slots.slot([classes["A"], classes["B"]], "x") is None
 
