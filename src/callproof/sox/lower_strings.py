@@ -111,7 +111,7 @@ class StringLowering(State):
         places = [builder.load(I64, one, layout.STRING_BYTES) for one in (a, b)]
         builder.branch(builder.value(op.EQ, I64, *places), done, contents)
         builder.start(contents)
-        builder.write(key, self.runtime("sox_same_string", a, b)[0])
+        builder.write(key, self.runtime("sox_same_contents", a, b)[0])
         builder.jump(done)
         builder.start(done)
 

@@ -7,13 +7,30 @@ static int are_numbers(value a, value b) { return a.tag == NUMBER && b.tag == NU
 
 /* The text of one piece, which for most is there already. */
 static inline struct text piece_text(value v, char room[NUMBER_TEXT]) {
+    if (v.tag == NUMBER) {
+        struct text small = small_text(v, room);
+        if (small.length > 0) return small;
+    }
     if (v.tag != STRING) return value_text(v, room, 6);
     const struct string *string = to_string(v);
     return (struct text){string->bytes, string->length};
 }
 
-/* Two pieces: what is by far the most. */
-static value concatenate(value a, value b) {
+/* Two strings that make one of moderate size: what is by far the most. */
+static inline int are_flat(const struct string *a, const struct string *b) {
+    return a->length != 0 && b->length != 0 && a->length + b->length < LEAST_BUFFER &&
+           !has_buffer(a);
+}
+
+static value join_flat(const struct string *a, const struct string *b) {
+    struct string *string = string_with_room(a->length + b->length);
+    char *to = (char *)(string + 1);
+    copy_bytes(to, a->bytes, a->length);
+    copy_bytes(to + a->length, b->bytes, b->length);
+    return object_value(STRING, string);
+}
+
+static __attribute__((noinline)) value concatenate(value a, value b) {
     char rooms[2][NUMBER_TEXT];
     struct text pieces[] = {piece_text(a, rooms[0]), piece_text(b, rooms[1])};
     if (pieces[1].length == 0 && a.tag == STRING) return a;
@@ -39,6 +56,8 @@ value sox_concatenate(uint64_t count, const value *pieces) {
 
 value sox_add(value a, value b) {
     if (are_numbers(a, b)) return number_value(to_number(a) + to_number(b));
+    if (a.tag == STRING && b.tag == STRING && are_flat(to_string(a), to_string(b)))
+        return join_flat(to_string(a), to_string(b));
     if (a.tag == STRING || b.tag == STRING) return concatenate(a, b);
     sox_fail("Operands must be two numbers or involve a string.");
 }

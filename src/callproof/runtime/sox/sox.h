@@ -243,7 +243,8 @@ uint64_t sox_less_equal(value a, value b);
 uint64_t sox_greater(value a, value b);
 uint64_t sox_greater_equal(value a, value b);
 uint64_t sox_equal(value a, value b);
-uint64_t sox_same_string(const struct string *a, const struct string *b);
+/* Whether strings of the same length are equal. */
+uint64_t sox_same_contents(const struct string *a, const struct string *b);
 value sox_concatenate(uint64_t count, const value *pieces); /* the first or second is a string */
 
 /* --- output (output.c, print.c) --------------------------------------------------------- */

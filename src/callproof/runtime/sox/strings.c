@@ -2,7 +2,7 @@
  * that appending again and again takes time in proportion to what is appended. */
 #include "runtime.h"
 
-enum { FNV_BASIS = 2166136261u, FNV_PRIME = 16777619u, LEAST_BUFFER = 256 };
+enum { FNV_BASIS = 2166136261u, FNV_PRIME = 16777619u };
 
 uint64_t sox_copied_bytes;
 
@@ -27,18 +27,6 @@ static const struct string *short_string(const char *bytes, uint64_t length) {
 }
 
 /* --- making strings -------------------------------------------------------------------------- */
-
-/* Its hash is in the header's word, which the allocation clears. */
-static inline struct string *string_with_room(uint64_t length) {
-    uint64_t size = sizeof(struct string) + length;
-    struct string *string = size <= GC_SMALL_LIMIT ? gc_small_unset(STRING, size)
-                                                   : gc_allocate_unset(STRING, size);
-    string->hash = 0;
-    string->length = length;
-    string->bytes = (char *)(string + 1);
-    string->owner = NULL;
-    return string;
-}
 
 struct string *blank_string(uint64_t length, char **bytes) {
     if (length > (uint64_t)1 << 46) out_of_memory();
@@ -91,7 +79,7 @@ static struct buffer *new_buffer(uint64_t total, uint64_t count, const struct te
 
 /* The buffer that a string ends at the used end of, or NULL. */
 static struct buffer *buffer_to_extend(const struct string *left) {
-    if (left == NULL || left->owner == NULL || left->owner->kind != BUFFER) return NULL;
+    if (left == NULL || !has_buffer(left)) return NULL;
     struct buffer *buffer = (struct buffer *)left->owner;
     return left->bytes + left->length == buffer->bytes + buffer->used ? buffer : NULL;
 }
@@ -175,14 +163,30 @@ static int share(struct string *guest, const struct string *host) {
     return 1;
 }
 
-int same_contents(const struct string *a, const struct string *b) {
+/* Strings that differ late get their hashes, if that is not too much work: the next time
+ * these tell it. */
+static __attribute__((noinline)) int differ_late(const struct string *a, const struct string *b) {
+    enum { SOON = 8, MOST = 256 };
+    if (a->length > SOON && a->length <= MOST && eight(a->bytes) == eight(b->bytes)) {
+        string_hash(a);
+        string_hash(b);
+    }
+    return 0;
+}
+
+static __attribute__((noinline)) int compare_contents(const struct string *a,
+                                                      const struct string *b) {
     if (a->bytes == b->bytes) return 1;
-    if (a->hash != b->hash && a->hash != 0 && b->hash != 0) return 0;
-    if (!same_bytes(a->bytes, b->bytes, a->length)) return 0;
+    if (!same_bytes(a->bytes, b->bytes, a->length)) return differ_late(a, b);
     if (!share((struct string *)a, b)) share((struct string *)b, a);
     return 1;
 }
 
-uint64_t sox_same_string(const struct string *a, const struct string *b) {
-    return (uint64_t)same_string(a, b);
+int same_contents(const struct string *a, const struct string *b) {
+    if (a->hash != b->hash && a->hash != 0 && b->hash != 0) return 0;
+    return compare_contents(a, b);
+}
+
+uint64_t sox_same_contents(const struct string *a, const struct string *b) {
+    return (uint64_t)same_contents(a, b);
 }
