@@ -16,8 +16,6 @@ from callproof.sox import nodes as ast
 from callproof.sox.lower_state import State
 from callproof.sox.values import SoxValue, object_value, word
 
-MOST_PIECES = 8  # of one call of sox_concatenate
-
 Add = Callable[[SoxValue, SoxValue], SoxValue]
 
 
@@ -50,7 +48,7 @@ class StringLowering(State):
             pieces = self.pieces(left, add)
         else:
             pieces = [self.expression(left)]
-        if len(pieces) == MOST_PIECES:
+        if len(pieces) == layout.MOST_PIECES:
             pieces = [self.joined(pieces)]
         right = self.expression(node.right)
         self.at(node)

@@ -89,8 +89,10 @@ value c_string_value(const char *text);
 static inline value byte_value(unsigned char byte) {
     return object_value(STRING, &sox_bytes[byte]);
 }
-/* `left` is the string that the first piece is the text of, or NULL if it is none. */
-const struct string *join(const struct string *left, uint64_t count, const struct text *pieces);
+/* `left` is the string that the first piece is the text of, or NULL if it is none; `total`
+ * the length of all. */
+const struct string *join(const struct string *left, uint64_t total, uint64_t count,
+                          const struct text *pieces);
 uint32_t compute_hash(const struct string *string);
 static inline uint32_t string_hash(const struct string *string) {
     return string->hash != 0 ? string->hash : compute_hash(string);
