@@ -19,7 +19,6 @@ from callproof.sox import nodes as ast
 from callproof.sox.kinds import CLOSURE, INSTANCE, TABLE
 from callproof.sox.lower_allocation import new_instance
 from callproof.sox.lower_expressions import ExpressionLowering
-from callproof.sox.lower_operators import BITS_OF_2_53
 from callproof.sox.lower_state import EXPRESSIONS
 from callproof.sox.signatures import NATIVE, entry_signature
 from callproof.sox.symbols import (
@@ -165,29 +164,6 @@ class CallLowering(ExpressionLowering):
         builder.start(fine)
         return number_value(builder.value(op.FSQRT, F64, x))
 
-    def floor(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
-        """From +0 to 2**53 floor is a conversion to an integer and back."""
-        builder = self.builder
-        (value,) = arguments
-        key = ("floor", object())
-        builder.declare(key, F64, "floor")
-        number, small, slow, done = map(builder.new_block, ("number", "small", "slow", "floor"))
-        self.branch(self.has_tag(value, layout.NUMBER), number, slow)
-        builder.start(number)
-        x = self.number(value)
-        bits = builder.value(op.BITCAST, I64, x)
-        is_small = builder.value(op.ULT, I64, bits, word(BITS_OF_2_53))
-        self.branch(is_small, small, slow)
-        builder.start(small)
-        whole = builder.value(op.FTOSI, I64, x)
-        builder.write(key, builder.value(op.SITOF, F64, whole))
-        builder.jump(done)
-        builder.start(slow)
-        builder.write(key, self.number(self.native(meaning, arguments)))
-        builder.jump(done)
-        builder.start(done)
-        return number_value(builder.read(key))
-
     def length(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
         """Of an array or a string it is a field."""
         builder = self.builder
@@ -206,6 +182,28 @@ class CallLowering(ExpressionLowering):
             count = builder.load(I64, self.payload(container), offset)
             builder.write(key, builder.value(op.SITOF, F64, count))
             builder.jump(done)
+        builder.start(slow)
+        builder.write(key, self.number(self.native(meaning, arguments)))
+        builder.jump(done)
+        builder.start(done)
+        return number_value(builder.read(key))
+
+    def floor(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
+        """Of numbers from 0 to 2**52 a conversion there and back; the others keep their sign."""
+        builder = self.builder
+        (given,) = arguments
+        key = ("floor", object())
+        builder.declare(key, F64, "floor")
+        number, small, slow, done = map(builder.new_block, ("number", "small", "slow", "floor"))
+        self.branch(self.has_tag(given, layout.NUMBER), number, slow)
+        builder.start(number)
+        # As words, positive numbers are in their order and negative ones behind all of them.
+        in_range = builder.value(op.ULT, I64, self.payload(given), word(TWO_TO_52))
+        builder.branch(in_range, small, slow)
+        builder.start(small)
+        whole = builder.value(op.FTOSI, I64, self.number(given))
+        builder.write(key, builder.value(op.SITOF, F64, whole))
+        builder.jump(done)
         builder.start(slow)
         builder.write(key, self.number(self.native(meaning, arguments)))
         builder.jump(done)
@@ -432,6 +430,8 @@ def find_initializer(class_: ClassInfo) -> FunctionInfo | None:
         at = superclass(at)
     return None
 
+
+TWO_TO_52 = 0x4330000000000000  # the bits of that number
 
 INLINE = {
     ("push", 2): CallLowering.push,

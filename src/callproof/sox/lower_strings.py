@@ -16,8 +16,6 @@ from callproof.sox import nodes as ast
 from callproof.sox.lower_state import State
 from callproof.sox.values import SoxValue, object_value, word
 
-MOST_PIECES = 8  # of one call of sox_concatenate
-
 Add = Callable[[SoxValue, SoxValue, int], SoxValue]  # the last: the tags the sum can have
 
 
@@ -50,7 +48,7 @@ class StringLowering(State):
             pieces = self.pieces(left, add)
         else:
             pieces = [self.expression(left)]
-        if len(pieces) == MOST_PIECES:
+        if len(pieces) == layout.MOST_PIECES:
             pieces = [self.joined(pieces)]
         right = self.expression(node.right)
         self.at(node)
@@ -112,7 +110,7 @@ class StringLowering(State):
         places = [builder.load(I64, one, layout.STRING_BYTES) for one in (a, b)]
         builder.branch(builder.value(op.EQ, I64, *places), done, contents)
         builder.start(contents)
-        builder.write(key, self.runtime("sox_same_string", a, b)[0])
+        builder.write(key, self.runtime("sox_same_contents", a, b)[0])
         builder.jump(done)
         builder.start(done)
 
