@@ -17,6 +17,7 @@ from callproof.passes import (
     lower_switch,
     simplify_cfg,
     split_edges,
+    thread_branches,
 )
 
 
@@ -158,3 +159,57 @@ def test_edges_that_pass_arguments_get_blocks_of_their_own() -> None:
     assert all("(" not in line for line in lines if line.startswith("branch"))
     assert sum(line.startswith("jump ^l(") for line in lines) == 2
     assert sum(line == "jump ^o" for line in lines) == 2, "critical edges are split, too"
+
+
+@pytest.mark.parametrize(
+    ("question", "where"),
+    [
+        ("", "jump ^yes(%a)"),
+        ("%n = xor i64 %p, 1\n", "jump ^no(%b)"),
+        ("%n = eq i64 %p, 1\n", "jump ^yes(%a)"),
+        ("%n = ne i64 %p, 1\n", "jump ^no(%b)"),
+    ],
+)
+def test_branches_decided_on_the_way(question: str, where: str) -> None:
+    """Who gives a constant goes where it leads, with that jump's arguments."""
+    asked = "%n" if question else "%p"
+    body = f"""branch %a, ^known, ^other
+^known:
+jump ^ask(1, %a, %b)
+^other:
+jump ^ask(%b, %b, %a)
+^ask(%p: i64, %q: i64, %r: i64):
+{question}branch {asked}, ^yes(%q), ^no(%r)
+^yes(%y: i64):
+return %y
+^no(%n2: i64):
+return %n2"""
+    lines = after(thread_branches.run, leaf(body))
+    assert lines[lines.index("^known:") + 1] == where
+    assert lines[lines.index("^other:") + 1] == "jump ^ask(%b, %b, %a)"
+
+
+def test_branches_stay_where_their_parameters_are_used_behind() -> None:
+    body = """branch %a, ^known, ^other
+^known:
+jump ^ask(1, %a)
+^other:
+jump ^ask(%b, %b)
+^ask(%p: i64, %q: i64):
+branch %p, ^yes, ^no
+^yes:
+return %q
+^no:
+return %b"""
+    lines = after(thread_branches.run, leaf(body))
+    assert lines[lines.index("^known:") + 1] == "jump ^ask(1, %a)"
+
+
+def test_branches_in_a_circle_end() -> None:
+    body = """jump ^ask(1)
+^ask(%p: i64):
+branch %p, ^ask(1), ^done
+^done:
+return %a"""
+    lines = after(thread_branches.run, leaf(body))
+    assert "branch %p, ^ask(1), ^done" in lines or "jump ^ask(1)" in lines

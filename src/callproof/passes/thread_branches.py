@@ -4,13 +4,17 @@ is skipped by those that give it a constant.
     jump @both(1)                          jump @then
     @both(%p): branch %p, @then, @else     @both(%p): branch %p, @then, @else
 
-Its parameters must not be used elsewhere, as then they have to be what they were there.
+One operation may stand before the branch, that of a parameter with a constant (what `not`
+is).  Parameters must not be used elsewhere, as then they have to be what they were there.
 """
 
 from __future__ import annotations
 
+from callproof.ir.interpret import evaluate
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Operand, Target, Value
-from callproof.ir.operations import BRANCH
+from callproof.ir.operations import BRANCH, EQ, NE, XOR
+
+QUESTIONS = (XOR, EQ, NE)
 
 
 def run(function: Function) -> bool:
@@ -34,14 +38,11 @@ def run(function: Function) -> bool:
 
 def _asking(function: Function) -> set[Block]:
     """Blocks that are a branch on one of their parameters, none of which is used elsewhere."""
-    found = {
-        block
-        for block in function.blocks
-        if len(block.instructions) == 1
-        and block.terminator.operation is BRANCH
-        and any(block.terminator.operands[0] is one for one in block.parameters)
-    }
+    found = {block for block in function.blocks if _asks(block)}
     owners = {one.number: block for block in found for one in block.parameters}
+    for block in found:
+        for instruction in block.instructions:
+            owners.update((one.number, block) for one in instruction.results)
     for block in function.blocks:
         if not owners:
             break
@@ -57,15 +58,37 @@ def _asking(function: Function) -> set[Block]:
     return found
 
 
+def _asks(block: Block) -> bool:
+    if block.terminator.operation is not BRANCH or len(block.instructions) > 2:
+        return False
+    asked = block.terminator.operands[0]
+    if len(block.instructions) == 2:
+        first = block.instructions[0]
+        if first.operation not in QUESTIONS or first.operands[1].kind != CONSTANT:
+            return False
+        if asked is not first.results[0]:
+            return False
+        if any(asked in target.arguments for target in block.terminator.targets):
+            return False
+        asked = first.operands[0]
+    return any(asked is one for one in block.parameters)
+
+
 def _decided(target: Target) -> Target | None:
     """Where a jump to an asking block goes on; None if its argument is no constant."""
     block = target.block
     given: dict[Value, Operand] = dict(zip(block.parameters, target.arguments, strict=True))
-    condition = block.terminator.operands[0]
+    first = block.instructions[0]
+    condition = first.operands[0]
     assert isinstance(condition, Value)
     known = given[condition]
     if known.kind != CONSTANT:
         return None
-    chosen = block.terminator.targets[0 if known.value else 1]  # type: ignore[union-attr]
+    answer = known.value  # type: ignore[union-attr]
+    if first.operation is not BRANCH:
+        assert first.type is not None
+        second = first.operands[1].value  # type: ignore[union-attr]
+        answer = evaluate(first.operation, first.type, [answer, second], first.type)
+    chosen = block.terminator.targets[0 if answer else 1]
     arguments = [given.get(one, one) if isinstance(one, Value) else one for one in chosen.arguments]
     return Target(chosen.block, arguments)

@@ -42,6 +42,7 @@ STRING_LENGTH: Final = 8
 STRING_BYTES: Final = 16
 STRING_OWNER: Final = 24
 STRING_SIZE: Final = 32
+MOST_PIECES: Final = 8  # of one call of sox_concatenate
 
 # functions
 INFO_NAME: Final = 0

@@ -44,6 +44,8 @@ class Flow(ValueFlow):
     def __init__(self, program: Program, test: str = "", benchmarks: bool = False) -> None:
         super().__init__(program)
         self._test, self._benchmarks = test, benchmarks
+        if program.script.is_open:
+            return  # what is not here yet may do anything: nothing is known
         while self._waiting:
             function = self._waiting.popleft()
             self._queued.discard(function)

@@ -38,6 +38,7 @@ from callproof.sox.symbols import Module as SoxModule
 from callproof.sox.values import word
 
 CLOSURE_BYTES = layout.CLOSURE_CAPTURES
+STRING_PADDING = 8  # bytes that can be read where a string's are
 
 
 def typed_symbol(symbol: str) -> str:
@@ -124,7 +125,8 @@ class ProgramLowering:
             data = struct.pack(
                 "<BBHIQQQ", layout.STRING, layout.STATIC, 0, fnv1a(text), len(text), 0, 0
             )
-            bytes_symbol = self.add(Datum(f"{symbol}.bytes", text + b"\0", alignment=1))
+            padded = (text + b"\0").ljust(STRING_PADDING, b"\0")
+            bytes_symbol = self.add(Datum(f"{symbol}.bytes", padded, alignment=1))
             datum = Datum(symbol, data, alignment=16)
             datum.addresses.append(Address(layout.STRING_BYTES, bytes_symbol))
             self.add(datum)

@@ -65,7 +65,7 @@ class CallLowering(ExpressionLowering):
         self.at(node)
         only = self.only_function(callee)
         if only is not None:
-            self.note(node, f"direct call of {only.name or 'a function'}: nothing else gets here")
+            self.note(node, f"direct call of {only.name}: nothing else gets here")
             return self.direct(only, self.payload(value), arguments)
         self.note(node, "indirect call: the callee is a value")
         return self.indirect(value, arguments)
@@ -182,6 +182,28 @@ class CallLowering(ExpressionLowering):
             count = builder.load(I64, self.payload(container), offset)
             builder.write(key, builder.value(op.SITOF, F64, count))
             builder.jump(done)
+        builder.start(slow)
+        builder.write(key, self.number(self.native(meaning, arguments)))
+        builder.jump(done)
+        builder.start(done)
+        return number_value(builder.read(key))
+
+    def floor(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
+        """Of numbers from 0 to 2**52 a conversion there and back; the others keep their sign."""
+        builder = self.builder
+        (given,) = arguments
+        key = ("floor", object())
+        builder.declare(key, F64, "floor")
+        number, small, slow, done = map(builder.new_block, ("number", "small", "slow", "floor"))
+        self.branch(self.has_tag(given, layout.NUMBER), number, slow)
+        builder.start(number)
+        # As words, positive numbers are in their order and negative ones behind all of them.
+        in_range = builder.value(op.ULT, I64, self.payload(given), word(TWO_TO_52))
+        builder.branch(in_range, small, slow)
+        builder.start(small)
+        whole = builder.value(op.FTOSI, I64, self.number(given))
+        builder.write(key, builder.value(op.SITOF, F64, whole))
+        builder.jump(done)
         builder.start(slow)
         builder.write(key, self.number(self.native(meaning, arguments)))
         builder.jump(done)
@@ -409,10 +431,13 @@ def find_initializer(class_: ClassInfo) -> FunctionInfo | None:
     return None
 
 
+TWO_TO_52 = 0x4330000000000000  # the bits of that number
+
 INLINE = {
     ("push", 2): CallLowering.push,
     ("len", 1): CallLowering.length,
     ("mathSqrt", 1): CallLowering.square_root,
+    ("mathFloor", 1): CallLowering.floor,
 }
 
 EXPRESSIONS[ast.Call] = CallLowering.call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from callproof.ir import operations as op
@@ -10,14 +11,18 @@ from callproof.ir.model import Block, Constant, Operand
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
-from callproof.sox.infer import constant_step, is_range
+from callproof.sox.infer import constant_step, is_range, walk
 from callproof.sox.kinds import ALL
 from callproof.sox.lower_calls import CallLowering
+from callproof.sox.lower_state import ORDERING
 from callproof.sox.symbols import FunctionInfo, LocalInfo
 from callproof.sox.values import constant_number, number_value, word
 
 if TYPE_CHECKING:
     from callproof.sox.lower import ProgramLowering
+
+LARGEST_COPY = 12  # nodes of a condition
+COPIED = (ast.Number, ast.Boolean, ast.Nil, ast.Variable, ast.Unary, ast.Binary, ast.Logical)
 
 # How each kind of statement is lowered; `lower_statements.py` has those that are not here.
 STATEMENTS: dict[type, Any] = {}
@@ -58,6 +63,9 @@ class LoopLowering(CallLowering):
         step: ast.Expression | None,
         body: ast.Statement,
     ) -> None:
+        if condition is not None and is_simple(condition):
+            self.simple_loop(condition, step, body)
+            return
         builder = self.builder
         head, inside, again, done = map(builder.new_block, ("loop", "body", "step", "endloop"))
         facts = dict(self.facts)
@@ -82,6 +90,45 @@ class LoopLowering(CallLowering):
         builder.seal(head)
         self.facts = facts
         builder.start(done)
+
+    def simple_loop(
+        self, condition: ast.Expression, step: ast.Expression | None, body: ast.Statement
+    ) -> None:
+        """With the condition before the loop and at its end: a jump less each time round."""
+        builder = self.builder
+        inside, again, done = map(builder.new_block, ("body", "step", "endloop"))
+        facts = dict(self.facts)
+        line = builder.line
+        self.condition(condition, inside, done)
+        self.facts = dict(facts)
+        builder.start(inside, seal=False)
+        # What either condition has compared is what the variable is now.
+        self.learn_ordered(tuple(self.compared_locals(condition)))
+        self.breaks.append(done)
+        self.continues.append(again)
+        self.inside(body, again)
+        self.breaks.pop()
+        self.continues.pop()
+        self.facts = dict(facts)
+        builder.start(again)
+        if step is not None:
+            self.expression(step)
+        builder.line = line
+        self.condition(condition, inside, done)
+        builder.seal(inside)
+        self.facts = facts
+        builder.start(done)
+
+    def compared_locals(self, condition: ast.Expression) -> Iterator[Operand]:
+        """The f64s of local variables that a true condition has compared."""
+        if isinstance(condition, ast.Logical) and condition.operator == "and":
+            yield from self.compared_locals(condition.left)
+            yield from self.compared_locals(condition.right)
+        if isinstance(condition, ast.Binary) and condition.operator in ORDERING:
+            for side in (condition.left, condition.right):
+                meaning = side.meaning if isinstance(side, ast.Variable) else None
+                if isinstance(meaning, LocalInfo) and meaning in self.numeric:
+                    yield self.number(self.read_local(meaning))
 
     def while_(self, node: ast.While) -> None:
         self.loop(node.condition, None, node.body)
@@ -210,6 +257,12 @@ class LoopLowering(CallLowering):
         builder.seal(head)
         self.facts = facts
         builder.start(done)
+
+
+def is_simple(condition: ast.Expression) -> bool:
+    """Small, and may as well stand in two places: no calls, and no variable is set."""
+    nodes = list(walk(condition))
+    return len(nodes) <= LARGEST_COPY and all(isinstance(node, COPIED) for node in nodes)
 
 
 STATEMENTS[ast.While] = LoopLowering.while_

@@ -20,6 +20,8 @@ ARITHMETIC = {
     "/": (op.FDIV, "sox_divide"),
     "%": (None, "sox_remainder"),
 }
+# All numbers from +0 to there, and nothing else, have bits that are less, without a sign.
+BITS_OF_2_53 = 0x4340000000000000
 COMPARISONS = {
     "<": (op.FLT, "sox_less"),
     "<=": (op.FLE, "sox_less_equal"),
@@ -80,24 +82,29 @@ class OperatorLowering(StringLowering):
         return number_value(self.builder.value(simple, F64, self.number(left), self.number(right)))
 
     def remainder(self, left: SoxValue, right: SoxValue) -> SoxValue:
-        """C's fmod: of whole numbers from 1 to 2**53 an integer remainder, the rest outside.
+        """C's fmod: of whole numbers below 2**53 an integer remainder, the rest outside.
 
-        (Below 1 there is the sign of zero to be kept.)
+        (The dividend may be 0, but not -0: there is the sign of the result to be kept.)
         """
         self.require_numbers("sox_remainder", left, right)
         builder = self.builder
         a, b = self.number(left), self.number(right)
-        whole_a = builder.value(op.FTOSI, I64, a)
-        whole_b = builder.value(op.FTOSI, I64, b)
-        same_a = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_a), a)
-        same_b = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_b), b)
-        before = builder.value(op.SUB, I64, whole_a, word(1))
-        small = builder.value(op.ULT, I64, before, word((1 << 53) - 1))
-        divides = builder.value(op.NE, I64, whole_b, word(0))
         fast, slow, done = map(builder.new_block, ("whole", "fraction", "remainder"))
         key = ("remainder", object())
         builder.declare(key, F64, "remainder")
-        builder.branch(self.all_true(same_a, same_b, small, divides), fast, slow)
+        whole_a = builder.value(op.FTOSI, I64, a)
+        bits = builder.value(op.BITCAST, I64, a)
+        checks = [
+            builder.value(op.ULT, I64, bits, word(BITS_OF_2_53)),
+            builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_a), a),
+        ]
+        if b.kind == CONSTANT and 1 <= b.value < 1 << 53 and b.value == int(b.value):  # type: ignore[union-attr]
+            whole_b: Operand = word(int(b.value))  # type: ignore[union-attr]
+        else:
+            whole_b = builder.value(op.FTOSI, I64, b)
+            same_b = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_b), b)
+            checks += [same_b, builder.value(op.NE, I64, whole_b, word(0))]
+        self.branch_all(fast, slow, *checks)
         builder.start(fast)
         rest = builder.value(op.SREM, I64, whole_a, whole_b)
         builder.write(key, builder.value(op.SITOF, F64, rest))

@@ -277,10 +277,12 @@ class State:
             return self.load_value(*self.capture_place(meaning), tags)
         if meaning.is_native and meaning.is_constant:
             return object_value(layout.NATIVE, Symbol(self.program.native(meaning.name)))
-        value = self.load_value(self.global_address(meaning))
-        if not meaning.initial and not self.was_defined(meaning):
-            self.check_defined(meaning, value.tag)
-        return value
+        address = self.global_address(meaning)
+        if meaning.initial:
+            return self.load_value(address)
+        if not self.was_defined(meaning):
+            self.check_defined(meaning, self.builder.load(I64, address))
+        return self.load_value(address, 0, self.flow.held(meaning).tags)
 
     def was_defined(self, meaning: GlobalInfo) -> bool:
         """Whether the script's top level has passed the definition, here in its own code."""
@@ -306,7 +308,8 @@ class State:
             if not meaning.initial and not self.was_defined(meaning):
                 tag = self.builder.load(I64, self.global_address(meaning))
                 self.check_defined(meaning, tag)
-            self.store_value(value, self.global_address(meaning))
+            held = ALL if meaning.initial else self.flow.held(meaning).tags
+            self.store_value(value, self.global_address(meaning), held=held)
 
     # --- truth ------------------------------------------------------------------------------------
 
@@ -383,8 +386,8 @@ class State:
 
     def with_tags(self, value: SoxValue, tags: int) -> SoxValue:
         """The value, of which it is known that its tag is one of these."""
-        if value.known_tag is not None or tags == ALL:
-            return value
+        if value.known_tag is not None or tags in (0, ALL):
+            return value  # 0: nothing is known, or control does not get here
         tag = only_tag(tags)
         if tag is not None:
             return SoxValue(word(tag), value.payload, value.number)

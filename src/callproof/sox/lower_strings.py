@@ -16,10 +16,7 @@ from callproof.sox import nodes as ast
 from callproof.sox.lower_state import State
 from callproof.sox.values import SoxValue, object_value, word
 
-MOST_PIECES = 8  # of one call of sox_concatenate
-
-# Of two values and the tags that the result can have.
-Add = Callable[[SoxValue, SoxValue, int], SoxValue]
+Add = Callable[[SoxValue, SoxValue, int], SoxValue]  # the last: the tags the sum can have
 
 
 class StringLowering(State):
@@ -51,13 +48,14 @@ class StringLowering(State):
             pieces = self.pieces(left, add)
         else:
             pieces = [self.expression(left)]
-        if len(pieces) == MOST_PIECES:
+        if len(pieces) == layout.MOST_PIECES:
             pieces = [self.joined(pieces)]
         right = self.expression(node.right)
         self.at(node)
         if len(pieces) > 1 or layout.STRING in (self.tag_of(pieces[0]), self.tag_of(right)):
             return [*pieces, right]
-        return [add(pieces[0], right, self.flow.tags(node))]
+        tags = self.flow.tags(node)
+        return [self.with_tags(add(pieces[0], right, tags), tags)]
 
     def joined(self, pieces: list[SoxValue]) -> SoxValue:
         if len(pieces) == 1:
@@ -112,7 +110,7 @@ class StringLowering(State):
         places = [builder.load(I64, one, layout.STRING_BYTES) for one in (a, b)]
         builder.branch(builder.value(op.EQ, I64, *places), done, contents)
         builder.start(contents)
-        builder.write(key, self.runtime("sox_same_string", a, b)[0])
+        builder.write(key, self.runtime("sox_same_contents", a, b)[0])
         builder.jump(done)
         builder.start(done)
 

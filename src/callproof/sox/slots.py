@@ -12,7 +12,20 @@ from callproof.sox.flow import Flow
 from callproof.sox.infer import walk
 from callproof.sox.symbols import ClassInfo, FunctionInfo
 
-HIDDEN = (ast.This, ast.SuperGet, ast.SuperInvoke, ast.FunctionExpression)
+# What may show an instance to others, now or later, or leave the function.
+HIDDEN = (
+    ast.This,
+    ast.SuperGet,
+    ast.SuperInvoke,
+    ast.FunctionExpression,
+    ast.FunctionDeclaration,
+    ast.ClassDeclaration,
+    ast.Defer,
+    ast.Return,
+    ast.Break,
+    ast.Continue,
+)
+DEEPEST = 20  # superclasses
 
 
 class Slots:
@@ -46,34 +59,59 @@ class Slots:
         return known
 
     def _beginning(self, function: FunctionInfo, depth: int = 0) -> tuple[list[str], bool]:
-        """The fields, and whether the body consists of nothing else."""
+        """The fields, and whether the body does nothing else with the instance."""
         found: list[str] = []
-        if function.receiver is None or depth > 20:
+        if function.receiver is None or depth > DEEPEST:
             return found, False
         defaults = [one.default for one in function.parameters if one.default is not None]
         if not all(is_blind(default, found) for default in defaults):
             return found, False
-        for node in function.body:
-            if isinstance(node, ast.VarDeclaration):
-                if node.initializer is not None and not is_blind(node.initializer, found):
-                    return found, False
-                continue
-            if not isinstance(node, ast.ExpressionStatement):
-                return found, False
-            expression = node.expression
-            if isinstance(expression, ast.SuperInvoke):
-                more, is_all = self._inherited(expression, function, found, depth)
-                found += [name for name in more if name not in found]
-                if not is_all:
-                    return found, False
-                continue
-            if not isinstance(expression, ast.Set) or not is_own(expression.receiver, function):
-                return found, False
-            if not is_blind(expression.value, found):
-                return found, False
-            if expression.name not in found:
-                found.append(expression.name)
-        return found, True
+        return found, self._statements(function.body, function, found, depth)
+
+    def _statements(
+        self, nodes: list[ast.Statement], function: FunctionInfo, found: list[str], depth: int
+    ) -> bool:
+        """Adds the fields that the statements make; whether all were looked through."""
+        return all(self._statement(node, function, found, depth) for node in nodes)
+
+    def _statement(
+        self, node: ast.Statement, function: FunctionInfo, found: list[str], depth: int
+    ) -> bool:
+        if is_blind(node, found):
+            return True
+        if isinstance(node, ast.Block):
+            return self._statements(node.statements, function, found, depth)
+        if isinstance(node, ast.If):
+            return self._choice(node, function, found, depth)
+        if not isinstance(node, ast.ExpressionStatement):
+            return False
+        expression = node.expression
+        if isinstance(expression, ast.SuperInvoke):
+            more, is_all = self._inherited(expression, function, found, depth)
+            found += [name for name in more if name not in found]
+            return is_all
+        if not isinstance(expression, ast.Set) or not is_own(expression.receiver, function):
+            return False
+        if not is_blind(expression.value, found):
+            return False
+        if expression.name not in found:
+            found.append(expression.name)
+        return True
+
+    def _choice(self, node: ast.If, function: FunctionInfo, found: list[str], depth: int) -> bool:
+        """Both ways must make the same fields in the same order."""
+        if not is_blind(node.condition, found):
+            return False
+        ways = []
+        for arm in (node.then, node.otherwise):
+            fields = list(found)
+            if arm is not None and not self._statement(arm, function, fields, depth):
+                return False
+            ways.append(fields)
+        if ways[0] != ways[1]:
+            return False
+        found[:] = ways[0]
+        return True
 
     def _inherited(
         self, node: ast.SuperInvoke, function: FunctionInfo, found: list[str], depth: int
@@ -91,8 +129,8 @@ def is_own(node: ast.Expression, function: FunctionInfo) -> bool:
     return isinstance(node, ast.This) and node.meaning is function.receiver
 
 
-def is_blind(node: ast.Expression, fields: list[str]) -> bool:
-    """Whether evaluating this shows `this` to nobody: it reads the fields there are, at most."""
+def is_blind(node: ast.Node, fields: list[str]) -> bool:
+    """Whether this shows `this` to nobody and goes on behind: it reads the fields there are."""
     plain = {
         id(one.receiver)
         for one in walk(node)

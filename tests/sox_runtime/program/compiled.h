@@ -14,7 +14,8 @@
 enum { GLOBALS = 8 };
 
 #define STATIC_STRING(name, text)                                                        \
-    static const struct string name = {{STRING, GC_STATIC, 0}, 0, sizeof(text) - 1, text, NULL}
+    static const char name##_BYTES[sizeof(text) + 8] = text;                                    \
+    static const struct string name = {{STRING, GC_STATIC, 0}, 0, sizeof(text) - 1, name##_BYTES, NULL}
 
 STATIC_STRING(NAME_X, "x");
 STATIC_STRING(NAME_Y, "y");

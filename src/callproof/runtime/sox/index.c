@@ -16,7 +16,17 @@ static _Noreturn void not_indexable(void) {
     sox_fail("cannot index non-table or array types.");
 }
 
-value sox_index(value container, value index) {
+/* The entry where a key's hash points to, if it is that key's and can be told at once; a hash
+ * that is not known yet points to another, which does not look the same. */
+static inline struct entry *entry_at_once(const struct table *table, const struct string *key) {
+    struct entry *entry = &table->entries[key->hash & table->mask];
+    const struct string *there = entry->key;
+    if (there == key) return entry;
+    if (there != NULL && there->bytes == key->bytes && there->length == key->length) return entry;
+    return NULL;
+}
+
+static __attribute__((noinline)) value index_anything(value container, value index) {
     if (container.tag == ARRAY) {
         if (index.tag != NUMBER)
             sox_error("Index value must be a number for arrays. type=(%s)", type_name(index));
@@ -29,7 +39,15 @@ value sox_index(value container, value index) {
     return entry != NULL ? entry->content : nil_value();
 }
 
-void sox_set_index(value container, value index, value content) {
+value sox_index(value container, value index) {
+    if (container.tag == TABLE && index.tag == STRING) {
+        const struct entry *entry = entry_at_once(to_table(container), to_string(index));
+        if (entry != NULL) return entry->content;
+    }
+    return index_anything(container, index);
+}
+
+static __attribute__((noinline)) void set_anything(value container, value index, value content) {
     if (container.tag == ARRAY) {
         if (index.tag != NUMBER)
             sox_error("Index value must be a number. type=(%s)", type_name(index));
@@ -39,6 +57,21 @@ void sox_set_index(value container, value index, value content) {
     if (container.tag != TABLE) not_indexable();
     if (index.tag != STRING) sox_error("Index value must be a string. type=(%s)", type_name(index));
     table_set(to_table(container), to_string(index), content);
+}
+
+/* A table that is full grows first, whether the key is there or not. */
+void sox_set_index(value container, value index, value content) {
+    if (container.tag == TABLE && index.tag == STRING) {
+        const struct table *table = to_table(container);
+        if ((table->count + 1) * 4 <= table->capacity * 3) {
+            struct entry *entry = entry_at_once(table, to_string(index));
+            if (entry != NULL) {
+                entry->content = content;
+                return;
+            }
+        }
+    }
+    set_anything(container, index, content);
 }
 
 static double bound_of(value bound, double left_out) {

@@ -38,6 +38,7 @@ SAME(STRING_LENGTH, offsetof(struct string, length), 8);
 SAME(STRING_BYTES, offsetof(struct string, bytes), 16);
 SAME(STRING_OWNER, offsetof(struct string, owner), 24);
 SAME(STRING_SIZE, sizeof(struct string), 32);
+SAME(MOST_PIECES, MOST_PIECES, 8);
 
 /* functions */
 SAME(INFO_NAME, offsetof(struct function_info, name), 0);

@@ -88,7 +88,7 @@ DEFINE_NATIVE(fileRead) {
     const struct string *content = &sox_empty;
     while ((got = fread(part, 1, sizeof part, file)) > 0) {
         struct text pieces[] = {{content->bytes, content->length}, {part, got}};
-        content = join(content, 2, pieces);
+        content = join(content, content->length + got, 2, pieces);
     }
     int failed = ferror(file);
     fclose(file);

@@ -7,38 +7,59 @@ static int are_numbers(value a, value b) { return a.tag == NUMBER && b.tag == NU
 
 /* The text of one piece, which for most is there already. */
 static inline struct text piece_text(value v, char room[NUMBER_TEXT]) {
+    if (v.tag == NUMBER) {
+        struct text small = small_text(v, room);
+        if (small.length > 0) return small;
+    }
     if (v.tag != STRING) return value_text(v, room, 6);
     const struct string *string = to_string(v);
     return (struct text){string->bytes, string->length};
 }
 
-/* Two pieces: what is by far the most. */
-static value concatenate(value a, value b) {
+/* Two strings that make one of moderate size: what is by far the most. */
+static inline int are_flat(const struct string *a, const struct string *b) {
+    return a->length != 0 && b->length != 0 && a->length + b->length < LEAST_BUFFER &&
+           !has_buffer(a);
+}
+
+static value join_flat(const struct string *a, const struct string *b) {
+    struct string *string = string_with_room(a->length + b->length);
+    char *to = (char *)(string + 1);
+    if (a->length <= 8 && b->length <= 8) { /* there is room for 16 bytes, as cells go by these */
+        memcpy(to, a->bytes, 8);
+        memcpy(to + a->length, b->bytes, 8);
+    } else {
+        copy_bytes(to, a->bytes, a->length);
+        copy_bytes(to + a->length, b->bytes, b->length);
+    }
+    return object_value(STRING, string);
+}
+
+static __attribute__((noinline)) value concatenate(value a, value b) {
     char rooms[2][NUMBER_TEXT];
     struct text pieces[] = {piece_text(a, rooms[0]), piece_text(b, rooms[1])};
     if (pieces[1].length == 0 && a.tag == STRING) return a;
     if (pieces[0].length == 0 && b.tag == STRING) return b;
-    return object_value(STRING, join(a.tag == STRING ? to_string(a) : NULL, 2, pieces));
+    uint64_t total = pieces[0].length + pieces[1].length;
+    return object_value(STRING, join(a.tag == STRING ? to_string(a) : NULL, total, 2, pieces));
 }
 
 value sox_concatenate(uint64_t count, const value *pieces) {
-    enum { MOST = 8 };
-    char rooms[MOST][NUMBER_TEXT];
-    struct text texts[MOST];
-    while (count > MOST) { /* the compiler makes no such call */
-        value first = sox_concatenate(MOST, pieces);
-        value rest[count - MOST + 1];
-        rest[0] = first;
-        memcpy(rest + 1, pieces + MOST, (count - MOST) * sizeof *pieces);
-        return sox_concatenate(count - MOST + 1, rest);
+    char rooms[MOST_PIECES][NUMBER_TEXT];
+    struct text texts[MOST_PIECES];
+    uint64_t total = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        texts[i] = piece_text(pieces[i], rooms[i]);
+        total += texts[i].length;
     }
-    for (uint64_t i = 0; i < count; i++) texts[i] = piece_text(pieces[i], rooms[i]);
     const struct string *left = pieces->tag == STRING ? to_string(*pieces) : NULL;
-    return object_value(STRING, join(left, count, texts));
+    return object_value(STRING, join(left, total, count, texts));
 }
 
 value sox_add(value a, value b) {
     if (are_numbers(a, b)) return number_value(to_number(a) + to_number(b));
+    if (a.tag == STRING && b.tag == STRING && are_flat(to_string(a), to_string(b)))
+        return join_flat(to_string(a), to_string(b));
     if (a.tag == STRING || b.tag == STRING) return concatenate(a, b);
     sox_fail("Operands must be two numbers or involve a string.");
 }

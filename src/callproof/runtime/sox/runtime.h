@@ -63,7 +63,24 @@ struct text {
 extern uint64_t sox_copied_bytes; /* by concatenations; tests look at it */
 
 struct string *new_string(const char *bytes, uint64_t length);
+/* With room for its bytes behind it, which are not there yet. */
+static inline struct string *string_with_room(uint64_t length) {
+    uint64_t size = sizeof(struct string) + length;
+    struct string *string = size <= GC_SMALL_LIMIT ? gc_small_unset(STRING, size)
+                                                   : gc_allocate_unset(STRING, size);
+    string->hash = 0;
+    string->length = length;
+    string->bytes = (char *)(string + 1);
+    string->owner = NULL;
+    return string;
+}
+
 /* For the caller to fill in and to finish; may be made shorter before that. */
+enum { LEAST_BUFFER = 256 }; /* shorter strings are not made to be extended */
+static inline int has_buffer(const struct string *string) {
+    return string->owner != NULL && string->owner->kind == BUFFER;
+}
+
 struct string *blank_string(uint64_t length, char **bytes);
 value finished_string(struct string *string);
 char *zero_ended(const struct string *string); /* a copy, collected some time */
@@ -72,8 +89,10 @@ value c_string_value(const char *text);
 static inline value byte_value(unsigned char byte) {
     return object_value(STRING, &sox_bytes[byte]);
 }
-/* `left` is the string that the first piece is the text of, or NULL if it is none. */
-const struct string *join(const struct string *left, uint64_t count, const struct text *pieces);
+/* `left` is the string that the first piece is the text of, or NULL if it is none; `total`
+ * the length of all. */
+const struct string *join(const struct string *left, uint64_t total, uint64_t count,
+                          const struct text *pieces);
 uint32_t compute_hash(const struct string *string);
 static inline uint32_t string_hash(const struct string *string) {
     return string->hash != 0 ? string->hash : compute_hash(string);
@@ -116,6 +135,18 @@ static inline void copy_bytes(char *to, const char *from, uint64_t length) {
 
 int number_text(char text[NUMBER_TEXT], double x, int digits); /* %.<digits>g; its length */
 const char *type_name(value v);
+/* A number that is whole and small at the end of the room; length 0 if it is not. */
+static inline struct text small_text(value v, char room[NUMBER_TEXT]) {
+    double x = to_number(v);
+    if (!(x < 1e6) || (int64_t)v.payload < 0) return (struct text){room, 0};
+    uint32_t whole = (uint32_t)x;
+    if ((double)whole != x) return (struct text){room, 0};
+    char *end = room + NUMBER_TEXT, *at = end;
+    for (; whole >= 10; whole /= 10) *--at = (char)('0' + whole % 10);
+    *--at = (char)('0' + whole);
+    return (struct text){at, (uint64_t)(end - at)};
+}
+
 /* A value as concatenation sees it; `room` is where a number goes. */
 struct text value_text(value v, char room[NUMBER_TEXT], int digits);
 

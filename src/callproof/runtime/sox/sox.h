@@ -48,7 +48,8 @@ struct shape;
 /* Bytes are at `bytes`, not ended by 0: right behind the string, if it has no `owner`; else
  * in the owner, a `struct buffer` (whoever ends where its used part ends is extended in
  * place) or a string of the same content.  The compiler's constants have GC_STATIC, no owner,
- * and their hash.  Strings of less than two bytes are always those of `sox_bytes` and
+ * and their hash.  At `bytes` eight bytes can be read, however short the string is: short ones
+ * are copied and compared as a word.  Strings of less than two bytes are always those of `sox_bytes` and
  * `sox_empty`, so that their addresses can be compared. */
 struct string {
     struct gc_header header;
@@ -251,8 +252,12 @@ uint64_t sox_less_equal(value a, value b);
 uint64_t sox_greater(value a, value b);
 uint64_t sox_greater_equal(value a, value b);
 uint64_t sox_equal(value a, value b);
-uint64_t sox_same_string(const struct string *a, const struct string *b);
-value sox_concatenate(uint64_t count, const value *pieces); /* the first or second is a string */
+/* Whether strings of the same length are equal. */
+uint64_t sox_same_contents(const struct string *a, const struct string *b);
+
+/* 2 ... MOST_PIECES of them, of which the first or second is a string. */
+enum { MOST_PIECES = 8 };
+value sox_concatenate(uint64_t count, const value *pieces);
 
 /* --- output (output.c, print.c) --------------------------------------------------------- */
 

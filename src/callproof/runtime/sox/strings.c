@@ -2,7 +2,7 @@
  * that appending again and again takes time in proportion to what is appended. */
 #include "runtime.h"
 
-enum { FNV_BASIS = 2166136261u, FNV_PRIME = 16777619u, LEAST_BUFFER = 256 };
+enum { FNV_BASIS = 2166136261u, FNV_PRIME = 16777619u };
 
 uint64_t sox_copied_bytes;
 
@@ -18,7 +18,7 @@ uint64_t sox_copied_bytes;
 #define BYTE_STRING(n)                                                                          \
     {{STRING, GC_STATIC, 0}, (FNV_BASIS ^ (uint32_t)(n)) * FNV_PRIME, 1, &all_bytes[n], NULL}
 
-static const char all_bytes[256] = {ALL_BYTES(BYTE)};
+static const char all_bytes[256 + 8] = {ALL_BYTES(BYTE)};
 const struct string sox_bytes[256] = {ALL_BYTES(BYTE_STRING)};
 const struct string sox_empty = {{STRING, GC_STATIC, 0}, FNV_BASIS, 0, all_bytes, NULL};
 
@@ -27,18 +27,6 @@ static const struct string *short_string(const char *bytes, uint64_t length) {
 }
 
 /* --- making strings -------------------------------------------------------------------------- */
-
-/* Its hash is in the header's word, which the allocation clears. */
-static inline struct string *string_with_room(uint64_t length) {
-    uint64_t size = sizeof(struct string) + length;
-    struct string *string = size <= GC_SMALL_LIMIT ? gc_small_unset(STRING, size)
-                                                   : gc_allocate_unset(STRING, size);
-    string->hash = 0;
-    string->length = length;
-    string->bytes = (char *)(string + 1);
-    string->owner = NULL;
-    return string;
-}
 
 struct string *blank_string(uint64_t length, char **bytes) {
     if (length > (uint64_t)1 << 46) out_of_memory();
@@ -91,37 +79,47 @@ static struct buffer *new_buffer(uint64_t total, uint64_t count, const struct te
 
 /* The buffer that a string ends at the used end of, or NULL. */
 static struct buffer *buffer_to_extend(const struct string *left) {
-    if (left == NULL || left->owner == NULL || left->owner->kind != BUFFER) return NULL;
+    if (left == NULL || !has_buffer(left)) return NULL;
     struct buffer *buffer = (struct buffer *)left->owner;
     return left->bytes + left->length == buffer->bytes + buffer->used ? buffer : NULL;
 }
 
-const struct string *join(const struct string *left, uint64_t count, const struct text *pieces) {
-    uint64_t total = 0;
-    for (uint64_t i = 0; i < count; i++) total += pieces[i].length;
-    if (total > (uint64_t)1 << 46) out_of_memory();
-    struct buffer *buffer = buffer_to_extend(left);
-    if (total < LEAST_BUFFER && buffer == NULL) {
-        struct string *flat = string_with_room(total);
-        char *to = (char *)(flat + 1);
-        for (uint64_t i = 0; i < count; i++) to = append(to, &pieces[i]);
-        sox_copied_bytes += total;
-        return total > 1 ? flat : short_string(flat->bytes, total);
-    }
-    struct string *string = string_with_room(0);
-    uint64_t more = total - pieces->length;
-    if (buffer != NULL && buffer->capacity - buffer->used >= more) {
-        char *to = buffer->bytes + buffer->used;
-        for (uint64_t i = 1; i < count; i++) to = append(to, &pieces[i]);
-        buffer->used += more;
-        sox_copied_bytes += more;
-        string->bytes = left->bytes;
-    } else {
-        buffer = new_buffer(total, count, pieces);
-        string->bytes = buffer->bytes;
-    }
-    string->length = total;
+/* A string that ends at the end of a buffer; it begins where `bytes` is. */
+static inline struct string *string_in(struct buffer *buffer, const char *bytes, uint64_t length) {
+    struct string *string = gc_small_unset(STRING, sizeof *string);
+    string->hash = 0;
+    string->length = length;
+    string->bytes = bytes;
     string->owner = &buffer->header;
+    return string;
+}
+
+static __attribute__((noinline)) const struct string *
+join_anew(uint64_t total, uint64_t count, const struct text *pieces) {
+    if (total > (uint64_t)1 << 46) out_of_memory();
+    if (total >= LEAST_BUFFER) {
+        struct buffer *buffer = new_buffer(total, count, pieces);
+        return string_in(buffer, buffer->bytes, total);
+    }
+    struct string *flat = string_with_room(total);
+    char *to = (char *)(flat + 1);
+    for (uint64_t i = 0; i < count; i++) to = append(to, &pieces[i]);
+    sox_copied_bytes += total;
+    return total > 1 ? flat : short_string(flat->bytes, total);
+}
+
+/* The new string's cell is taken first: nothing is appended for one that is not made. */
+const struct string *join(const struct string *left, uint64_t total, uint64_t count,
+                          const struct text *pieces) {
+    struct buffer *buffer = buffer_to_extend(left);
+    uint64_t more = total - pieces->length;
+    if (buffer == NULL || buffer->capacity - buffer->used < more)
+        return join_anew(total, count, pieces);
+    struct string *string = string_in(buffer, left->bytes, total);
+    char *to = buffer->bytes + buffer->used;
+    for (uint64_t i = 1; i < count; i++) to = append(to, &pieces[i]);
+    buffer->used += more;
+    sox_copied_bytes += more;
     return string;
 }
 
@@ -142,23 +140,15 @@ static inline uint64_t eight(const char *at) {
     return word;
 }
 
-static inline uint32_t four(const char *at) {
-    uint32_t word;
-    memcpy(&word, at, 4);
-    return word;
-}
-
+/* The bytes of two strings. */
 static inline int same_bytes(const char *a, const char *b, uint64_t length) {
-    if (length >= 8) {
+    if (length > 8) {
         uint64_t last = length - 8;
         for (uint64_t at = 0; at < last; at += 8)
             if (eight(a + at) != eight(b + at)) return 0;
         return eight(a + last) == eight(b + last);
     }
-    if (length >= 4) return four(a) == four(b) && four(a + length - 4) == four(b + length - 4);
-    for (uint64_t at = 0; at < length; at++)
-        if (a[at] != b[at]) return 0;
-    return 1;
+    return length == 0 || (eight(a) ^ eight(b)) << (64 - 8 * length) == 0;
 }
 
 /* Lets `guest` have the bytes of `host`, which has the same: the next comparison sees it at
@@ -175,14 +165,30 @@ static int share(struct string *guest, const struct string *host) {
     return 1;
 }
 
-int same_contents(const struct string *a, const struct string *b) {
+/* Strings that differ late get their hashes, if that is not too much work: the next time
+ * these tell it. */
+static __attribute__((noinline)) int differ_late(const struct string *a, const struct string *b) {
+    enum { SOON = 8, MOST = 256 };
+    if (a->length > SOON && a->length <= MOST && eight(a->bytes) == eight(b->bytes)) {
+        string_hash(a);
+        string_hash(b);
+    }
+    return 0;
+}
+
+static __attribute__((noinline)) int compare_contents(const struct string *a,
+                                                      const struct string *b) {
     if (a->bytes == b->bytes) return 1;
-    if (a->hash != b->hash && a->hash != 0 && b->hash != 0) return 0;
-    if (!same_bytes(a->bytes, b->bytes, a->length)) return 0;
+    if (!same_bytes(a->bytes, b->bytes, a->length)) return differ_late(a, b);
     if (!share((struct string *)a, b)) share((struct string *)b, a);
     return 1;
 }
 
-uint64_t sox_same_string(const struct string *a, const struct string *b) {
-    return (uint64_t)same_string(a, b);
+int same_contents(const struct string *a, const struct string *b) {
+    if (a->hash != b->hash && a->hash != 0 && b->hash != 0) return 0;
+    return compare_contents(a, b);
+}
+
+uint64_t sox_same_contents(const struct string *a, const struct string *b) {
+    return (uint64_t)same_contents(a, b);
 }

@@ -33,9 +33,12 @@ static struct entry *new_entries(uint64_t capacity) {
 
 /* The key's entry, or the empty one where it would be; there always is an empty one. */
 static inline struct entry *probe(struct entry *entries, uint64_t mask, const struct string *key) {
-    for (uint64_t at = string_hash(key);; at++) {
+    uint32_t hash = string_hash(key);
+    for (uint64_t at = hash;; at++) {
         struct entry *entry = &entries[at & mask];
-        if (entry->key == NULL || same_string(entry->key, key)) return entry;
+        const struct string *there = entry->key; /* its hash is known */
+        if (there == NULL || there == key) return entry;
+        if (there->hash == hash && same_string(there, key)) return entry;
     }
 }
 

@@ -50,18 +50,6 @@ const char *type_name(value v) {
     return v.tag <= ITERATOR ? TYPE_NAMES[v.tag] : "<undefined>";
 }
 
-/* A number that is whole and small at the end of the room; length 0 if it is not. */
-static inline struct text small_text(value v, char room[NUMBER_TEXT]) {
-    double x = to_number(v);
-    if (!(x < 1e6) || (int64_t)v.payload < 0) return (struct text){room, 0};
-    uint64_t whole = (uint64_t)x;
-    if ((double)whole != x) return (struct text){room, 0};
-    char *end = room + NUMBER_TEXT, *at = end;
-    do *--at = (char)('0' + whole % 10);
-    while ((whole /= 10) != 0);
-    return (struct text){at, (uint64_t)(end - at)};
-}
-
 struct text value_text(value v, char room[NUMBER_TEXT], int digits) {
     switch (v.tag) {
     case NIL: return (struct text){"nil", 3};
