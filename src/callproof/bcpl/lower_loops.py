@@ -41,19 +41,35 @@ class LoopLowering(AssignmentLowering):
 
     def while_(self, node: ast.While) -> None:
         builder = self.builder
-        head, body = builder.new_block("while"), builder.new_block("body")
-        end = builder.new_block("endwhile")
+        body, end = builder.new_block("body"), builder.new_block("endwhile")
+        if _is_small(node.condition):
+            # The test stands before the loop and at its end: no jump back to it.
+            again = builder.new_block("while")
+            self._while_test(node, body, end)
+            builder.start(body, seal=False)
+            self.loop_body(node.body, end, again)
+            self.go(again)
+            builder.start(again)
+            builder.line = node.span.line
+            self._while_test(node, body, end)
+            builder.seal(body)
+            builder.start(end)
+            return
+        head = builder.new_block("while")
         builder.jump(head)
         builder.start(head, seal=False)
-        if node.negated:
-            self.branch(node.condition, end, body)
-        else:
-            self.branch(node.condition, body, end)
+        self._while_test(node, body, end)
         builder.start(body)
         self.loop_body(node.body, end, head)
         self.go(head)
         builder.seal(head)
         builder.start(end)
+
+    def _while_test(self, node: ast.While, body: Block, end: Block) -> None:
+        if node.negated:
+            self.branch(node.condition, end, body)
+        else:
+            self.branch(node.condition, body, end)
 
     def repeat(self, node: ast.Repeat) -> None:
         builder = self.builder
@@ -83,32 +99,37 @@ class LoopLowering(AssignmentLowering):
         if node.step is not None:
             step = self.converted(node.step, INTEGER)
         self.declare(variable, first)
-        head, body = builder.new_block("for"), builder.new_block("body")
-        again, end = builder.new_block("next"), builder.new_block("endfor")
-        builder.jump(head)
-        builder.start(head, seal=False)
-        value = self.read_variable(variable)
+        body, again = builder.new_block("body"), builder.new_block("next")
+        end = builder.new_block("endfor")
         builder.line = node.span.line
-        if step.kind == CONSTANT:
-            down = int(step.value) < 0  # type: ignore[union-attr]
-            condition = builder.value(op.SGE if down else op.SLE, I64, value, last)
-            builder.branch(condition, body, end)
-        else:
-            upwards, downwards = builder.new_block("up"), builder.new_block("down")
-            builder.branch(builder.value(op.SGE, I64, step, ZERO), upwards, downwards)
-            for block, comparison in ((upwards, op.SLE), (downwards, op.SGE)):
-                builder.start(block)
-                builder.branch(builder.value(comparison, I64, value, last), body, end)
-        builder.start(body)
+        self._for_test(self.read_variable(variable), step, last, body, end)
+        builder.start(body, seal=False)
         self.loop_body(node.body, end, again)
         self.go(again)
         builder.start(again)
         builder.line = node.span.line
         value = self.read_variable(variable)
-        self.write_variable(variable, builder.value(op.ADD, I64, value, step, name=variable.name))
-        builder.jump(head)
-        builder.seal(head)
+        following = builder.value(op.ADD, I64, value, step, name=variable.name)
+        self.write_variable(variable, following)
+        self._for_test(following, step, last, body, end)
+        builder.seal(body)
         builder.start(end)
+
+    def _for_test(
+        self, value: Operand, step: Operand, last: Operand, body: Block, end: Block
+    ) -> None:
+        """Before the loop and at its end, so that no jump leads back to it."""
+        builder = self.builder
+        if step.kind == CONSTANT:
+            down = int(step.value) < 0  # type: ignore[union-attr]
+            condition = builder.value(op.SGE if down else op.SLE, I64, value, last)
+            builder.branch(condition, body, end)
+            return
+        upwards, downwards = builder.new_block("up"), builder.new_block("down")
+        builder.branch(builder.value(op.SGE, I64, step, ZERO), upwards, downwards)
+        for block, comparison in ((upwards, op.SLE), (downwards, op.SGE)):
+            builder.start(block)
+            builder.branch(builder.value(comparison, I64, value, last), body, end)
 
     # --- FOREACH -----------------------------------------------------------------------------
 
@@ -245,3 +266,21 @@ class LoopLowering(AssignmentLowering):
         self.switch_ends.pop()
         self.go(end)
         builder.start(end)
+
+
+def _is_small(node: ast.Expression, most: int = 12) -> bool:
+    """Whether a condition may stand twice: a few operators over names and numbers."""
+    count = 0
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        count += 1
+        if isinstance(one, ast.Binary):
+            pending += [one.left, one.right]
+        elif isinstance(one, ast.Unary):
+            pending.append(one.operand)
+        elif not isinstance(
+            one, ast.Name | ast.IntegerLiteral | ast.FloatLiteral | ast.NullLiteral
+        ):
+            return False
+    return count <= most
