@@ -17,6 +17,7 @@ MOST_HEADERS = 100_000
 ABS64, GLOB_DAT, JUMP_SLOT, RELATIVE, IRELATIVE = 257, 1025, 1026, 1027, 1032
 PROPERTY_FEATURE_1, BTI = 0xC0000000, 1
 LANGUAGES = {".gopclntab": "go", ".note.go.buildid": "go", ".go.buildinfo": "go"}
+GHC_RUNTIME = b"(GHC version %s for %s)"  # in a message of its run-time system, if stripped
 MARKERS = (("caml_startup", "ocaml"), ("hs_init", "ghc"), ("runtime.morestack", "go"))
 
 
@@ -191,3 +192,9 @@ class _Linked:
                     self.image.language = language
             if any(name.startswith("caml") and name.endswith("__frametable") for name in names):
                 self.image.language = "ocaml"  # a plugin, which has no startup code of its own
+            elif any(name.endswith("_con_info") for name in names) or self.has(GHC_RUNTIME):
+                self.image.language = "ghc"
+
+    def has(self, text: bytes) -> bool:
+        """Whether some data that is no code holds a text."""
+        return any(text in region.data for region in self.image.regions if not region.executable)
