@@ -38,6 +38,7 @@ from callproof.target.arm64.columns import Columns, Words, columns_of
 
 SP, FP = np.uint64(1 << 31), np.uint64(1 << 29)
 LONGEST_RUN = 256
+NEAR = 64  # instructions that are looked at behind `adrp`
 MOST_LAGS = 12  # instructions looked back in a run of moves
 ARGUMENTS = np.uint64(0xFF | 0xFF << 32)
 HARMLESS = (e.MOVE, e.CONSTANT, e.ADDRESS, e.MOVK)
@@ -215,6 +216,19 @@ def _makes_start(
     code: Code, columns: Columns, words: Words, region: Region, place: int, page: int
 ) -> bool:
     """Whether the function adds a number to a page that makes the address of a function."""
+    register = words[place] & np.uint32(31)
+    for later in range(place + 1, min(place + NEAR, len(words))):
+        word = words[later]
+        kind = columns.kind[later]
+        if kind >= e.FIRST_CONTROL or kind in (e.MOVE, e.ADD_REGISTER):
+            break
+        if not int(columns.reads[later] | columns.writes[later]) >> int(register) & 1:
+            continue
+        if kind == e.ADD_IMMEDIATE and word & np.uint32(0x1F) == register:
+            number = int(word >> np.uint32(10)) & 0xFFF
+            return bool(word & np.uint32(1 << 22)) or page + number in code.functions
+        if int(columns.writes[later]) >> int(register) & 1:
+            return False  # as the base of a load into itself
     function = code.containing(region.address + 4 * place)
     if function is None:
         return False

@@ -65,7 +65,7 @@ class Quick:
         self.pieces = p.cut(code)
         self.platform = bool(profile.reserved)
         self.outlines: dict[int, Outline] = {}
-        self.callables: dict[tuple[int, int], bool] = {}
+        self.callables: dict[tuple[int, int, bool], bool] = {}
         # of the function at hand
         self.function: Function = next(iter(code.functions.values()))
         self.outline = Outline()
@@ -467,7 +467,7 @@ class Quick:
 
     def jump_register(self, item: int) -> bool:
         bit = self.effect(item).a
-        if self.sp or self.held & HELD != HELD or not is_callable(self, item, bit):
+        if self.sp or self.held & HELD != HELD or not is_callable(self, item, bit, is_jump=True):
             raise Doubt
         self.plain(1 << bit, 0)
         self.unknown_call()

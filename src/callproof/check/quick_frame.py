@@ -15,22 +15,51 @@ from callproof.target.arm64.effects import Effect, effect_of
 if TYPE_CHECKING:
     from callproof.check.quick import Quick
 
+MAYBE = -1  # a constant that is not known
+MAKES_CONSTANTS = frozenset(
+    (e.MOVE, e.MOVK, e.ADD_IMMEDIATE, e.ADD_REGISTER, e.ADDRESS, e.INDEXED_LOAD, e.LOAD)
+)
+
 
 def go_through(quick: Quick, item: int) -> None:
     """A run of plain instructions that reads or writes such a register."""
     pieces = quick.pieces
     first = pieces.places[item]
     held = dict(quick.holders)
+    constants: dict[int, int] = {}
+    written = 0
     for word in pieces.words[quick.number][first : first + pieces.lengths[item]].tolist():
         effect = effect_of(word)
+        writes = effect.writes
+        new: dict[int, int] = {}
         if any(effect.reads >> register & 1 for register in held):
-            new = _reads(quick, effect, held)
-        else:
-            new = {}
-        for register in [register for register in held if effect.writes >> register & 1]:
+            if effect.kind == e.ADD_REGISTER:
+                maybe = MAYBE if quick.known & ~written >> effect.c & 1 else None
+                new = _added(effect, held, constants.get(effect.c, maybe))
+            else:
+                new = _reads(quick, effect, held)
+        for register in [register for register in held if writes >> register & 1]:
             del held[register]
         held |= new
+        written |= writes
+        if effect.kind == e.CONSTANT:
+            constants[effect.a] = effect.b
+        elif effect.kind in MAKES_CONSTANTS:
+            constants |= {bit: MAYBE for bit in range(31) if writes >> bit & 1}
+        else:
+            for bit in [bit for bit in constants if writes >> bit & 1]:
+                del constants[bit]
     quick.hold(held)
+
+
+def _added(effect: Effect, held: dict[int, int], number: int | None) -> dict[int, int]:
+    """An addition to an address of a register that holds a constant, perhaps, or None."""
+    if effect.b not in held or number is None or effect.d < 0:
+        return {}  # somewhere in the stack: the flow does not follow that either
+    if number == MAYBE:
+        raise Doubt
+    number -= 1 << 64 if number >> 63 else 0
+    return {effect.a: held[effect.b] + effect.e * (number << effect.d)}
 
 
 def _reads(quick: Quick, effect: Effect, held: dict[int, int]) -> dict[int, int]:
@@ -42,10 +71,6 @@ def _reads(quick: Quick, effect: Effect, held: dict[int, int]) -> dict[int, int]
         return {to: held[source] for to, source in effect.pairs if source in held}
     if kind == e.ADD_IMMEDIATE:
         return {effect.a: held[effect.b] + effect.c}
-    if kind == e.ADD_REGISTER:
-        if effect.b in held and quick.known >> effect.c & 1:
-            raise Doubt  # the flow may know what is added
-        return {}
     if kind not in (e.LOAD, e.STORE):
         return {}
     new: dict[int, int] = {}
