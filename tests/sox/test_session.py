@@ -161,3 +161,25 @@ def test_the_command(tmp_path: Path) -> None:
     assert "Undefined variable 'missing'." in lines
     assert lines[-1] == "[line 1] Error at end: Expect expression."
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_nothing_that_an_entry_shows_of_values_is_believed_of_later_ones(
+    play: Play, level: int
+) -> None:
+    output, errors, status = play(
+        "var x = 1  fn next() { return x + x }  next()",
+        'x = "a"',
+        "next()",
+        "class A { init(v) { this.v = v } get() { return this.v + this.v } }",
+        "fn of(a) { return a.get() }  var a = A(2)  of(a)",
+        'a.v = "s"',
+        "of(a)",
+        'class Other { get() { return "other" } }',
+        "of(Other())",
+        "var list = {1, 2}  fn first() { return list[0] + list[0] }  first()",
+        'list[0] = "b"',
+        "first()",
+        level=level,
+    )
+    assert (output, status) == ("2\naa\n4\nss\nother\n2\nbb\n", 0), errors

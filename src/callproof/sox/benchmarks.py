@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callproof.runtime.sox_entries import NATIVES
 from callproof.source import CallproofError
 from callproof.sox.frontend import load
 from callproof.sox.modules import SearchPlaces
 from callproof.sox.signatures import fnv1a
-from callproof.sox.symbols import NATIVES, Module
+from callproof.sox.symbols import Module
 
 if TYPE_CHECKING:
     from callproof.driver import Options
@@ -67,7 +68,7 @@ def benchmarks_of(script: Module) -> list[str]:
     the script defines.  (Among natives that collide the order is ours.)
     """
     defined = [name for name, info in script.globals.items() if info.definitions]
-    order = hash_order([*sorted(NATIVES - ADDED), "argc", "argv", *defined])
+    order = hash_order([*sorted(frozenset(NATIVES) - ADDED), "argc", "argv", *defined])
     return [name for name in order if name.startswith(PREFIX) and name in set(defined)]
 
 

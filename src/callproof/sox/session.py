@@ -30,6 +30,8 @@ from callproof.runtime import sox_layout as layout
 from callproof.runtime.sox_entries import ENTRIES, NATIVES, native_symbol
 from callproof.source import CallproofError, Diagnostics
 from callproof.sox import nodes as ast
+from callproof.sox.flow import OpenFlow
+from callproof.sox.flow_values import ValueFlow
 from callproof.sox.lexer import SoxSource
 from callproof.sox.lower import ProgramLowering
 from callproof.sox.modules import Loader, SearchPlaces
@@ -122,8 +124,11 @@ class EntryLowering(ProgramLowering):
         self._slots = dict(session.slots)
         self.names: dict[SoxModule, str] = {}
 
+    def find_flow(self, program: Program, test: str, benchmarks: bool) -> ValueFlow:
+        return OpenFlow(program)
+
     @property
-    def slots(self) -> dict[object, int]:
+    def global_slots(self) -> dict[object, int]:
         return self._slots
 
     def wants_arguments(self, info: GlobalInfo) -> bool:
@@ -212,7 +217,7 @@ class Session:
         module = lowering.run()
         for name in lowering.names.values():
             module.functions[name].exported = True
-        if len(lowering.slots) > MOST_GLOBALS:
+        if len(lowering.global_slots) > MOST_GLOBALS:
             raise CallproofError(f"a session has at most {MOST_GLOBALS} globals")
         file = self.compile(module)
         wanted = [one.name for one in file.symbols if not one.is_defined]
@@ -241,17 +246,17 @@ class Session:
         functions = self.functions + len(rows) // FUNCTION_ROW.size
         if functions > MOST_FUNCTIONS:
             raise CallproofError(f"a session has at most {MOST_FUNCTIONS} functions")
-        fresh = [key for key in lowering.slots if key not in self.slots]
+        fresh = [key for key in lowering.global_slots if key not in self.slots]
         place = self.known[GLOBALS] + len(self.slots) * layout.VALUE_SIZE
         pieces += [
             Piece(place, b"".join(map(self.initial, fresh))),
-            Piece(self.known[COUNT], struct.pack("<Q", len(lowering.slots))),
+            Piece(self.known[COUNT], struct.pack("<Q", len(lowering.global_slots))),
             Piece(self.known[TRACES] + self.functions * FUNCTION_ROW.size, rows),
             Piece(self.known[TRACE_COUNT], struct.pack("<Q", functions)),
         ]
         addresses = _addresses(linked)
         self.functions = functions
-        self.slots = dict(lowering.slots)
+        self.slots = dict(lowering.global_slots)
         self.importers.update(lowering.names)
         self.known.update((name, at) for name, at in addresses.items() if name not in OWN)
         self.next = -(-linked.end() // PAGE) * PAGE

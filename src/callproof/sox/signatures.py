@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import F64, POINTER, U64, VALUE, Type
 from callproof.runtime import sox_layout as layout
-from callproof.sox.flow import Flow
+from callproof.sox.flow_values import ValueFlow
 from callproof.sox.kinds import only_tag
 from callproof.sox.symbols import FUNCTION, INITIALIZER, METHOD, FunctionInfo, ImportFailure
 
@@ -67,7 +67,7 @@ def type_of(tag: int | None) -> Type:
     return VALUE if tag is None else F64 if tag == layout.NUMBER else U64
 
 
-def typed(flow: Flow, function: FunctionInfo) -> Typed | None:
+def typed(flow: ValueFlow, function: FunctionInfo) -> Typed | None:
     """None for a function that gains nothing by it."""
     if function.kind not in (FUNCTION, METHOD, INITIALIZER):
         return None

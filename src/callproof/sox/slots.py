@@ -8,7 +8,7 @@ is ever met.  Statements that could let `this` out, or leave early, end the list
 from __future__ import annotations
 
 from callproof.sox import nodes as ast
-from callproof.sox.flow import Flow
+from callproof.sox.flow_values import ValueFlow
 from callproof.sox.infer import walk
 from callproof.sox.symbols import ClassInfo, FunctionInfo
 
@@ -31,7 +31,7 @@ DEEPEST = 20  # superclasses
 class Slots:
     """Asks the flow for classes' initializers; answers are kept."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: ValueFlow) -> None:
         self.flow = flow
         self._fields: dict[ClassInfo, list[str]] = {}
 
