@@ -10,7 +10,7 @@ JOBS ?= 2
 # Each command that the tests start would compile all our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint conformance fuzz-abi sox-all bench wheel-check clean
+.PHONY: demo test lint conformance fuzz-abi sox-all mutants fuzz-check bench wheel-check clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -47,8 +47,16 @@ fuzz-abi: $(VENV)/.installed
 sox-all: $(VENV)/.installed
 	CALLPROOF_SOX_ALL=1 CALLPROOF_SOX_RANDOM=2000 $(BIN)/python -m pytest -q -n $(JOBS) tests/sox/test_compiled.py
 
+# Correct functions, each broken by one edit and seen to be broken; what does the checker say?
+mutants: $(VENV)/.installed
+	$(BIN)/python -m tests.check.mutants $(ARGS)
+
+# Damaged ELF and Mach-O files and archives for the checker; ARGS='--count 100000'.
+fuzz-check: $(VENV)/.installed
+	$(BIN)/python -m tests.check.fuzz --count 100000 $(ARGS)
+
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/bcpl.py
 	$(BIN)/python benchmarks/compile_time.py
 	$(BIN)/python benchmarks/sox.py
 	$(BIN)/python benchmarks/check.py
