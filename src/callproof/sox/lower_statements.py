@@ -13,6 +13,7 @@ from callproof.sox import nodes as ast
 from callproof.sox.infer import constant_step, is_range
 from callproof.sox.lower_allocation import new_array
 from callproof.sox.lower_calls import CallLowering
+from callproof.sox.lower_foreach import step
 from callproof.sox.signatures import failure_text
 from callproof.sox.symbols import (
     INITIALIZER,
@@ -243,17 +244,14 @@ class FunctionLowering(CallLowering):
         builder.start(head, seal=False)
         facts = dict(self.facts)
         self.at(node)
-        advance = "sox_next_value" if node.element is not None else "sox_next_pair"
-        (more,) = self.runtime(advance, state)
-        builder.branch(more, inside, done)
-        builder.start(inside)
-        first = self.load_value(state, layout.ITERATION_FIRST)
+        with_index = node.element is None
+        first, second = step(self, container, state, inside, done, with_index=with_index)
         if node.element is not None:
             self.new_local(node.element, first)
         else:
             assert node.index is not None and node.value is not None
             self.new_local(node.index, first)
-            self.new_local(node.value, self.load_value(state, layout.ITERATION_SECOND))
+            self.new_local(node.value, second)
         self.breaks.append(done)
         self.continues.append(head)
         self.inside(node.body, head)
