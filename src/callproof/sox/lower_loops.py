@@ -14,6 +14,7 @@ from callproof.sox import nodes as ast
 from callproof.sox.infer import constant_step, is_range, walk
 from callproof.sox.kinds import ALL
 from callproof.sox.lower_calls import CallLowering
+from callproof.sox.lower_foreach import take_step
 from callproof.sox.lower_state import ORDERING
 from callproof.sox.symbols import FunctionInfo, LocalInfo
 from callproof.sox.values import constant_number, number_value, word
@@ -154,17 +155,14 @@ class LoopLowering(CallLowering):
         builder.start(head, seal=False)
         facts = dict(self.facts)
         self.at(node)
-        advance = "sox_next_value" if node.element is not None else "sox_next_pair"
-        (more,) = self.runtime(advance, state)
-        builder.branch(more, inside, done)
-        builder.start(inside)
-        first = self.load_value(state, layout.ITERATION_FIRST)
+        with_index = node.element is None
+        first, second = take_step(self, container, state, inside, done, with_index=with_index)
         if node.element is not None:
             self.new_local(node.element, first)
         else:
             assert node.index is not None and node.value is not None
             self.new_local(node.index, first)
-            self.new_local(node.value, self.load_value(state, layout.ITERATION_SECOND))
+            self.new_local(node.value, second)
         self.breaks.append(done)
         self.continues.append(head)
         self.inside(node.body, head)
@@ -224,7 +222,7 @@ class LoopLowering(CallLowering):
         if len(given) == 2:
             given.append(constant_number(1.0))
         self.require_numbers("sox_range", *given)
-        step = (
+        stride = (
             constant_step(node.container.arguments[2])
             if len(node.container.arguments) == 3
             else 1.0
@@ -239,9 +237,9 @@ class LoopLowering(CallLowering):
         facts = dict(self.facts)
         self.at(node)
         at = builder.read(position)
-        way = at if step == 1.0 else builder.value(op.FMUL, F64, at, Constant(F64, step))
+        way = at if stride == 1.0 else builder.value(op.FMUL, F64, at, Constant(F64, stride))
         x = builder.value(op.FADD, F64, start, way)
-        comparison = op.FLT if step > 0 else op.FGT
+        comparison = op.FLT if stride > 0 else op.FGT
         builder.branch(builder.value(comparison, F64, x, end), inside, done)
         builder.start(inside)
         self.learn_ordered((x,))
