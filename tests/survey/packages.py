@@ -10,6 +10,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 
 Files = dict[str, bytes]
 
@@ -45,9 +46,8 @@ def ar(members: Files) -> bytes:
 
 
 def zstd(data: bytes) -> bytes:
-    import zstandard
-
-    return zstandard.ZstdCompressor().compress(data)
+    packed: bytes = import_module("zstandard").ZstdCompressor().compress(data)
+    return packed
 
 
 def deb(pack: Callable[[bytes], bytes], suffix: str) -> Callable[[Files], bytes]:

@@ -63,7 +63,8 @@ def _filters(found: list[Finding]) -> Iterator[str]:
         if counts[rule.name]:
             yield (
                 f'<label title="{escape(rule.title)}"><input type="checkbox" name="rule" '
-                f'value="{rule.name}" checked>{rule.name} <small>{counts[rule.name]}</small>'
+                f'value="{rule.name}" checked>{rule.name} '
+                f"<small>{counts[rule.name]}</small></label>"
             )
     yield '</fieldset><span id="shown" role="status"></span></form>'
     yield '<p class="legend">'
