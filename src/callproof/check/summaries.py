@@ -47,6 +47,7 @@ class Summary:
     stack_reads: dict[int, int] = field(default_factory=dict)
     private: bool = False
     touches: bool = False
+    writes_caller: bool = False  # its caller's frame, as far as is known
     drives: int = 0
     unsure: bool = False
     unknown: int = 0
@@ -118,6 +119,7 @@ def settle(flow: Flow) -> None:
         summary.unsure = True
     needs = sum(1 << bit for bit in summary.needs_at)
     private = summary.lost | needs & (UNDEFINED_AT_ENTRY | SAVED)
+    summary.writes_caller = flow.touches_caller
     summary.touches = bool(flow.touches_caller or flow.stack_reads or summary.sp_change != 0)
     summary.private = not function.is_global and bool(private or not function.typed)
     if function.is_global and not flow.unexplored:
