@@ -55,7 +55,7 @@ def differences(image: Image) -> tuple[int, list[str]]:
                 or needs & ~outline.needs
                 or summary.lost
                 or summary.sp_change != 0
-                or (summary.stack_reads and not outline.odd)
+                or set(summary.stack_reads) - outline.stack_reads
                 or flow.instructions != outline.instructions
             ):
                 wrong.append(f"{image.name}: {flow.function.name}: {events}")

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 GLOBAL = frozenset(("global", "weak"))
+HIGHEST = 1 << 62  # beyond it there is no program, and addresses do not fit 64 bits with a sign
 
 
 @dataclass(slots=True)
@@ -81,6 +82,9 @@ class Image:
         self.regions.sort(key=lambda region: region.address)
         kept: list[Region] = []
         for region in self.regions:
+            if region.end > HIGHEST:
+                self.notes.append(f"{region.name} lies at {region.address:#x}: it is not read")
+                continue
             if kept and region.address < kept[-1].end:
                 self.notes.append(f"{region.name} overlaps {kept[-1].name}: its code is not read")
                 continue

@@ -7,6 +7,7 @@ words.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,8 +61,17 @@ BlockPiece = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
+class Kept:
+    """The columns that are looked at later, too."""
+
+    kind: npt.NDArray[np.uint8]
+    reads: npt.NDArray[np.uint64]
+    writes: npt.NDArray[np.uint64]
+
+
+@dataclass(slots=True)
 class Pieces:
-    """Lists with one entry for each item, and the blocks by their first address.
+    """Arrays with one entry for each item, and the blocks by their first address.
 
     `reads` are the registers that a run reads before it writes them, `known` those that it
     leaves with what may be a known address; `places` and `item_words` are the index of the
@@ -70,18 +80,18 @@ class Pieces:
     `offsets`: (address, end) of the regions.
     """
 
-    codes: list[int] = field(default_factory=list)
-    addresses: list[int] = field(default_factory=list)
+    codes: array[int] = field(default_factory=lambda: array("B"))
+    addresses: array[int] = field(default_factory=lambda: array("Q"))
     reads: list[int] = field(default_factory=list)
     writes: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    item_words: list[int] = field(default_factory=list)
-    known: list[int] = field(default_factory=list)
+    places: array[int] = field(default_factory=lambda: array("I"))
+    lengths: array[int] = field(default_factory=lambda: array("I"))
+    item_words: array[int] = field(default_factory=lambda: array("I"))
+    known: array[int] = field(default_factory=lambda: array("Q"))
     blocks: dict[int, BlockPiece] = field(default_factory=dict)
     offsets: list[tuple[int, int]] = field(default_factory=list)
     words: list[Words] = field(default_factory=list)
-    columns: list[Columns] = field(default_factory=list)
+    columns: list[Kept] = field(default_factory=list)
     suspect: list[npt.NDArray[np.int64]] = field(default_factory=list)
 
 
@@ -281,12 +291,12 @@ def _put_together(
         known[active] = known[active] & ~wrote | np.where(makes_address[place], wrote, NONE)
         writes_high[active] |= columns.writes_high[place]
     before = len(pieces.codes)
-    pieces.codes += codes[first].tolist()
-    pieces.addresses += (first * 4 + address).tolist()
-    pieces.places += first.tolist()
-    pieces.lengths += length.tolist()
-    pieces.item_words += words[first].tolist()
-    pieces.known += known.tolist()
+    pieces.codes.frombytes(codes[first].astype(np.uint8).tobytes())
+    pieces.addresses.frombytes((first * 4 + address).astype(np.uint64).tobytes())
+    pieces.places.frombytes(first.astype(np.uint32).tobytes())
+    pieces.lengths.frombytes(length.astype(np.uint32).tobytes())
+    pieces.item_words.frombytes(words[first].astype(np.uint32).tobytes())
+    pieces.known.frombytes(known.tobytes())
     pieces.reads += _joined(reads, reads_high)
     pieces.writes += _joined(writes, writes_high)
     (block,) = np.nonzero(leads)
@@ -324,7 +334,7 @@ def cut(code: Code) -> Pieces:
         suspect = _moves(columns) | _constants(code, columns, words, region)
         pieces.suspect.append(np.concatenate(([0], np.cumsum(suspect))))
         pieces.words.append(words)
-        pieces.columns.append(columns)
+        pieces.columns.append(Kept(columns.kind, columns.reads, columns.writes))
         leads = _leaders(code, region, columns.kind)
         _put_together(pieces, columns, words, _codes(columns), leads, region.address)
     return pieces

@@ -76,6 +76,8 @@ class Quick:
         self.saved: Saved = {}
         self.holders: dict[int, int] = {}
         self.holding = 0
+        self.passed: set[int] = set()  # where callees read arguments from the stack
+        self.written: set[int] = set()  # what is written in the frame, in steps of 8
 
     # --- functions ------------------------------------------------------------------------------
 
@@ -116,6 +118,7 @@ class Quick:
         image = self.code.image
         if image.claims_bti and image.word(start) not in LANDING_PADS:
             raise Doubt
+        self.passed, self.written = set(), set()
         inputs: dict[int, State] = {start: (0, UNLIKE, ALL, UNDEFINED_AT_ENTRY, 0, {}, {})}
         queue, queued = [start], {start}
         seen: set[int] = set()
@@ -145,6 +148,8 @@ class Quick:
                 if target not in queued:
                     queued.add(target)
                     heappush(queue, target)
+        if any(place < 0 and place not in self.written for place in self.passed):
+            raise Doubt
 
     def find(self, start: int, end: int) -> None:
         """The region of a function and its instructions there."""
@@ -272,7 +277,7 @@ class Quick:
 
     def access_fp(self, item: int) -> bool:
         if self.fp == UNLIKE:
-            if self.held & FP_MASK or self.is_frame_pointer():
+            if self.held & FP_MASK or quick_frame.is_frame_pointer(self):
                 raise Doubt
             self.plain(self.pieces.reads[item], self.pieces.writes[item])
             return False
@@ -285,12 +290,6 @@ class Quick:
             self.store(effect, self.fp)
         return False
 
-    def is_frame_pointer(self) -> bool:
-        """Whether X29 gets an address in the frame anywhere in this function."""
-        span, columns = self.span, self.pieces.columns[self.number]
-        from_sp = (columns.kind[span] == e.ADD_IMMEDIATE) & ((columns.reads[span] & p.SP) != 0)
-        return bool((from_sp & ((columns.writes[span] & p.FP) != 0)).any())
-
     def load(self, item: int, effect: Effect, base: int) -> None:
         saved, restored = self.saved, 0
         at = base + effect.b
@@ -299,7 +298,8 @@ class Quick:
         if at + effect.d > 0:
             if at < 0:
                 raise Doubt
-            self.outline.odd = True  # an argument on the stack
+            places = (at + position for _, position, _ in effect.pairs)
+            self.outline.stack_reads |= frozenset(places)
         addresses: dict[int, int] = {}
         for bit, position, size in effect.pairs:
             value = saved.get(at + position)
@@ -333,6 +333,7 @@ class Quick:
         at, size = base + effect.b, effect.d
         if at + size > 0 or effect.reads & self.rubbish:
             raise Doubt
+        self.written.update(range(at, at + size, 8))
         saved = self.saved
         changed = (
             {slot: bit for slot, bit in saved.items() if not at - 8 < slot < at + size}
@@ -383,6 +384,7 @@ class Quick:
             raise Doubt
         if outline.needs & self.rubbish:
             raise Doubt
+        self.passed.update(self.sp + offset for offset in outline.stack_reads)
         self.outline.needs |= outline.needs & self.held & ~HELD
         if not outline.returns:
             return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callproof.check.pieces import FP, SP
 from callproof.check.quick_state import IN_FRAME, Doubt
 from callproof.target.arm64 import effects as e
 from callproof.target.arm64.effects import Effect, effect_of
@@ -101,6 +102,7 @@ def loaded(quick: Quick, effect: Effect, at: int) -> dict[int, int]:
 
 def _store(quick: Quick, effect: Effect, at: int, held: dict[int, int]) -> None:
     size = effect.d
+    quick.written.update(range(at, at + size, 8))
     if at + size > 0:
         quick.outline.odd = True  # in the caller's frame
     saved = quick.saved
@@ -112,3 +114,11 @@ def _store(quick: Quick, effect: Effect, at: int, held: dict[int, int]) -> None:
         if bit in held and width == 8:
             changed[at + position] = IN_FRAME + held[bit]
     quick.saved = changed
+
+
+def is_frame_pointer(quick: Quick) -> bool:
+    """Whether X29 gets an address in the frame anywhere in the function at hand."""
+    columns = quick.pieces.columns[quick.number]
+    kind, reads = columns.kind[quick.span], columns.reads[quick.span]
+    from_sp = (kind == e.ADD_IMMEDIATE) & ((reads & SP) != 0)
+    return bool((from_sp & ((columns.writes[quick.span] & FP) != 0)).any())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from callproof.check.conventions import SAVED
+from callproof.check.conventions import SAVED, UNDEFINED_AT_ENTRY
 from callproof.check.functions import Function
 from callproof.check.summaries import Summary
 
@@ -33,11 +33,12 @@ class Outline:
     clobbered: int = 0
     rubbish: int = 0
     needs: int = 0
+    stack_reads: frozenset[int] = frozenset()
     odd: bool = False
     instructions: int = 0
 
-    def facts(self) -> tuple[bool, int, int, int]:
-        return self.returns, self.clobbered, self.rubbish, self.needs
+    def facts(self) -> tuple[object, ...]:
+        return self.returns, self.clobbered, self.rubbish, self.needs, self.stack_reads
 
 
 def outline_of(function: Function, summary: Summary) -> Outline:
@@ -45,9 +46,8 @@ def outline_of(function: Function, summary: Summary) -> Outline:
     needs = sum(1 << bit for bit in summary.needs_at)
     odd = (
         summary.lost
-        or summary.private
-        or summary.touches
-        or summary.stack_reads
+        or needs & (UNDEFINED_AT_ENTRY | SAVED)  # by a convention of its own
+        or summary.writes_caller
         or summary.sp_change != 0
         or summary.unsure
         or summary.unknown
@@ -55,7 +55,8 @@ def outline_of(function: Function, summary: Summary) -> Outline:
         or function.variant
     )
     rubbish = summary.changed & ~summary.defined
-    return Outline(summary.returns, summary.changed, rubbish, needs, bool(odd))
+    reads = frozenset(summary.stack_reads)
+    return Outline(summary.returns, summary.changed, rubbish, needs, reads, bool(odd))
 
 
 def join(mine: State, theirs: State) -> State:

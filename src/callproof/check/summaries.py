@@ -49,6 +49,7 @@ class Summary:
     private: bool = False
     own_way: bool = False
     touches: bool = False
+    writes_caller: bool = False  # its caller's frame, as far as is known
     drives: int = 0
     unsure: bool = False
     unknown: int = 0
@@ -120,6 +121,7 @@ def settle(flow: Flow) -> None:
         summary.unsure = True
     needs = sum(1 << bit for bit in summary.needs_at)
     private = summary.lost | needs & (flow.profile.undefined | flow.profile.saved)
+    summary.writes_caller = flow.touches_caller
     summary.touches = bool(flow.touches_caller or flow.stack_reads or summary.sp_change != 0)
     summary.own_way = bool(private)
     summary.private = not function.is_global and bool(private or not function.typed)
