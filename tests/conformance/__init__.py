@@ -3,6 +3,5 @@
 `cases` makes signatures, `values` the bytes that travel, `c_side` and `ir_side` the two
 programs that call each other, `batch` compiles, links and runs them, `shrink` makes a
 failing signature small, `campaign` (also `python -m tests.conformance`) runs many.
-`assignments` checks plans alone, without code of ours, for conventions that have no back
-end yet.
+`x64` checks plans alone, without code of ours, for the types that IR text cannot say.
 """

@@ -16,13 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from callproof.abi import SYSV64, WINDOWS64, plan
-from callproof.abi.data_model import LINUX_X64
+from callproof.abi import WINDOWS64, plan
 from tests.conformance.batch import PLATFORMS, run_batch
 from tests.conformance.c_side import prepare
 from tests.conformance.cases import (
     SPLIT,
-    X87_RESULTS,
     Aggregate,
     CaseSpec,
     Generator,
@@ -83,9 +81,7 @@ def specs_of(unit: Unit) -> list[CaseSpec]:
 
 def is_wanted(case: CaseSpec, without: tuple[str, ...]) -> bool:
     """Whether a case has nothing of what shows only in its plan."""
-    if SPLIT in without and is_split(case):
-        return False
-    return not (X87_RESULTS in without and has_x87_result(case))
+    return not (SPLIT in without and is_split(case))
 
 
 def is_split(case: CaseSpec) -> bool:
@@ -93,12 +89,6 @@ def is_split(case: CaseSpec) -> bool:
     signature = prepare(case, 0, 0, PLATFORMS["aarch64-windows"].model).signature
     found = plan(signature, WINDOWS64)
     return any("windows-split" in assignment.rules for assignment in found.parameters)
-
-
-def has_x87_result(case: CaseSpec) -> bool:
-    """Whether a `long double` comes back in ST(0), which our code cannot take."""
-    result = plan(prepare(case, 0, 0, LINUX_X64).signature, SYSV64).result
-    return result is not None and any("X87" in rule for rule in result.rules)
 
 
 def run_unit(unit: Unit) -> list[tuple[CaseSpec, list[Difference]]]:

@@ -168,7 +168,6 @@ MIXED_HALVES = "composites of both _Float16 and __bf16 alone"
 SPLIT = "arguments that begin in X7 and go on in the stack"
 PACKED_QUADS = "packed HFAs and HVAs of 16-byte members"
 ALIGNED_BITS = "bit-fields with an alignment of their own"
-X87_RESULTS = "results in st(0)"
 
 
 def scalars_in(spec: TypeSpec) -> list[str]:

@@ -19,13 +19,14 @@ from callproof.codegen.machine import (
     FLOAT,
     GENERAL,
     USE,
+    Form,
     FrameReference,
     MachineInstruction,
     Operand,
     StackSlot,
     SymbolReference,
 )
-from callproof.codegen.pieces import plan
+from callproof.codegen.pieces import plan, x87_offsets
 from callproof.ir.model import Block, Constant, Function, Instruction, Value
 from callproof.ir.operations import CALL, RETURN, SLOT
 from callproof.ir.types import I64, Type
@@ -53,6 +54,8 @@ def result_registers(call_plan: CallPlan) -> list[int]:
     if call_plan.result.indirect:
         returned = call_plan.returned_pointer
         return [] if returned is None else [returned]
+    if x87_offsets(call_plan):
+        return []
     found = []
     for part in call_plan.result.parts:
         assert isinstance(part.location, InRegister)
@@ -140,9 +143,20 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     )
     call.argument_names = argument_names
     selector.append(call)
+    if instruction.object_address is not None:
+        # ST(0) is stored, and popped, first.
+        for offset in x87_offsets(call_plan):
+            _x87(selector, forms.store_x87, instruction, offset)
     machine = selector.machine
     machine.outgoing_bytes = max(machine.outgoing_bytes, call_plan.stack_bytes)
     machine.stack_alignment = max(machine.stack_alignment, call_plan.stack_alignment)
+
+
+def _x87(selector: Selector, form: Form | None, instruction: Instruction, offset: int) -> None:
+    """Load or store the top of the x87 stack at an offset from the result's memory."""
+    address = instruction.object_address
+    assert form is not None and address is not None
+    selector.emit(form, selector.target.use(selector, address), offset)
 
 
 def tail_call(function: Function, block: Block, convention: Convention) -> Instruction | None:
@@ -169,6 +183,8 @@ def tail_call(function: Function, block: Block, convention: Convention) -> Instr
         return None
     if any(one.result is not None and one.result.indirect for one in (ours, theirs)):
         return None  # its address would have to be handed on, and to be ours
+    if x87_offsets(ours) or x87_offsets(theirs):
+        return None  # moved between memory and the x87 stack on the way
     if theirs.stack_bytes > ours.stack_bytes:
         return None
     if theirs.stack_alignment > convention.stack_alignment:
@@ -250,6 +266,8 @@ def lower_return(selector: Selector, instruction: Instruction) -> None:
     signature = selector.function.signature
     call_plan = plan(signature, target.convention)
     operands = [Operand(register, USE) for register in target.calls.return_operands]
+    for offset in reversed(x87_offsets(call_plan)):
+        _x87(selector, target.calls.load_x87, instruction, offset)
     for value, register in zip(instruction.operands, result_registers(call_plan), strict=True):
         operands.append(Operand(target.use(selector, value), USE, register))
     selector.append(MachineInstruction(target.calls.return_, operands))

@@ -29,7 +29,7 @@ from callproof.abi.types import (
     leaves,
     round_up,
 )
-from callproof.codegen.pieces import plan
+from callproof.codegen.pieces import plan, x87_offsets
 from callproof.ir import operations as op
 from callproof.ir.model import (
     CONSTANT,
@@ -385,7 +385,10 @@ class _Expansion:
         values = instruction.operands
         if self.function.signature.result_in_memory:
             assert address is not None
-            if not result.indirect:
+            if x87_offsets(self.plan):
+                instruction.object_address = address
+                values = []
+            elif not result.indirect:
                 values = [code.load_part(address, part) for part in result.parts]
                 if isinstance(result.type, Integer) and result.parts[0].extend:
                     narrow = code.make(op.TRUNC, of_scalar(result.type), [values[0]])
@@ -417,6 +420,8 @@ class _Expansion:
             address = old.pop(0)
             if result.indirect:
                 new.append(address)
+            elif x87_offsets(call_plan):
+                instruction.object_address = address
             else:
                 instruction.results = self.results_of(call_plan)
                 for part, value in zip(result.parts, instruction.results, strict=True):

@@ -20,18 +20,22 @@ FIRST_X87 = 64
 
 
 def plan(signature: Signature, convention: Convention) -> CallPlan:
-    """The convention's plan, in pieces.  Raises `CallproofError` for what no code can do yet."""
+    """The convention's plan, in pieces.  Raises `CallproofError` for objects that are too large."""
     found = abi_plan(signature, convention)
     if convention.machine != "x86_64":
         return found
-    if found.result is not None:
-        for part in found.result.parts:
-            if isinstance(part.location, InRegister) and part.location.register >= FIRST_X87:
-                raise CallproofError(
-                    f"a result of type {found.result.type} comes in the x87 register st(0), "
-                    "which Callproof's code cannot use yet"
-                )
     return replace(found, parameters=tuple(map(_in_pieces, found.parameters)))
+
+
+def x87_offsets(call_plan: CallPlan) -> list[int]:
+    """Offsets in the result of what comes back in ST(0), ST(1); [] for all other results."""
+    if call_plan.result is None:
+        return []
+    return [
+        part.offset
+        for part in call_plan.result.parts
+        if isinstance(part.location, InRegister) and part.location.register >= FIRST_X87
+    ]
 
 
 def _in_pieces(assignment: Assignment) -> Assignment:

@@ -45,7 +45,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class CallForms:
-    """Forms that `codegen/calls.py` uses; load and store by (class, bytes)."""
+    """Forms that `codegen/calls.py` uses; load and store by (class, bytes).
+
+    `load_x87` pushes ten bytes of memory onto the x87 stack, `store_x87` pops them.
+    """
 
     entry: Form
     call: Form
@@ -60,6 +63,8 @@ class CallForms:
     stack_pointer: int
     load: dict[tuple[int, int], Form]
     store: dict[tuple[int, int], Form]
+    load_x87: Form | None = None
+    store_x87: Form | None = None
 
 
 class Line:

@@ -106,6 +106,8 @@ class Instruction:
     cases      switch: signed integers, one per target after the first
     size, alignment, slot_name   slot
     line       source line, 0 for none
+    object_address   set by `expand_calls` where a call's results, or a return's, are moved
+               between memory and registers that no SSA value can be in (x87's)
     """
 
     __slots__ = (
@@ -113,6 +115,7 @@ class Instruction:
         "callee",
         "cases",
         "line",
+        "object_address",
         "offset",
         "operands",
         "operation",
@@ -147,6 +150,7 @@ class Instruction:
         self.alignment = 0
         self.slot_name = ""
         self.tail = False
+        self.object_address: Operand | None = None
         for value in results:
             value.definition = self
 

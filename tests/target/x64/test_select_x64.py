@@ -11,11 +11,8 @@ from tests.support.random_ir import random_module
 from tests.target.x64.test_table import CC
 
 from callproof import driver
-from callproof.abi import SYSV64, Signature
-from callproof.abi.data_model import LINUX_X64
 from callproof.codegen.backend import compile_module
 from callproof.codegen.listing import Listing
-from callproof.codegen.pieces import plan
 from callproof.ir.text import parse_module
 from callproof.object.elf_read import read_elf
 from callproof.passes.pipeline import optimise
@@ -109,11 +106,6 @@ def test_variadic_calls_count_their_vector_registers() -> None:
         "  %r = call @printf(0, %x) : (format: ptr, ..., x: f64) -> i32\n  return\n}"
     )
     assert "movl $1, %eax" in lines[: lines.index("callq printf")]
-
-
-def test_a_result_in_st0_is_refused() -> None:
-    with pytest.raises(CallproofError, match=r"st\(0\)"):
-        plan(Signature((), LINUX_X64.long_double), SYSV64)
 
 
 def test_branches_grow_with_their_distance() -> None:

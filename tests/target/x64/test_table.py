@@ -139,6 +139,8 @@ def test_capstone_sees_the_same_effects() -> None:
         if form.name in ("cqto", "cltd") or form.name.startswith("test_"):
             writes -= {0} - definitions  # Capstone has RAX written, which is only read
         assert writes == definitions, what
+        if form.name.startswith("f"):
+            continue  # x87: Capstone's flags are those of the x87 status word
         assert form.writes_flags == any(found.eflags & bit for bit in flag_writes), what
         assert form.reads_flags == any(found.eflags & bit for bit in flag_reads), what
 

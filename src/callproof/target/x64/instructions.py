@@ -181,6 +181,10 @@ for s, prefix, compare in (("sd", "F2", "66 "), ("ss", "F3", "")):
 add("cvtss2sd", "cvtss2sd", "F3 0F 5A /r", "def:x@reg use:x@rm")
 add("cvtsd2ss", "cvtsd2ss", "F2 0F 5A /r", "def:x@reg use:x@rm")
 
+# Results of the type long double come and go by the x87 stack, whose registers no row names.
+add("fldt", "fldt", "DB /5", "mem")
+add("fstpt", "fstpt", "DB /7", "mem", stored=True)
+
 ROWS = TABLE.rows
 FORMS = TABLE.forms()
 

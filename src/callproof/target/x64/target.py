@@ -104,6 +104,8 @@ def make_target(target_name: str) -> Target:
             (FLOAT, 8): FORMS["movsd_mx_b"],
             (FLOAT, 16): FORMS["movups_mx_b"],
         },
+        load_x87=FORMS["fldt_b"],
+        store_x87=FORMS["fstpt_b"],
     )
     return Target(
         name=target_name,
