@@ -5,7 +5,8 @@
 Both sides run under the same counter (the emulator's), as static programs that must print
 the same; the count of a program that does nothing but start and end is taken off.  What
 the libraries execute counts: `trees` is our collector's allocation beside glibc's malloc and
-free (so few nodes need no collection).  C multiplies and adds in two steps, as NewBCPL does, so that results agree.
+free (so few nodes need no collection).  C multiplies and adds in two steps, as NewBCPL does,
+so that results agree.
 `aarch64-linux-gnu-gcc` must be installed; Clang (`--clang`) comes from the `ziglang` package.
 """
 
