@@ -255,7 +255,7 @@ def test_a_small_program_stays_small(tmp_path: Path) -> None:
     driver.build([source], executable, "exe", driver.Options())
     data = executable.read_bytes()
     assert len(data) < 12000
-    for name in (b"bcpl_list", b"bcpl_vectors", b"fopen", b"bcpl_bounds"):
+    for name in (b"bcpl_list", b"bcpl_split", b"fopen", b"bcpl_bounds"):
         assert name not in data
 
 

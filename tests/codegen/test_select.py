@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.support.execute import run_main
-from tests.support.random_ir import random_module
+from tests.support.random_ir import Size, random_module
 
 from callproof.codegen.backend import compile_module
 from callproof.codegen.listing import Listing
@@ -148,8 +148,8 @@ def test_large_frames_are_reached() -> None:
 def test_without_rules_for_vectors_there_are_lanes() -> None:
     """As on a target that has none yet: the same results, and nothing but loads and stores."""
     without = replace(TARGET, vector_rules={})
-    for seed in range(12):
-        module = random_module(seed)
+    for seed in range(10):
+        module = random_module(seed, size=Size())
         try:
             (expected,) = Interpreter(module, limit=100_000).call("main")
         except Trap:
@@ -162,7 +162,7 @@ def test_every_rule_is_reached() -> None:
     """A rule that no program can reach is dead weight, or stands behind one that hides it."""
     hits: dict[str, int] = {}
     for seed in range(120):
-        module = random_module(seed)
+        module = random_module(seed, size=Size())
         optimise(module, seed % 3)
         compile_module(module, TARGET, hits=hits)
         if len(hits) == len(ALL_RULES):

@@ -363,7 +363,8 @@ def random_module(seed: int, functions: int = 6, size: Size | None = None) -> Mo
     source = random.Random(seed)
     module = Module(f"random{seed}")
     module.data["memory"] = Datum("memory", alignment=16, writable=True, zero_bytes=112)
-    generator = _Generator(module, source, size or Size())
+    # Half of the modules have vectors, with odd and even seeds among them.
+    generator = _Generator(module, source, size or Size(vectors=seed % 4 < 2))
     made: list[Function] = []
     for index in range(functions):
         generator.callees = source.sample(made, min(len(made), 2))
