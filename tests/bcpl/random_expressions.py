@@ -1,6 +1,6 @@
 """Random NewBCPL expressions, each beside the same in Python.
 
-Integers wrap to 64 bits, lanes to theirs; FPAIR lanes are rounded to 32 bits.  Vectors have
+Integers wrap to 64 bits, lanes to theirs; float lanes are rounded to 32 bits.  Vectors have
 `VECTOR_SIZE` elements; as in Python, names stand for the same vector, not for copies.
 """
 
@@ -9,9 +9,23 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from tests.bcpl.random_values import FLOAT, FPAIR, FVEC, INTEGER, LANES, PAIR, QUAD, VEC
+from tests.bcpl.random_values import (
+    BITS,
+    FLOAT,
+    FOCT,
+    FPAIR,
+    FQUAD,
+    FVEC,
+    INTEGER,
+    LANES,
+    OCT,
+    PAIR,
+    QUAD,
+    VEC,
+)
 
-PLAIN_TYPES = [INTEGER] * 4 + [FLOAT] * 3 + [PAIR, QUAD, FPAIR]
+PLAIN_TYPES = [INTEGER] * 5 + [FLOAT] * 3 + [PAIR, QUAD, FPAIR, OCT, FQUAD, FOCT]
+CHOICES = {"MIN": "x if x < y else y", "MAX": "x if x > y else y", "SUM": "x + y", "ADD": "x + y"}
 TYPES = [*PLAIN_TYPES, VEC, FVEC]
 VECTORS = (VEC, FVEC)
 VECTOR_SIZE = 8
@@ -134,7 +148,7 @@ class Expressions:
         a, b = self.expression(INTEGER, depth - 1), self.expression(INTEGER, depth - 1)
         operator = self.random.choice(
             "+ - * / REM & | NEQV << >> = ~= < <= > >= AND OR NOT -1 ~ XOR "
-            "FIX lane float= v! v! bits pack=".split()
+            "FIX lane lane float= v! v! bits pack= reduce".split()
         )
         simple = {"+": "+", "-": "-", "*": "*", "&": "&", "|": "|", "NEQV": "^"}
         compare = {"=": "==", "~=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -164,7 +178,7 @@ class Expressions:
             x = self.expression(FLOAT, depth - 1)
             return f"FIX({x[0]})", f"int({x[1]})"
         if operator == "lane":
-            pack_kind = self.random.choice([PAIR, QUAD])
+            pack_kind = self.random.choice(list(BITS))
             pack, index = self.expression(pack_kind, depth - 1), self.random.randrange(2)
             word = ("first", "second")[index]
             return self.random.choice([f"({pack[0]}).{word}", f"({pack[0]}).|{index}|"]), (
@@ -175,8 +189,11 @@ class Expressions:
             chosen = self.random.choice(list(compare))
             return f"({x[0]} {chosen} {y[0]})", f"int({x[1]} {compare[chosen]} {y[1]})"
         if operator == "pack=":
-            x, y = self.expression(PAIR, depth - 1), self.expression(PAIR, depth - 1)
+            pack_kind = self.random.choice(list(BITS))
+            x, y = self.expression(pack_kind, depth - 1), self.expression(pack_kind, depth - 1)
             return f"({x[0]} = {y[0]})", f"int({x[1]} == {y[1]})"
+        if operator == "reduce":
+            return self.reduction(self.random.choice(list(BITS)), depth)
         if operator == "bits":
             start, width = self.random.randrange(50), self.random.randrange(1, 14)
             mask = (1 << width) - 1
@@ -189,13 +206,15 @@ class Expressions:
         return f"{bcpl}!({index[0]} & 7)", f"{v[1]}[{index[1]} & 7]"
 
     def floating(self, kind: str, depth: int) -> Text:
-        operator = self.random.choice(
-            ["+", "-", "*", "/", "FLOAT", "mixed", "lane", "-1", "#", "v!"]
-        )
+        operator = self.random.choice("+ - * / FLOAT mixed lane -1 # v! reduce".split())
         if operator == "v!":
             return self.element(FVEC, self.expression(INTEGER, depth - 1), depth)
-        if operator == "lane":
-            pack, index = self.expression(FPAIR, depth - 1), self.random.randrange(2)
+        if operator in ("lane", "reduce"):
+            pack_kind = self.random.choice([FPAIR, FQUAD, FOCT])
+            if operator == "reduce":
+                return self.reduction(pack_kind, depth)
+            pack = self.expression(pack_kind, depth - 1)
+            index = self.random.randrange(LANES[pack_kind])
             return f"({pack[0]}).|{index}|", f"{pack[1]}[{index}]"
         a = self.expression(FLOAT, depth - 1)
         if operator == "-1":
@@ -221,18 +240,33 @@ class Expressions:
         return f"({a[0]} {operator} {b[0]})", f"({a[1]} {operator} {b[1]})"
 
     def pack(self, kind: str, depth: int) -> Text:
-        operator = self.random.choice(["+", "-", "*", "make", "scalar", "-1"])
-        if kind == FPAIR and operator == "*":
+        operator = self.random.choice(
+            ["+", "-", "*", "make", "scalar", "-1", "/", "choose", "pairs"]
+        )
+        if kind not in BITS and operator in "*/":
             operator = "+"
         a = self.expression(kind, depth - 1)
+        if operator in ("choose", "pairs"):
+            b = self.expression(kind, depth - 1)
+            name = self.random.choice(["MIN", "MAX", "SUM" if operator == "choose" else "ADD"])
+            function = f"lambda x, y: {CHOICES[name]}"
+            if operator == "choose":
+                return f"{name}({a[0]}, {b[0]})", f"lanewise({kind!r}, {function}, {a[1]}, {b[1]})"
+            return (
+                f"PAIRWISE_{name}({a[0]}, {b[0]})",
+                f"neighbours({kind!r}, {function}, {a[1]}, {b[1]})",
+            )
+        if operator == "/":
+            b = self.expression(kind, depth - 1)
+            return f"({a[0]} / {b[0]})", f"lanewise({kind!r}, quotient, {a[1]}, {b[1]})"
         if operator == "-1":
-            if kind == FPAIR:
+            if kind not in BITS:
                 return f"(-{a[0]})", f"tuple(-lane for lane in {a[1]})"
             return f"(-{a[0]})", f"lanewise({kind!r}, lambda x, y: y - x, {a[1]}, 0)"
         if operator == "make":
-            inner = FLOAT if kind == FPAIR else INTEGER
+            inner = INTEGER if kind in BITS else FLOAT
             parts = [self.expression(inner, depth - 2) for _ in range(LANES[kind])]
-            if kind == FPAIR:
+            if kind not in BITS:
                 parts = [(f"tame({x})", f"tame({y})") for x, y in parts]
             return (
                 f"{kind}({', '.join(part[0] for part in parts)})",
@@ -253,6 +287,14 @@ class Expressions:
             f"({a[0]} {operator} {b[0]})",
             f"lanewise({kind!r}, lambda x, y: x {operator} y, {a[1]}, {b[1]})",
         )
+
+    def reduction(self, kind: str, depth: int) -> Text:
+        name = self.random.choice(["MIN", "MAX", "SUM"])
+        pack = self.expression(kind, depth - 1)
+        python = f"reduced(lambda x, y: {CHOICES[name]}, {pack[1]})"
+        if kind in BITS:
+            return f"{name}({pack[0]})", python
+        return f"tame({name}({pack[0]}))", f"tame({python})"
 
     def arguments(self, function: Function, depth: int) -> list[Text]:
         return [self.expression(type_, depth - 2) for _, type_ in function.parameters]

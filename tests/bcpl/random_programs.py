@@ -18,6 +18,7 @@ from tests.bcpl.random_expressions import (
     Text,
 )
 from tests.bcpl.random_values import (
+    BITS,
     FLOAT,
     FPAIR,
     FVEC,
@@ -30,6 +31,12 @@ from tests.bcpl.random_values import (
 )
 
 DIRECTIVE = {INTEGER: "%d", PAIR: "%P", QUAD: "%R", FPAIR: "%Q"}
+
+
+SHOWING = """LET showOCT(p AS OCT) BE $( FOR i = 0 TO 7 DO WRITEF("%d ", p.|i|)  NEWLINE() $)
+LET showFQUAD(p AS FQUAD) BE $( FOR i = 0 TO 3 DO $( FWRITE(p.|i|) WRITES(" ") $)  NEWLINE() $)
+LET showFOCT(p AS FOCT) BE $( FOR i = 0 TO 7 DO $( FWRITE(p.|i|) WRITES(" ") $)  NEWLINE() $)
+"""
 
 
 class Generator(Expressions):
@@ -108,12 +115,12 @@ class Generator(Expressions):
 
     def lane_assignment(self, depth: int, name: str, kind: str) -> None:
         chosen = self.random.randrange(LANES[kind])
-        value = self.expression(FLOAT if kind == FPAIR else INTEGER, 2)
-        new = (f"tame({value[0]})", f"tame({value[1]})") if kind == FPAIR else value
+        value = self.expression(INTEGER if kind in BITS else FLOAT, 2)
+        new = value if kind in BITS else (f"tame({value[0]})", f"tame({value[1]})")
         parts = [new[1] if lane == chosen else f"{name}[{lane}]" for lane in range(LANES[kind])]
         self.emit(
             depth,
-            f"{name}.|{chosen}| := {new[0]}",
+            f"{name}.|{self.random.choice([chosen, f'one * {chosen}'])}| := {new[0]}",
             f"{name} = lanes({kind!r}, [{', '.join(parts)}])",
         )
 
@@ -126,7 +133,7 @@ class Generator(Expressions):
 
     def show(self, depth: int, kind: str, value: Text) -> None:
         python = f"out.append(shown({kind!r}, {value[1]}) + '\\n')"
-        if kind in VECTORS:
+        if kind in VECTORS or (kind in LANES and kind not in DIRECTIVE):
             self.emit(depth, f"show{kind}({value[0]})", python)
         elif kind == FLOAT:
             self.emit(depth, f"FWRITE({value[0]}) NEWLINE()", python)
@@ -228,7 +235,8 @@ class Generator(Expressions):
 
     def program(self) -> tuple[str, str]:
         """NewBCPL text and Python text."""
-        self.emit(0, "STATIC $( calls = 0, count = 0 $)", "calls = count = 0")
+        self.emit(0, "STATIC $( calls = 0, count = 0, one = 1 $)", "calls = count = 0")
+        self.emit(0, SHOWING)
         size = VECTOR_SIZE
         self.emit(0, f"GLOBALS $( LET vector = VEC {size}", f"vector = [0] * {size}")
         self.emit(0, f"  LET floats = FVEC {size} $)", f"floats = [0.0] * {size}")
@@ -258,7 +266,7 @@ class Generator(Expressions):
         before = len(self.python)
         for _ in range(8):
             self.statement(1, 2)
-        for kind in (INTEGER, FLOAT, PAIR, QUAD, FPAIR, VEC, FVEC):
+        for kind in (INTEGER, FLOAT, *LANES, VEC, FVEC):
             self.show(1, kind, self.expression(kind, 4))
         self.python[before:] = [line[4:] for line in self.python[before:]]
         self.emit(1, 'WRITEF("%d %d*N", calls, count)')

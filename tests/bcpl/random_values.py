@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 INTEGER, FLOAT, PAIR, QUAD, FPAIR = "INTEGER", "FLOAT", "PAIR", "QUAD", "FPAIR"
 VEC, FVEC = "VEC", "FVEC"
-LANES = {PAIR: 2, QUAD: 4, FPAIR: 2}
-BITS = {PAIR: 32, QUAD: 16}
+OCT, FQUAD, FOCT = "OCT", "FQUAD", "FOCT"
+LANES = {PAIR: 2, QUAD: 4, FPAIR: 2, OCT: 8, FQUAD: 4, FOCT: 8}
+BITS = {PAIR: 32, QUAD: 16, OCT: 8}  # of integer lanes
 
 
 def wrap(value: int, bits: int = 64) -> int:
@@ -42,7 +43,7 @@ def tame(value: float) -> float:
 
 
 def lanes(kind: str, values: list[int | float]) -> tuple[int | float, ...]:
-    if kind == FPAIR:
+    if kind not in BITS:
         return tuple(single(float(value)) for value in values)
     return tuple(wrap(int(value), BITS[kind]) for value in values)
 
@@ -64,9 +65,26 @@ def elementwise(name: str, a: list[float], b: list[float]) -> list[float]:
     return [x if (x < y if less else x > y) else y for x, y in zip(a, b, strict=True)]
 
 
+def neighbours(
+    kind: str, function: Callable[[float, float], float], a: tuple[float, ...], b: tuple[float, ...]
+) -> tuple[int | float, ...]:
+    """PAIRWISE_x of two packs."""
+    both = [*a, *b]
+    return lanes(kind, [function(x, y) for x, y in zip(both[::2], both[1::2], strict=True)])
+
+
+def reduced(function: Callable[[float, float], float], pack: tuple[float, ...]) -> float:
+    result = pack[0]
+    for lane in pack[1:]:
+        result = function(result, lane)
+    return result
+
+
 def shown(kind: str, value: object) -> str:
     if isinstance(value, list):
         return "".join(shown(FLOAT if kind == FVEC else INTEGER, one) + " " for one in value)
+    if isinstance(value, tuple) and kind in (OCT, FQUAD, FOCT):
+        return "".join(f"{lane:g} " if kind != OCT else f"{lane} " for lane in value)
     if isinstance(value, tuple):
         if kind == FPAIR:
             return "(" + ", ".join(f"{lane:g}" for lane in value) + ")"
@@ -77,15 +95,7 @@ def shown(kind: str, value: object) -> str:
 HELPERS = {
     one.__name__: one
     for one in (
-        wrap,
-        quotient,
-        remainder,
-        shifted,
-        single,
-        tame,
-        lanes,
-        lanewise,
-        elementwise,
-        shown,
+        *(wrap, quotient, remainder, shifted, single, tame),
+        *(lanes, lanewise, neighbours, reduced, elementwise, shown),
     )
 }
