@@ -25,10 +25,10 @@ from tests.bcpl.random_values import (
 )
 
 PLAIN_TYPES = [INTEGER] * 5 + [FLOAT] * 3 + [PAIR, QUAD, FPAIR, OCT, FQUAD, FOCT]
+CHOICES = {"MIN": "x if x < y else y", "MAX": "x if x > y else y", "SUM": "x + y", "ADD": "x + y"}
 TYPES = [*PLAIN_TYPES, VEC, FVEC]
 VECTORS = (VEC, FVEC)
 VECTOR_SIZE = 8
-CHOICES = {"MIN": "x if x < y else y", "MAX": "x if x > y else y", "SUM": "x + y", "ADD": "x + y"}
 
 Text = tuple[str, str]  # the same in NewBCPL and in Python
 GLOBAL: dict[str, Text] = {VEC: ("vector", "vector"), FVEC: ("floats", "floats")}
@@ -148,7 +148,7 @@ class Expressions:
         a, b = self.expression(INTEGER, depth - 1), self.expression(INTEGER, depth - 1)
         operator = self.random.choice(
             "+ - * / REM & | NEQV << >> = ~= < <= > >= AND OR NOT -1 ~ XOR "
-            "FIX lane float= v! v! bits pack= reduce".split()
+            "FIX lane lane float= v! v! bits pack= reduce".split()
         )
         simple = {"+": "+", "-": "-", "*": "*", "&": "&", "|": "|", "NEQV": "^"}
         compare = {"=": "==", "~=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}

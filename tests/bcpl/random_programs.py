@@ -31,6 +31,8 @@ from tests.bcpl.random_values import (
 )
 
 DIRECTIVE = {INTEGER: "%d", PAIR: "%P", QUAD: "%R", FPAIR: "%Q"}
+
+
 SHOWING = """LET showOCT(p AS OCT) BE $( FOR i = 0 TO 7 DO WRITEF("%d ", p.|i|)  NEWLINE() $)
 LET showFQUAD(p AS FQUAD) BE $( FOR i = 0 TO 3 DO $( FWRITE(p.|i|) WRITES(" ") $)  NEWLINE() $)
 LET showFOCT(p AS FOCT) BE $( FOR i = 0 TO 7 DO $( FWRITE(p.|i|) WRITES(" ") $)  NEWLINE() $)
@@ -158,8 +160,8 @@ class Generator(Expressions):
         quick = self.leaf(function.result)
         self.emit(
             depth + 1,
-            f"IF calls > 400 THEN RESULTIS {quick[0]}",
-            f"if calls > 400: return {quick[1]}",
+            f"IF calls > 150 THEN RESULTIS {quick[0]}",
+            f"if calls > 150: return {quick[1]}",
         )
         for _ in range(self.random.randrange(3)):
             self.statement(depth + 1, 1)
@@ -265,7 +267,7 @@ class Generator(Expressions):
         for _ in range(8):
             self.statement(1, 2)
         for kind in (INTEGER, FLOAT, *LANES, VEC, FVEC):
-            self.show(1, kind, self.expression(kind, 4))
+            self.show(1, kind, self.expression(kind, 3))
         self.python[before:] = [line[4:] for line in self.python[before:]]
         self.emit(1, 'WRITEF("%d %d*N", calls, count)')
         self.emit(0, "$)", "out.append(f'{calls} {count}\\n')")

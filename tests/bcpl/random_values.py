@@ -57,6 +57,14 @@ def lanewise(
     return lanes(kind, [function(x, y) for x, y in zip(first, second, strict=True)])
 
 
+def elementwise(name: str, a: list[float], b: list[float]) -> list[float]:
+    """A new vector.  As the runtime does it: of equal floats (0.0 and -0.0) the second."""
+    if name == "SUM":
+        return [wrap(int(x) + int(y)) for x, y in zip(a, b, strict=True)]
+    less = name == "MIN"
+    return [x if (x < y if less else x > y) else y for x, y in zip(a, b, strict=True)]
+
+
 def neighbours(
     kind: str, function: Callable[[float, float], float], a: tuple[float, ...], b: tuple[float, ...]
 ) -> tuple[int | float, ...]:
@@ -70,14 +78,6 @@ def reduced(function: Callable[[float, float], float], pack: tuple[float, ...]) 
     for lane in pack[1:]:
         result = function(result, lane)
     return result
-
-
-def elementwise(name: str, a: list[float], b: list[float]) -> list[float]:
-    """A new vector.  As the runtime does it: of equal floats (0.0 and -0.0) the second."""
-    if name == "SUM":
-        return [wrap(int(x) + int(y)) for x, y in zip(a, b, strict=True)]
-    less = name == "MIN"
-    return [x if (x < y if less else x > y) else y for x, y in zip(a, b, strict=True)]
 
 
 def shown(kind: str, value: object) -> str:
@@ -95,17 +95,7 @@ def shown(kind: str, value: object) -> str:
 HELPERS = {
     one.__name__: one
     for one in (
-        wrap,
-        quotient,
-        remainder,
-        shifted,
-        single,
-        tame,
-        lanes,
-        lanewise,
-        neighbours,
-        reduced,
-        elementwise,
-        shown,
+        *(wrap, quotient, remainder, shifted, single, tame),
+        *(lanes, lanewise, neighbours, reduced, elementwise, shown),
     )
 }
