@@ -1,8 +1,8 @@
 """Random IR: interpreter, optimised interpreter and emulator agree; the text round-trips.
 
 300 modules of seven functions in each run (2 100 functions), at all -O levels, with
-every register allocation proved; odd seeds have poison compiled in.  Each module also runs
-natively as x86-64 code, at one level, where the host is that.
+every register allocation proved; odd seeds have poison compiled in.  Every third module also
+runs natively as x86-64 code, at one level, where the host is that.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def test_all_agree(group: int) -> None:
             optimise(module, level, verify_each=True)
             assert Interpreter(module, limit=STEPS).call("main") == [expected], (seed, level)
             assert run_main(module, poison=bool(seed & 1)) == expected, (seed, level)
-            if NATIVE and level == seed % 3:
+            if NATIVE and level == seed // 3 % 3 and seed % 3 == 0:
                 module = random_module(seed)
                 optimise(module, level)
                 assert run_main_x64(module, poison=bool(seed & 2)) == expected, (seed, level)

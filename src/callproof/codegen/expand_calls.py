@@ -29,7 +29,7 @@ from callproof.abi.types import (
     leaves,
     round_up,
 )
-from callproof.codegen.pieces import plan, x87_offsets
+from callproof.codegen.pieces import plan, powers, x87_offsets
 from callproof.ir import operations as op
 from callproof.ir.model import (
     CONSTANT,
@@ -117,7 +117,7 @@ class _Code:
         """Up to 7 bytes of memory as an i64, in pieces."""
         total: Value | None = None
         done = 0
-        for width in _powers(size):
+        for width in powers(size):
             piece = self.make(ZERO_EXTENDING[width], I64, [address], offset + done)
             if total is not None:
                 piece = self.make(op.SHL, I64, [piece, Constant(I64, 8 * done)])
@@ -139,7 +139,7 @@ class _Code:
         if value.type.is_float:
             value = self.make(op.BITCAST, I64, [value])
         done = 0
-        for width in _powers(size):
+        for width in powers(size):
             piece = value
             if done:
                 piece = self.make(op.LSHR, I64, [value, Constant(I64, 8 * done)])
@@ -153,7 +153,7 @@ class _Code:
             call.callee, call.signature = "memcpy", MEMCPY
             return
         done = 0
-        for width in _powers(size, 16):
+        for width in powers(size, 16):
             piece = Part(done, width, OnStack(0, width))
             value = self.load_part(from_, piece)
             if width == 16:
@@ -173,17 +173,6 @@ class _Code:
 
 
 _STORE = {1: op.STORE8, 2: op.STORE16, 4: op.STORE32, 8: op.STORE}
-
-
-def _powers(size: int, largest: int = 8) -> list[int]:
-    """`size` as falling powers of two: 7 = 4 + 2 + 1, 24 = 16 + 8."""
-    found = []
-    while size:
-        while largest > size:
-            largest //= 2
-        found.append(largest)
-        size -= largest
-    return found
 
 
 def part_type(part: Part) -> Type:

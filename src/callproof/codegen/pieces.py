@@ -62,3 +62,14 @@ def _in_pieces(assignment: Assignment) -> Assignment:
         for done in range(0, part.size, EIGHTBYTE)
     )
     return replace(assignment, parts=pieces)
+
+
+def powers(size: int, largest: int = 8) -> list[int]:
+    """`size` as falling powers of two: 7 = 4 + 2 + 1, 24 = 16 + 8."""
+    found = []
+    while size:
+        while largest > size:
+            largest //= 2
+        found.append(largest)
+        size -= largest
+    return found
