@@ -22,8 +22,9 @@ from callproof.sox.flow import Flow
 from callproof.sox.frontend import load_source
 from callproof.sox.lexer import SoxSource
 from callproof.sox.lower import lower
+from callproof.sox.native_kinds import PLAIN, SPECIAL
 from callproof.sox.slots import Slots
-from callproof.sox.symbols import ClassInfo, Program
+from callproof.sox.symbols import NATIVES, ClassInfo, Program
 from tests.sox.compiled import Mode, run_compiled
 from tests.sox.test_evaluator import NAMES, PROGRAMS
 from tests.support.sox_checked import CheckedEvaluator, check_file
@@ -276,6 +277,29 @@ def test_an_open_program_has_no_beliefs() -> None:
     flow = Flow(program)
     assert not flow.state
     assert flow.tags(program.script.function.body[1].expression) == kinds.ALL  # type: ignore[attr-defined]
+
+
+def test_too_much_work_leaves_no_beliefs() -> None:
+    program = source("fn f(x) { return x }\nprint f(1)")
+    assert Flow(program).state
+    flow = Flow(program, limit=3)
+    assert not flow.state
+    assert not flow.nodes
+
+
+def test_deep_and_wide_programs_take_little_work() -> None:
+    deep = "class C0 { m() { return 1 } }\n" + "".join(
+        f"class C{i} < C{i - 1} {{ m() {{ return super.m() + this.a }} }}\n" for i in range(1, 60)
+    )
+    wide = "".join(f"fn f{i}(x) {{ return f{i + 1}(x) + 1 }}\n" for i in range(300))
+    assert Flow(source(deep)).work < 200_000
+    assert Flow(source(wide + "fn f300(x) { return x }\nprint f0(1)")).work < 20_000
+
+
+def test_every_native_is_known() -> None:
+    context = {"test_error", "test_fatal"}
+    assert set(NATIVES) | context == {*PLAIN, *SPECIAL}
+    assert not set(PLAIN) & set(SPECIAL)
 
 
 def test_numbers_travel_in_d_registers() -> None:

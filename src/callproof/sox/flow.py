@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from callproof.sox import nodes as ast
-from callproof.sox.flow_values import CONTEXT_NATIVES, TABLES, ValueFlow
+from callproof.sox.flow_values import CONTEXT_NATIVES, TABLES, TooMuchWork, ValueFlow
 from callproof.sox.kinds import (
     A_NIL,
     A_NUMBER,
@@ -48,20 +48,37 @@ from callproof.sox.symbols import (
     Program,
 )
 
+MOST_WORK = 1_000_000  # some seconds
+
 
 class Flow(ValueFlow):
-    """See the module.  `test` and `benchmarks` are as for `lower.lower`."""
+    """See the module.  `test` and `benchmarks` are as for `lower.lower`.
 
-    def __init__(self, program: Program, test: str = "", benchmarks: bool = False) -> None:
-        super().__init__(program)
+    Where there is more than `limit` to do, nothing is known.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        test: str = "",
+        benchmarks: bool = False,
+        *,
+        limit: int = MOST_WORK,
+    ) -> None:
+        super().__init__(program, limit)
         self._test, self._benchmarks = test, benchmarks
         if program.script.is_open:
             return  # what is not here yet may do anything: nothing is known
-        while self._waiting:
-            function = self._waiting.popleft()
-            self._queued.discard(function)
-            self._current = function
-            self._function(function)
+        try:
+            while self._waiting:
+                function = self._waiting.popleft()
+                self._queued.discard(function)
+                self._current = function
+                self._function(function)
+        except TooMuchWork:  # the program compiles without, too
+            self.state.clear()
+            self.nodes.clear()
+        self.limit = None
 
     def _function(self, function: FunctionInfo) -> None:
         for parameter in function.parameters:

@@ -45,7 +45,12 @@ from callproof.sox.symbols import (
 
 ARITHMETIC = frozenset("-*/%")
 TABLES = "the contents of tables"
+HIERARCHY = "who inherits from whom"
 CONTEXT_NATIVES = frozenset(("test_error", "test_fatal"))
+
+
+class TooMuchWork(Exception):
+    """What has been found is no answer yet."""
 
 
 class ValueFlow:
@@ -55,11 +60,14 @@ class ValueFlow:
     ('field', class, name), ('result', function), ('parents', class) and TABLES to kinds.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, limit: int) -> None:
         self.program = program
+        self.limit: int | None = limit  # of `work`; None once all is found
         self.state: dict[Hashable, Kind] = {}
         self.nodes: dict[ast.Node, Kind] = {}
         self.methods: dict[ClassInfo, dict[str, FunctionInfo]] = {}
+        self.work = 0  # how much there was to do, in no unit
+        self._known_methods: dict[tuple[ClassInfo, str], list[FunctionInfo]] = {}
         self._readers: dict[Hashable, set[FunctionInfo]] = {}
         self._waiting: deque[FunctionInfo] = deque()
         self._queued: set[FunctionInfo] = set()
@@ -84,24 +92,33 @@ class ValueFlow:
     def lineage(self, info: ClassInfo) -> list[ClassInfo]:
         """A class and all that it can inherit from."""
         found = [info]
+        seen = {info}
         for one in found:
             for parent in self.read(("parents", one)).classes:
-                if parent not in found:
+                if parent not in seen:
+                    seen.add(parent)
                     found.append(parent)
         return found
 
     def methods_of(self, info: ClassInfo, name: str) -> list[FunctionInfo]:
         """What a method's name can mean for an instance of exactly this class."""
+        self._readers.setdefault(HIERARCHY, set()).add(self._current)
+        known = self._known_methods.get((info, name))
+        if known is not None:
+            return known
         found: list[FunctionInfo] = []
-        seen = [info]
-        for one in seen:
+        seen = {info}
+        pending = [info]
+        for one in pending:
             own = self._own_methods(one).get(name)
             if own is not None:
                 found.append(own)
                 continue
             for parent in self.read(("parents", one)).classes:
                 if parent not in seen:
-                    seen.append(parent)
+                    seen.add(parent)
+                    pending.append(parent)
+        self._known_methods[info, name] = found
         return found
 
     def _own_methods(self, info: ClassInfo) -> dict[str, FunctionInfo]:
@@ -119,6 +136,9 @@ class ValueFlow:
 
     def read(self, key: Hashable) -> Kind:
         """Who reads is visited again when the answer has grown."""
+        self.work += 1
+        if self.limit is not None and self.work > self.limit:
+            raise TooMuchWork
         self._readers.setdefault(key, set()).add(self._current)
         return self.state.get(key, NOTHING)
 
@@ -127,6 +147,11 @@ class ValueFlow:
         new = old | kind
         if new is not old and new != old:
             self.state[key] = new
+            self.work += len(new.sites)
+            if isinstance(key, tuple) and key[0] == "parents":
+                self._known_methods.clear()
+                for reader in self._readers.get(HIERARCHY, ()):
+                    self._wait(reader)
             for reader in self._readers.get(key, ()):
                 self._wait(reader)
 
