@@ -24,7 +24,8 @@ from callproof.sox.lexer import SoxSource
 from callproof.sox.lower import lower
 from callproof.sox.native_kinds import PLAIN, SPECIAL
 from callproof.sox.slots import Slots
-from callproof.sox.symbols import NATIVES, ClassInfo, Program
+from callproof.runtime.sox_entries import NATIVES
+from callproof.sox.symbols import ClassInfo, Program
 from tests.sox.compiled import Mode, run_compiled
 from tests.sox.test_evaluator import NAMES, PROGRAMS
 from tests.support.sox_checked import CheckedEvaluator, check_file

@@ -13,7 +13,7 @@ new native, a new statement) extends this file: an unknown kind of node raises K
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 from callproof.sox import nodes as ast
@@ -23,8 +23,6 @@ from callproof.sox.kinds import (
     A_NUMBER,
     A_STRING,
     A_TABLE,
-    ALL,
-    ANYTHING,
     ARGUMENTS,
     ARRAY,
     CLASS,
@@ -39,11 +37,7 @@ from callproof.sox.kinds import (
 )
 from callproof.sox.symbols import (
     INITIALIZER,
-    CaptureInfo,
-    ClassInfo,
     FunctionInfo,
-    GlobalInfo,
-    LocalInfo,
     Module,
     Program,
 )
@@ -215,31 +209,6 @@ class Flow(ValueFlow):
     def import_(self, node: ast.Import) -> None:
         if isinstance(node.target, Module):
             self.join(node.symbol, self.read(("result", node.target.function)))
-
-
-class OpenFlow(ValueFlow):
-    """Of a program that more code joins later, as in a session: nothing is known of any value."""
-
-    def tags(self, node: ast.Node) -> int:
-        return ALL
-
-    def kind(self, node: ast.Node) -> Kind:
-        return ANYTHING
-
-    def held(self, key: Hashable) -> Kind:
-        return ANYTHING
-
-    def elements(self, container: Kind) -> Kind:
-        return ANYTHING
-
-    def meaning(self, meaning: LocalInfo | CaptureInfo | GlobalInfo) -> Kind:
-        return ANYTHING
-
-    def methods_of(self, info: ClassInfo, name: str) -> list[FunctionInfo]:
-        return []
-
-    def inherited(self, name: str, parent: LocalInfo | CaptureInfo) -> list[FunctionInfo]:
-        return []
 
 
 def ends(nodes: list[ast.Statement]) -> bool:

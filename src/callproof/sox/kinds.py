@@ -75,7 +75,6 @@ class Kind:
 
 
 NOTHING = Kind()
-ANYTHING = Kind(ALL)
 SIMPLE = {tags: Kind(tags) for tags in (NIL, BOOL, NUMBER, STRING, TABLE, RANGE)}
 A_NUMBER, A_STRING, A_BOOL, A_NIL, A_TABLE, A_RANGE = (
     SIMPLE[tags] for tags in (NUMBER, STRING, BOOL, NIL, TABLE, RANGE)

@@ -22,7 +22,6 @@ from callproof.runtime import sox_layout as layout
 from callproof.runtime.sox_entries import ENTRIES, native_symbol
 from callproof.source import Span
 from callproof.sox.flow import Flow
-from callproof.sox.flow_values import ValueFlow
 from callproof.sox.lower_statements import FunctionLowering
 from callproof.sox.signatures import (
     GLOBALS,
@@ -52,7 +51,7 @@ class ProgramLowering:
 
     def __init__(self, program: Program, test: str = "", benchmarks: bool = False) -> None:
         self.program = program
-        self.flow = self.find_flow(program, test, benchmarks)
+        self.flow = Flow(program, test, benchmarks)
         self.slots = Slots(self.flow)
         self.test = test
         self.benchmarks = benchmarks
@@ -71,9 +70,6 @@ class ProgramLowering:
         self.defined: set[GlobalInfo] = set()  # by the script so far
         self.importer_signature = Signature((), VALUE)
         self.pending: list[FunctionInfo] = []
-
-    def find_flow(self, program: Program, test: str, benchmarks: bool) -> ValueFlow:
-        return Flow(program, test, benchmarks)
 
     def run(self) -> Module:
         self.pending.append(self.program.script.function)

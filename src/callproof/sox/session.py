@@ -30,8 +30,6 @@ from callproof.runtime import sox_layout as layout
 from callproof.runtime.sox_entries import ENTRIES, NATIVES, native_symbol
 from callproof.source import CallproofError, Diagnostics
 from callproof.sox import nodes as ast
-from callproof.sox.flow import OpenFlow
-from callproof.sox.flow_values import ValueFlow
 from callproof.sox.lexer import SoxSource
 from callproof.sox.lower import ProgramLowering
 from callproof.sox.modules import Loader, SearchPlaces
@@ -123,9 +121,6 @@ class EntryLowering(ProgramLowering):
         self.session = session
         self._slots = dict(session.slots)
         self.names: dict[SoxModule, str] = {}
-
-    def find_flow(self, program: Program, test: str, benchmarks: bool) -> ValueFlow:
-        return OpenFlow(program)
 
     @property
     def global_slots(self) -> dict[object, int]:
