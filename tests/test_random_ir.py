@@ -12,7 +12,8 @@ import os
 import pytest
 
 from callproof.ir.interpret import Interpreter, Trap
-from callproof.ir.text import parse_module, print_module
+from callproof.ir.parse import parse_module
+from callproof.ir.text import print_module
 from callproof.ir.verify import verify
 from callproof.passes.pipeline import optimise
 from tests.support.execute import run_main

@@ -200,7 +200,7 @@ def _bcpl_and_ir(
         modules.update(zip(together, found, strict=True))
     for source in sources:
         if source not in modules:
-            from callproof.ir.text import parse_module
+            from callproof.ir.parse import parse_module
 
             modules[source] = parse_module(source.text, source.name)
     return [modules[source] for source in sources]

@@ -227,7 +227,7 @@ def compile(source: Path | str, *, level: int = 1, verify: bool = False) -> Prog
     if isinstance(source, Path):
         _, module, _ = driver.front_end(source, options)
     else:
-        from callproof.ir.text import parse_module
+        from callproof.ir.parse import parse_module
 
         module = parse_module(source)
         driver.verify_module(module, options)

@@ -15,7 +15,8 @@ from callproof import driver
 from callproof.bcpl.frontend import compile_to_ir
 from callproof.ir.interpret import Interpreter, Number
 from callproof.ir.model import Module
-from callproof.ir.text import parse_module, print_module
+from callproof.ir.parse import parse_module
+from callproof.ir.text import print_module
 from callproof.ir.verify import verify
 from callproof.object.archive import write_archive
 from callproof.passes.pipeline import optimise

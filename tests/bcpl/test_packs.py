@@ -8,7 +8,8 @@ import pytest
 
 from callproof import driver
 from callproof.bcpl.frontend import compile_to_ir
-from callproof.ir.text import parse_module, print_function, print_module
+from callproof.ir.parse import parse_module
+from callproof.ir.text import print_function, print_module
 from callproof.ir.verify import verify
 from callproof.passes.pipeline import optimise
 from callproof.source import Diagnostics, SourceFile

@@ -29,7 +29,8 @@ from callproof.codegen.machine import (
 )
 from callproof.codegen.objects import build_object
 from callproof.codegen.select import select
-from callproof.ir.text import parse_module, print_module
+from callproof.ir.parse import parse_module
+from callproof.ir.text import print_module
 from callproof.link import LinkOptions, link_bytes
 from callproof.source import InternalError
 from callproof.target import by_name

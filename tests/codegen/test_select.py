@@ -11,7 +11,7 @@ from tests.support.random_ir import Size, random_module
 from callproof.codegen.backend import compile_module
 from callproof.codegen.listing import Listing
 from callproof.ir.interpret import Interpreter, Trap
-from callproof.ir.text import parse_module
+from callproof.ir.parse import parse_module
 from callproof.passes.pipeline import optimise
 from callproof.target import by_name
 from callproof.target.arm64.target import ALL_RULES

@@ -10,7 +10,8 @@ from tests.support.execute import run_main
 from callproof.codegen.backend import compile_module
 from callproof.codegen.listing import Listing
 from callproof.ir.interpret import Interpreter
-from callproof.ir.text import parse_module, print_module
+from callproof.ir.parse import parse_module
+from callproof.ir.text import print_module
 from callproof.passes import tail_calls
 from callproof.passes.pipeline import optimise
 from callproof.source import CallproofError

@@ -10,7 +10,7 @@ from pathlib import Path
 from callproof.abi.data_model import DARWIN_ARM64, LINUX_ARM64, LINUX_X64, DataModel
 from callproof.codegen.backend import compile_module
 from callproof.codegen.objects import build_object
-from callproof.ir.text import parse_module
+from callproof.ir.parse import parse_module
 from callproof.ir.verify import verify
 from callproof.link import LinkOptions, link_bytes
 from callproof.object import read_object

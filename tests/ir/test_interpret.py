@@ -7,7 +7,7 @@ import math
 import pytest
 
 from callproof.ir.interpret import Interpreter, Number, Trap
-from callproof.ir.text import parse_module
+from callproof.ir.parse import parse_module
 from callproof.ir.verify import verify
 
 

@@ -10,7 +10,8 @@ from tests.conformance.cases import HEADER, Generator, source_of
 from callproof.abi import AAPCS64, DARWIN64, parse, plan
 from callproof.abi.signature import in_memory
 from callproof.ir.model import Constant
-from callproof.ir.text import parse_module, print_module, signature_text
+from callproof.ir.parse import parse_module
+from callproof.ir.text import print_module, signature_text
 from callproof.ir.types import F64
 from callproof.source import CallproofError
 

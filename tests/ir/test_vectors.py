@@ -11,7 +11,8 @@ from callproof.ir import operations as op
 from callproof.ir import types
 from callproof.ir.interpret import Interpreter, evaluate
 from callproof.ir.model import CONSTANT, Function, Module
-from callproof.ir.text import parse_module, print_module
+from callproof.ir.parse import parse_module
+from callproof.ir.text import print_module
 from callproof.ir.types import HALVES, VECTORS, Type
 from callproof.ir.vectors import lanes_of, of_lanes
 from callproof.ir.verify import verify

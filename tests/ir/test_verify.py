@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callproof.ir.model import Constant
-from callproof.ir.text import parse_module
+from callproof.ir.parse import parse_module
 from callproof.ir.types import I64
 from callproof.ir.verify import verify
 from callproof.source import CallproofError

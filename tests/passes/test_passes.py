@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from callproof.ir.model import Function
-from callproof.ir.text import parse_module, print_function
+from callproof.ir.parse import parse_module
+from callproof.ir.text import print_function
 from callproof.ir.verify import verify
 from callproof.passes import (
     copy_propagation,

@@ -16,6 +16,7 @@ import pytest
 from callproof import driver
 from callproof.ir.text import print_function
 from callproof.passes.pipeline import optimise
+from callproof.runtime.sox_entries import NATIVES
 from callproof.source import CallproofError
 from callproof.sox import kinds
 from callproof.sox.flow import Flow
@@ -24,7 +25,6 @@ from callproof.sox.lexer import SoxSource
 from callproof.sox.lower import lower
 from callproof.sox.native_kinds import PLAIN, SPECIAL
 from callproof.sox.slots import Slots
-from callproof.runtime.sox_entries import NATIVES
 from callproof.sox.symbols import ClassInfo, Program
 from tests.sox.compiled import Mode, run_compiled
 from tests.sox.test_evaluator import NAMES, PROGRAMS

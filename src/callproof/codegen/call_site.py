@@ -10,7 +10,8 @@ from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import Composite, Type, leaves
 from callproof.codegen.backend import compile_module
 from callproof.codegen.listing import Listing
-from callproof.ir.text import parse_module, signature_text
+from callproof.ir.parse import parse_module
+from callproof.ir.text import signature_text
 from callproof.ir.types import of_scalar
 from callproof.passes.pipeline import optimise
 from callproof.source import CallproofError

@@ -15,7 +15,7 @@ from tests.support.execute_x64 import NATIVE, run_main_x64
 
 from callproof.ir.interpret import Interpreter
 from callproof.ir.model import Module
-from callproof.ir.text import parse_module
+from callproof.ir.parse import parse_module
 from callproof.passes.pipeline import optimise
 
 pytestmark = pytest.mark.skipif(not NATIVE, reason="needs an x86-64 Linux host")

@@ -13,7 +13,7 @@ from tests.target.x64.test_table import CC
 from callproof import driver
 from callproof.codegen.backend import compile_module
 from callproof.codegen.listing import Listing
-from callproof.ir.text import parse_module
+from callproof.ir.parse import parse_module
 from callproof.object.elf_read import read_elf
 from callproof.passes.pipeline import optimise
 from callproof.source import CallproofError
