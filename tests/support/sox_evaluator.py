@@ -449,7 +449,7 @@ EXECUTE: dict[type[ast.Statement], Execute] = {
 DEFINE: dict[type[ast.Definition], Callable[[Evaluator, Any, Scope | None], Value]] = {
     ast.VarDeclaration: Evaluator.variable,
     ast.FunctionDeclaration: Evaluator.function,
-    ast.ClassDeclaration: Evaluator.class_,
+    ast.ClassDeclaration: lambda e, node, scope: e.class_(node, scope),
     ast.Import: Evaluator.import_,
 }
 

@@ -17,12 +17,22 @@ from callproof.abi.types import VALUE
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.model import Address, Datum, Function, Module, Operand, Symbol
-from callproof.ir.types import I64
+from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.runtime.sox_entries import ENTRIES, native_symbol
 from callproof.source import Span
+from callproof.sox.flow import Flow
 from callproof.sox.lower_statements import FunctionLowering
-from callproof.sox.signatures import GLOBALS, LOADING, SPREAD, entry_signature, fnv1a
+from callproof.sox.signatures import (
+    GLOBALS,
+    LOADING,
+    SPREAD,
+    Typed,
+    entry_signature,
+    fnv1a,
+    typed,
+)
+from callproof.sox.slots import Slots
 from callproof.sox.symbols import FunctionInfo, GlobalInfo, LocalInfo, Program
 from callproof.sox.symbols import Module as SoxModule
 from callproof.sox.values import word
@@ -31,11 +41,18 @@ CLOSURE_BYTES = layout.CLOSURE_CAPTURES
 STRING_PADDING = 8  # bytes that can be read where a string's are
 
 
+def typed_symbol(symbol: str) -> str:
+    """The name of the entry for direct calls, by that of the one for all others."""
+    return f"{symbol}$typed"
+
+
 class ProgramLowering:
     """What all functions of the program share."""
 
     def __init__(self, program: Program, test: str = "", benchmarks: bool = False) -> None:
         self.program = program
+        self.flow = Flow(program, test, benchmarks)
+        self.slots = Slots(self.flow)
         self.test = test
         self.benchmarks = benchmarks
         self.module = Module(program.script.source.name)
@@ -45,6 +62,7 @@ class ProgramLowering:
         self._symbols: dict[FunctionInfo, str] = {}
         self._names: dict[str, int] = {}
         self._slots: dict[object, int] = {}
+        self._typed: dict[FunctionInfo, Typed | None] = {}
         self._caches = 0
         self.trace_names = self.module.trace_names
         self.calls: list[tuple[Span, str]] = []  # for --log-calls
@@ -215,9 +233,14 @@ class ProgramLowering:
 
     # --- functions ----------------------------------------------------------------------------
 
+    def direct_entry(self, info: FunctionInfo) -> str:
+        """The symbol that direct calls use; see `typed`."""
+        symbol = self.symbol(info)
+        return symbol if self.typed(info) is None else typed_symbol(symbol)
+
     def new_function(self, symbol: str, signature: Signature, source: str) -> FunctionBuilder:
         function = Function(symbol, signature, source)
-        function.display_name = symbol.removeprefix("sox:")
+        function.display_name = symbol.removeprefix("sox:").removesuffix("$typed")
         function.exported = symbol == "sox_script"
         self.module.functions[symbol] = function
         return FunctionBuilder(function)
@@ -227,15 +250,49 @@ class ProgramLowering:
         if symbol in self.module.functions:
             return
         source = info.module.source.name
-        builder = self.new_function(symbol, entry_signature(info), source)
+        body, form = symbol, self.typed(info)
+        if form is not None:
+            body = typed_symbol(symbol)
+            builder = self.new_function(body, form.signature, source)
+        else:
+            builder = self.new_function(symbol, entry_signature(info), source)
         FunctionLowering(self, builder, info).run()
         builder.finish()
         if info.kind == "script":
             self.trace_names[symbol] = b"script"
         else:
-            self.trace_names[symbol] = info.name.encode("latin-1") + b"()"
+            self.trace_names[body] = info.name.encode("latin-1") + b"()"
+            if form is not None:
+                self.general_entry(form, symbol)
             if info.kind != "module":
                 self.spread(info, symbol)
+
+    def typed(self, info: FunctionInfo) -> Typed | None:
+        """How direct calls enter the function, if not as all others."""
+        if info not in self._typed:
+            self._typed[info] = typed(self.flow, info)
+        return self._typed[info]
+
+    def general_entry(self, form: Typed, symbol: str) -> None:
+        """The entry that takes whole values, for calls through the closure."""
+        info = form.function
+        builder = self.new_function(symbol, entry_signature(info), info.module.source.name)
+        self_, *incoming = builder.entry.parameters
+        passed: list[Operand] = [self_] if form.has_self else []
+        if info.receiver is not None:
+            passed.append(incoming[1])
+            incoming = incoming[2:]
+        for index, tag in enumerate(form.parameters):
+            payload = incoming[2 * index + 1]
+            if tag == layout.NUMBER:
+                passed.append(builder.value(op.BITCAST, F64, payload))
+            else:
+                passed += [payload] if tag is not None else [incoming[2 * index], payload]
+        results: list[Operand] = [*builder.call(typed_symbol(symbol), form.signature, passed)]
+        if form.result == layout.NUMBER:
+            results = [builder.value(op.BITCAST, I64, results[0])]
+        builder.return_(*results if form.result is None else [word(form.result), *results])
+        builder.finish()
 
     def spread(self, info: FunctionInfo, entry: str) -> None:
         """All arguments from memory; those left out are UNDEFINED."""

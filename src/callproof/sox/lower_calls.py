@@ -12,10 +12,11 @@ from __future__ import annotations
 from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import POINTER, VALUE
 from callproof.ir import operations as op
-from callproof.ir.model import Operand, Symbol
+from callproof.ir.model import Constant, Operand, Symbol
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
+from callproof.sox.kinds import CLOSURE, INSTANCE, TABLE
 from callproof.sox.lower_allocation import new_instance
 from callproof.sox.lower_expressions import ExpressionLowering
 from callproof.sox.lower_state import EXPRESSIONS
@@ -62,8 +63,39 @@ class CallLowering(ExpressionLowering):
         value = self.expression(callee)
         arguments = self.arguments(node.arguments)
         self.at(node)
+        only = self.only_function(callee)
+        if only is not None:
+            self.note(node, f"direct call of {only.name}: nothing else gets here")
+            return self.direct(only, self.payload(value), arguments)
         self.note(node, "indirect call: the callee is a value")
         return self.indirect(value, arguments)
+
+    def only_function(self, callee: ast.Expression) -> FunctionInfo | None:
+        """The function of every closure that the callee can be, if it is one."""
+        kind = self.flow.kind(callee)
+        functions = kind.functions
+        return functions[0] if kind.tags == CLOSURE and len(functions) == 1 else None
+
+    def only_method(
+        self, classes: list[ClassInfo], name: str, count: int, *, fields: bool
+    ) -> FunctionInfo | None:
+        """What the name means for instances of all these classes, if it is one method.
+
+        `fields`: a field of that name would come before it.  A method with captures
+        is called with its closure, which only the class has.
+        """
+        found = set()
+        for info in classes:
+            if fields and self.flow.held(("field", info, name)).tags:
+                return None
+            methods = self.flow.methods_of(info, name)
+            if len(methods) != 1:
+                return None
+            found.add(methods[0])
+        method = found.pop() if len(found) == 1 else None
+        if method is None or method.captures:
+            return None
+        return method if method.required <= count <= len(method.parameters) else None
 
     def note(self, node: ast.Expression, text: str) -> None:
         """For `--log-calls`."""
@@ -116,6 +148,21 @@ class CallLowering(ExpressionLowering):
         builder.jump(done)
         builder.start(done)
         return object_value(layout.ARRAY, self.payload(array))
+
+    def square_root(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
+        """The runtime has nothing but errors for what is no number or below 0."""
+        builder = self.builder
+        (value,) = arguments
+        number, bad, fine = map(builder.new_block, ("number", "no_root", "root"))
+        self.branch(self.has_tag(value, layout.NUMBER), number, bad)
+        builder.start(number)
+        x = self.number(value)
+        builder.branch(builder.value(op.FLT, F64, x, Constant(F64, 0.0)), bad, fine)
+        builder.start(bad)
+        self.native(meaning, arguments)
+        builder.unreachable()
+        builder.start(fine)
+        return number_value(builder.value(op.FSQRT, F64, x))
 
     def length(self, meaning: GlobalInfo, arguments: list[SoxValue]) -> SoxValue:
         """Of an array or a string it is a field."""
@@ -221,10 +268,26 @@ class CallLowering(ExpressionLowering):
             self.builder.unreachable_block()
             return NIL
         given = [*arguments, *[UNDEFINED] * (len(function.parameters) - count)]
-        operands = [self_, *self.words(*given)]
-        signature = entry_signature(function)
-        tag, payload = self.builder.call(program.symbol(function), signature, operands)
-        return SoxValue(tag, payload)
+        form = program.typed(function)
+        symbol = program.direct_entry(function)
+        if form is None:
+            operands = [self_, *self.words(*given)]
+            tag, payload = self.builder.call(symbol, entry_signature(function), operands)
+            return SoxValue(tag, payload)
+        operands = [self_] if form.has_self else []
+        if receiver:
+            operands.append(self.payload(given.pop(0)))
+        for value, known in zip(given, form.parameters, strict=True):
+            if known == layout.NUMBER:
+                operands.append(self.number(value))
+            else:
+                operands += self.words(value) if known is None else [self.payload(value)]
+        results = self.builder.call(symbol, form.signature, operands)
+        if form.result is None:
+            return SoxValue(results[0], results[1])
+        if form.result == layout.NUMBER:
+            return number_value(results[0])
+        return object_value(form.result, results[0])
 
     def indirect(self, callee: SoxValue, arguments: list[SoxValue]) -> SoxValue:
         builder = self.builder
@@ -256,6 +319,12 @@ class CallLowering(ExpressionLowering):
         receiver = self.expression(node.receiver)
         arguments = self.arguments(node.arguments)
         self.at(node)
+        kind = self.flow.kind(node.receiver)
+        if kind.tags & INSTANCE and not kind.tags & TABLE:
+            only = self.only_method(kind.classes, node.name, len(arguments), fields=True)
+            if only is not None:
+                self.note(node, f"direct call of method {node.name}: all instances here have it")
+                return self.invoke_known(node.name, receiver, arguments, only)
         self.note(node, f"indirect call of method {node.name}: through the site's cache")
         builder = self.builder
         cache = Symbol(self.program.cache())
@@ -280,6 +349,21 @@ class CallLowering(ExpressionLowering):
         builder.start(done)
         return self.read_pair(pair)
 
+    def invoke_known(
+        self, name: str, receiver: SoxValue, arguments: list[SoxValue], method: FunctionInfo
+    ) -> SoxValue:
+        if self.tag_of(receiver) != layout.INSTANCE:
+            builder = self.builder
+            bad, fine = builder.new_block("no_instance"), builder.new_block("instance")
+            self.branch(self.has_tag(receiver, layout.INSTANCE), fine, bad)
+            builder.start(bad)
+            frame = self.spill([receiver, *arguments])
+            text, cache = Symbol(self.program.name_string(name)), Symbol(self.program.cache())
+            self.fail("sox_invoke", text, cache, word(len(arguments)), frame)
+            builder.start(fine)
+            self.learn(receiver, layout.INSTANCE)
+        return self.direct(method, word(0), [receiver, *arguments])
+
     def super_get(self, node: ast.SuperGet) -> SoxValue:
         self.at(node)
         this, parent = self.this_value(node.this), self.read(node.parent)
@@ -287,10 +371,15 @@ class CallLowering(ExpressionLowering):
         return self.runtime_value("sox_get_super", *self.words(parent, this), name)
 
     def super_invoke(self, node: ast.SuperInvoke) -> SoxValue:
-        self.note(node, f"indirect call of super.{node.name}: looked up in the superclass")
         this = self.this_value(node.this)
         arguments = self.arguments(node.arguments)
         self.at(node)
+        classes = self.flow.meaning(node.parent).classes
+        only = self.only_method(classes, node.name, len(arguments), fields=False)
+        if only is not None:
+            self.note(node, f"direct call of super.{node.name}: the superclass is known")
+            return self.direct(only, word(0), [this, *arguments])
+        self.note(node, f"indirect call of super.{node.name}: looked up in the superclass")
         parent = self.read(node.parent)
         frame = self.spill([this, *arguments])
         name = Symbol(self.program.name_string(node.name))
@@ -347,6 +436,7 @@ TWO_TO_52 = 0x4330000000000000  # the bits of that number
 INLINE = {
     ("push", 2): CallLowering.push,
     ("len", 1): CallLowering.length,
+    ("mathSqrt", 1): CallLowering.square_root,
     ("mathFloor", 1): CallLowering.floor,
 }
 

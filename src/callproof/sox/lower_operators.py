@@ -7,7 +7,7 @@ from callproof.ir.model import CONSTANT, Operand
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
-from callproof.sox.infer import is_number
+from callproof.sox.kinds import NUMBER, STRING
 from callproof.sox.lower_state import EXPRESSIONS
 from callproof.sox.lower_strings import StringLowering
 from callproof.sox.values import SoxValue, boolean_value, number_value, word
@@ -20,6 +20,8 @@ ARITHMETIC = {
     "/": (op.FDIV, "sox_divide"),
     "%": (None, "sox_remainder"),
 }
+# All numbers from +0 to there, and nothing else, have bits that are less, without a sign.
+BITS_OF_2_53 = 0x4340000000000000
 COMPARISONS = {
     "<": (op.FLT, "sox_less"),
     "<=": (op.FLE, "sox_less_equal"),
@@ -42,12 +44,13 @@ class OperatorLowering(StringLowering):
 
     def require_numbers(self, symbol: str, *values: SoxValue) -> None:
         """Where one of them is no number, the runtime function ends the program."""
-        good = self.all_true(*(self.has_tag(value, layout.NUMBER) for value in values))
-        if good.kind == CONSTANT and good.value:  # type: ignore[union-attr]
+        checks = [self.has_tag(value, layout.NUMBER) for value in values]
+        good = [one for one in checks if one.kind != CONSTANT or not one.value]  # type: ignore[union-attr]
+        if not good:
             return
         builder = self.builder
         bad, fine = builder.new_block("no_numbers"), builder.new_block("numbers")
-        self.branch(good, fine, bad)
+        self.branch_all(fine, bad, *good)
         builder.start(bad)
         self.fail(symbol, *self.words(*values))
         builder.start(fine)
@@ -70,6 +73,7 @@ class OperatorLowering(StringLowering):
             operation, symbol = COMPARISONS[operator]
             self.require_numbers(symbol, left, right)
             numbers = self.number(left), self.number(right)
+            self.compared = numbers
             return boolean_value(self.builder.value(operation, F64, *numbers))
         simple, symbol = ARITHMETIC[operator]
         if simple is None:
@@ -78,24 +82,29 @@ class OperatorLowering(StringLowering):
         return number_value(self.builder.value(simple, F64, self.number(left), self.number(right)))
 
     def remainder(self, left: SoxValue, right: SoxValue) -> SoxValue:
-        """C's fmod: of whole numbers from 1 to 2**53 an integer remainder, the rest outside.
+        """C's fmod: of whole numbers below 2**53 an integer remainder, the rest outside.
 
-        (Below 1 there is the sign of zero to be kept.)
+        (The dividend may be 0, but not -0: there is the sign of the result to be kept.)
         """
         self.require_numbers("sox_remainder", left, right)
         builder = self.builder
         a, b = self.number(left), self.number(right)
-        whole_a = builder.value(op.FTOSI, I64, a)
-        whole_b = builder.value(op.FTOSI, I64, b)
-        same_a = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_a), a)
-        same_b = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_b), b)
-        before = builder.value(op.SUB, I64, whole_a, word(1))
-        small = builder.value(op.ULT, I64, before, word((1 << 53) - 1))
-        divides = builder.value(op.NE, I64, whole_b, word(0))
         fast, slow, done = map(builder.new_block, ("whole", "fraction", "remainder"))
         key = ("remainder", object())
         builder.declare(key, F64, "remainder")
-        builder.branch(self.all_true(same_a, same_b, small, divides), fast, slow)
+        whole_a = builder.value(op.FTOSI, I64, a)
+        bits = builder.value(op.BITCAST, I64, a)
+        checks = [
+            builder.value(op.ULT, I64, bits, word(BITS_OF_2_53)),
+            builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_a), a),
+        ]
+        if b.kind == CONSTANT and 1 <= b.value < 1 << 53 and b.value == int(b.value):  # type: ignore[union-attr]
+            whole_b: Operand = word(int(b.value))  # type: ignore[union-attr]
+        else:
+            whole_b = builder.value(op.FTOSI, I64, b)
+            same_b = builder.value(op.FEQ, F64, builder.value(op.SITOF, F64, whole_b), b)
+            checks += [same_b, builder.value(op.NE, I64, whole_b, word(0))]
+        self.branch_all(fast, slow, *checks)
         builder.start(fast)
         rest = builder.value(op.SREM, I64, whole_a, whole_b)
         builder.write(key, builder.value(op.SITOF, F64, rest))
@@ -107,17 +116,22 @@ class OperatorLowering(StringLowering):
         builder.start(done)
         return number_value(builder.read(key))
 
-    def add(self, left: SoxValue, right: SoxValue) -> SoxValue:
+    def add(self, left: SoxValue, right: SoxValue, tags: int) -> SoxValue:
         builder = self.builder
-        both = self.all_true(self.has_tag(left, layout.NUMBER), self.has_tag(right, layout.NUMBER))
-        if both.kind == CONSTANT:
-            if both.value:  # type: ignore[union-attr]
+        checks = [self.has_tag(one, layout.NUMBER) for one in (left, right)]
+        known = [one.value if one.kind == CONSTANT else None for one in checks]  # type: ignore[union-attr]
+        if tags == NUMBER:
+            self.require_numbers("sox_add", left, right)
+            total = builder.value(op.FADD, F64, self.number(left), self.number(right))
+            return number_value(total)
+        if 0 in known or None not in known:
+            if all(known):
                 total = builder.value(op.FADD, F64, self.number(left), self.number(right))
                 return number_value(total)
             return self.runtime_value("sox_add", *self.words(left, right))
         numbers, others, joined = map(builder.new_block, ("numbers", "others", "sum"))
         pair = self.fresh("sum")
-        builder.branch(both, numbers, others)
+        self.branch_all(numbers, others, *checks)
         builder.start(others)
         self.write_pair(pair, self.runtime_value("sox_add", *self.words(left, right)))
         builder.jump(joined)
@@ -131,27 +145,36 @@ class OperatorLowering(StringLowering):
     def equal(self, left: SoxValue, right: SoxValue) -> Operand:
         builder = self.builder
         tags = self.tag_of(left), self.tag_of(right)
-        if None not in tags and tags[0] != tags[1]:
+        common = self.tags_of(left) & self.tags_of(right)
+        if not common:
             return word(0)
         if tags[0] == tags[1] == layout.NUMBER:
             return builder.value(op.FEQ, F64, self.number(left), self.number(right))
         for one, other, tag in ((left, right, tags[0]), (right, left, tags[1])):
             # Nil, booleans and most objects are equal if their words are.
+            if tag == layout.NIL:
+                return self.has_tag(other, tag)
             if tag is not None and tag not in (layout.NUMBER, layout.STRING):
                 same = builder.value(op.EQ, I64, self.payload(one), self.payload(other))
                 return self.all_true(self.has_tag(other, tag), same)
         if layout.STRING in tags:
             return self.equal_strings(left, right)
-        both = self.all_true(self.has_tag(left, layout.NUMBER), self.has_tag(right, layout.NUMBER))
+        if not common & (NUMBER | STRING):
+            same = builder.value(op.EQ, I64, self.payload(left), self.payload(right))
+            return self.all_true(builder.value(op.EQ, I64, left.tag, right.tag), same)
+        checks = [self.has_tag(one, layout.NUMBER) for one in (left, right)]
         numbers, others, joined = map(builder.new_block, ("numbers", "others", "equal"))
         key = ("equal", object())
         builder.declare(key, I64, "equal")
-        self.branch(both, numbers, others)
+        self.branch_all(numbers, others, *checks)
         builder.start(numbers)
         builder.write(key, builder.value(op.FEQ, F64, self.number(left), self.number(right)))
         builder.jump(joined)
         builder.start(others)
-        builder.write(key, self.equal_others(left, right))
+        if common == NUMBER:
+            builder.write(key, word(0))
+        else:
+            builder.write(key, self.equal_others(left, right))
         builder.jump(joined)
         builder.start(joined)
         return builder.read(key)
@@ -159,8 +182,7 @@ class OperatorLowering(StringLowering):
     def logical(self, node: ast.Logical) -> SoxValue:
         builder = self.builder
         left = self.expression(node.left)
-        pair = self.fresh("logical")
-        is_numeric = is_number(node, self.numeric)
+        pair = self.fresh("logical", self.flow.tags(node))
         self.write_pair(pair, left)
         more, done = builder.new_block("right"), builder.new_block("decided")
         truth = self.truth(left)
@@ -174,8 +196,7 @@ class OperatorLowering(StringLowering):
         self.facts = facts
         builder.jump(done)
         builder.start(done)
-        found = self.read_pair(pair)
-        return SoxValue(word(layout.NUMBER), found.payload) if is_numeric else found
+        return self.read_pair(pair)
 
 
 EXPRESSIONS[ast.Unary] = OperatorLowering.unary

@@ -7,7 +7,7 @@ check (`facts`), so it is not made twice.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from callproof.ir import operations as op
@@ -16,7 +16,7 @@ from callproof.ir.model import CONSTANT, VALUE, Block, Instruction, Operand, Sym
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
-from callproof.sox.infer import numeric_locals
+from callproof.sox.kinds import ALL, BOOL, NIL, NUMBER, bit, only_tag
 from callproof.sox.lower_allocation import new_cell
 from callproof.sox.signatures import GLOBALS
 from callproof.sox.symbols import (
@@ -32,6 +32,8 @@ from callproof.sox.values import SoxValue, number_value, object_value, word
 if TYPE_CHECKING:
     from callproof.sox.lower import ProgramLowering
 
+ORDERING = frozenset(("<", "<=", ">", ">="))
+
 # How each kind of expression is lowered; the modules beside this one fill it in.
 EXPRESSIONS: dict[type, Any] = {}
 
@@ -45,8 +47,18 @@ class State:
         self.program = program
         self.builder = builder
         self.function = function
-        self.numeric = numeric_locals(function)
-        self.facts: dict[int, int] = {}
+        self.flow = program.flow
+        self.numeric = {
+            local
+            for local in function.locals
+            if not local.needs_cell and self.flow.held(local).tags == NUMBER
+        }
+        # Of tags' numbers: the tag; ("ordered", number): this f64 is not a NaN.
+        self.facts: dict[Hashable, int] = {}
+        self.compared: tuple[Operand, Operand] | None = None  # by the comparison made last
+        # By an instance's number: the block that loaded where its fields are, how many
+        # instructions it had when that was last known to hold, and what was loaded.
+        self.known_fields: dict[int, tuple[Block, int, Operand]] = {}
         self.constants: dict[LocalInfo, SoxValue] = {}  # locals that are never anything else
         self.defers: Operand | None = None
         self._scratch: Operand | None = None
@@ -97,6 +109,11 @@ class State:
             return self.facts.get(value.tag.number)  # type: ignore[union-attr]
         return known
 
+    def tags_of(self, value: SoxValue) -> int:
+        """The tags that it can have here."""
+        tag = self.tag_of(value)
+        return value.tags if tag is None else bit(tag)
+
     def learn(self, value: SoxValue, tag: int) -> None:
         if value.tag.kind == VALUE:
             self.facts[value.tag.number] = tag  # type: ignore[union-attr]
@@ -105,6 +122,8 @@ class State:
         known = self.tag_of(value)
         if known is not None:
             return word(int(known == tag))
+        if not value.tags & bit(tag):
+            return word(0)
         return self.builder.value(op.EQ, I64, value.tag, word(tag))
 
     def all_true(self, *conditions: Operand) -> Operand:
@@ -124,19 +143,38 @@ class State:
         else:
             self.builder.branch(condition, then, otherwise)
 
-    def fresh(self, name: str) -> tuple[tuple[str, object], tuple[str, object]]:
+    def branch_all(self, then: Block, otherwise: Block, *conditions: Operand) -> None:
+        """To `then` if all conditions hold: a jump away for each, and no 0 or 1 is made."""
+        for condition in conditions[:-1]:
+            if condition.kind == CONSTANT and condition.value:  # type: ignore[union-attr]
+                continue
+            following = self.builder.new_block("holds")
+            self.branch(condition, following, otherwise)
+            self.builder.start(following)
+        self.branch(conditions[-1], then, otherwise)
+
+    def fresh(self, name: str, tags: int = ALL) -> tuple[Hashable, ...]:
         """A temporary variable for a value that comes from several paths."""
         key = object()
+        if tags == NUMBER:
+            number = (f"{name} number", key)
+            self.builder.declare(number, F64, name)
+            return (number,)
         tag, payload = (f"{name} tag", key), (f"{name} payload", key)
         self.builder.declare(tag, I64, "tag")
         self.builder.declare(payload, I64, "payload")
         return tag, payload
 
-    def write_pair(self, pair: tuple[object, object], value: SoxValue) -> None:
+    def write_pair(self, pair: tuple[Hashable, ...], value: SoxValue) -> None:
+        if len(pair) == 1:
+            self.builder.write(pair[0], self.number(value))
+            return
         self.builder.write(pair[0], value.tag)
         self.builder.write(pair[1], self.payload(value))
 
-    def read_pair(self, pair: tuple[object, object]) -> SoxValue:
+    def read_pair(self, pair: tuple[Hashable, ...]) -> SoxValue:
+        if len(pair) == 1:
+            return number_value(self.builder.read(pair[0]))
         return SoxValue(self.builder.read(pair[0]), self.builder.read(pair[1]))
 
     def scratch(self, count: int) -> Operand:
@@ -147,11 +185,23 @@ class State:
         made.size = max(made.size, count * layout.VALUE_SIZE)
         return self._scratch
 
-    def store_value(self, value: SoxValue, address: Operand, offset: int = 0) -> None:
-        self.builder.store(I64, value.tag, address, offset)
-        self.builder.store(I64, self.payload(value), address, offset + layout.VALUE_PAYLOAD)
+    def store_value(
+        self, value: SoxValue, address: Operand, offset: int = 0, *, held: int = ALL
+    ) -> None:
+        """`held`: what was and will ever be there; one tag only need not be stored again."""
+        if only_tag(held) is None:
+            self.builder.store(I64, value.tag, address, offset)
+        number = value.number
+        if number is not None and number.kind != CONSTANT:
+            self.builder.store(F64, number, address, offset + layout.VALUE_PAYLOAD)
+        else:
+            payload = self.payload(value)
+            self.builder.store(I64, payload, address, offset + layout.VALUE_PAYLOAD)
 
-    def load_value(self, address: Operand, offset: int = 0) -> SoxValue:
+    def load_value(self, address: Operand, offset: int = 0, tags: int = ALL) -> SoxValue:
+        """`tags`: what is there has one of them."""
+        if tags == NUMBER:
+            return number_value(self.builder.load(F64, address, offset + layout.VALUE_PAYLOAD))
         tag = self.builder.load(I64, address, offset)
         return SoxValue(tag, self.builder.load(I64, address, offset + layout.VALUE_PAYLOAD))
 
@@ -198,14 +248,16 @@ class State:
         if (known := self.constants.get(local)) is not None:
             return known
         if local.needs_cell:
-            return self.load_value(builder.read((local, "cell")), layout.CELL_CONTENT)
+            tags = self.flow.held(local).tags
+            return self.load_value(builder.read((local, "cell")), layout.CELL_CONTENT, tags)
         if local in self.numeric:
             return number_value(builder.read((local, "number")))
         return self.read_pair(((local, "tag"), (local, "payload")))
 
     def write_local(self, local: LocalInfo, value: SoxValue) -> None:
         if local.needs_cell:
-            self.store_value(value, self.builder.read((local, "cell")), layout.CELL_CONTENT)
+            cell = self.builder.read((local, "cell"))
+            self.store_value(value, cell, layout.CELL_CONTENT, held=self.flow.held(local).tags)
         elif local in self.numeric:
             self.builder.write((local, "number"), self.number(value))
         else:
@@ -218,16 +270,19 @@ class State:
         if isinstance(meaning, LocalInfo):
             return self.read_local(meaning)
         if isinstance(meaning, CaptureInfo):
-            value = self.load_value(*self.capture_place(meaning))
+            tags = self.flow.held(meaning.local).tags
             if meaning.local.needs_cell:
-                return self.load_value(self.payload(value), layout.CELL_CONTENT)
-            return value
+                cell = self.load_value(*self.capture_place(meaning))
+                return self.load_value(self.payload(cell), layout.CELL_CONTENT, tags)
+            return self.load_value(*self.capture_place(meaning), tags)
         if meaning.is_native and meaning.is_constant:
             return object_value(layout.NATIVE, Symbol(self.program.native(meaning.name)))
-        value = self.load_value(self.global_address(meaning))
-        if not meaning.initial and not self.was_defined(meaning):
-            self.check_defined(meaning, value.tag)
-        return value
+        address = self.global_address(meaning)
+        if meaning.initial:
+            return self.load_value(address)
+        if not self.was_defined(meaning):
+            self.check_defined(meaning, self.builder.load(I64, address))
+        return self.load_value(address, 0, self.flow.held(meaning).tags)
 
     def was_defined(self, meaning: GlobalInfo) -> bool:
         """Whether the script's top level has passed the definition, here in its own code."""
@@ -247,12 +302,14 @@ class State:
             self.write_local(meaning, value)
         elif isinstance(meaning, CaptureInfo):
             cell = self.load_value(*self.capture_place(meaning))
-            self.store_value(value, self.payload(cell), layout.CELL_CONTENT)
+            tags = self.flow.held(meaning.local).tags
+            self.store_value(value, self.payload(cell), layout.CELL_CONTENT, held=tags)
         else:
             if not meaning.initial and not self.was_defined(meaning):
                 tag = self.builder.load(I64, self.global_address(meaning))
                 self.check_defined(meaning, tag)
-            self.store_value(value, self.global_address(meaning))
+            held = ALL if meaning.initial else self.flow.held(meaning).tags
+            self.store_value(value, self.global_address(meaning), held=held)
 
     # --- truth ------------------------------------------------------------------------------------
 
@@ -263,37 +320,78 @@ class State:
             return self.payload(value)
         if tag is not None:
             return word(int(tag != layout.NIL))
+        if not value.tags & ~(NIL | BOOL):
+            return self.payload(value)  # nil's is 0
         builder = self.builder
+        if not value.tags & BOOL:
+            return builder.value(op.NE, I64, value.tag, word(layout.NIL))
         other = builder.value(op.UGT, I64, value.tag, word(layout.BOOL))
         is_set = builder.value(op.NE, I64, self.payload(value), word(0))
         return builder.value(op.OR, I64, other, is_set)
 
-    def condition(self, node: ast.Expression, then: Block, otherwise: Block) -> None:
-        """Control goes to one of two blocks; neither is started."""
+    def condition(self, node: ast.Expression, then: Block, otherwise: Block) -> tuple[Operand, ...]:
+        """Control goes to one of two blocks; neither is started.
+
+        The result is for `learn_ordered`, once `then` is.
+        """
         builder = self.builder
         if isinstance(node, ast.Logical):
             middle = builder.new_block("also" if node.operator == "and" else "else")
+            ordered: tuple[Operand, ...] = ()
             if node.operator == "and":
-                self.condition(node.left, middle, otherwise)
+                ordered = self.condition(node.left, middle, otherwise)
             else:
                 self.condition(node.left, then, middle)
             builder.start(middle)
             # What is learnt in the right operand does not hold where it was left out.
             facts = dict(self.facts)
-            self.condition(node.right, then, otherwise)
+            self.learn_ordered(ordered)
+            more = self.condition(node.right, then, otherwise)
             self.facts = facts
-            return
+            return (*ordered, *more) if node.operator == "and" else ()
         if isinstance(node, ast.Unary) and node.operator == "!":
             self.condition(node.operand, otherwise, then)
-            return
-        self.branch(self.truth(self.expression(node)), then, otherwise)
+            return ()
+        self.compared = None
+        value = self.expression(node)
+        if self.tag_of(value) is None and value.tags & ~(NIL | BOOL) and value.tags & BOOL:
+            # Two jumps rather than a 0 or 1 from two comparisons.
+            maybe = builder.new_block("maybe")
+            other = builder.value(op.UGT, I64, value.tag, word(layout.BOOL))
+            builder.branch(other, then, maybe)
+            builder.start(maybe)
+            builder.branch(self.payload(value), then, otherwise)
+            return ()
+        self.branch(self.truth(value), then, otherwise)
+        is_comparison = isinstance(node, ast.Binary) and node.operator in ORDERING
+        return self.compared or () if is_comparison else ()
+
+    def learn_ordered(self, numbers: tuple[Operand, ...]) -> None:
+        """A comparison of these has come out true here, so they are no NaN."""
+        for number in numbers:
+            if number.kind == VALUE:
+                self.facts["ordered", number.number] = 1  # type: ignore[union-attr]
+
+    def is_ordered(self, number: Operand) -> bool:
+        if number.kind == CONSTANT:
+            return number.value == number.value  # type: ignore[union-attr]
+        return ("ordered", number.number) in self.facts  # type: ignore[union-attr]
 
     # --- expressions --------------------------------------------------------------------------
 
     def expression(self, node: ast.Expression) -> SoxValue:
         """A value; `builder.line` is the node's when its own instructions are made."""
         method: Callable[[State, ast.Expression], SoxValue] = EXPRESSIONS[type(node)]
-        return method(self, node)
+        return self.with_tags(method(self, node), self.flow.tags(node))
+
+    def with_tags(self, value: SoxValue, tags: int) -> SoxValue:
+        """The value, of which it is known that its tag is one of these."""
+        if value.known_tag is not None or tags in (0, ALL):
+            return value  # 0: nothing is known, or control does not get here
+        tag = only_tag(tags)
+        if tag is not None:
+            return SoxValue(word(tag), value.payload, value.number)
+        return SoxValue(value.tag, value.payload, value.number, tags)
 
     def at(self, node: ast.Node) -> None:
         self.builder.line = node.line

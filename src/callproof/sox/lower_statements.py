@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from callproof.ir import operations as op
-from callproof.ir.builder import FunctionBuilder
-from callproof.ir.model import Block, Constant, Symbol
-from callproof.ir.types import F64
+from callproof.ir.model import Operand, Symbol
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
-from callproof.sox.infer import constant_step, is_range
 from callproof.sox.lower_allocation import new_array
-from callproof.sox.lower_calls import CallLowering
-from callproof.sox.lower_foreach import step
-from callproof.sox.signatures import failure_text
+from callproof.sox.lower_loops import STATEMENTS, LoopLowering
+from callproof.sox.signatures import Typed, failure_text
 from callproof.sox.symbols import (
     INITIALIZER,
     SCRIPT,
-    FunctionInfo,
     GlobalInfo,
     ImportFailure,
     LocalInfo,
@@ -28,25 +22,17 @@ from callproof.sox.values import (
     NIL,
     UNDEFINED,
     SoxValue,
-    constant_number,
     number_value,
     object_value,
     word,
 )
 
 if TYPE_CHECKING:
-    from callproof.sox.lower import ProgramLowering
+    pass
 
 
-class FunctionLowering(CallLowering):
+class FunctionLowering(LoopLowering):
     """One function from its parameters to its last return."""
-
-    def __init__(
-        self, program: ProgramLowering, builder: FunctionBuilder, function: FunctionInfo
-    ) -> None:
-        super().__init__(program, builder, function)
-        self.breaks: list[Block] = []
-        self.continues: list[Block] = []
 
     def run(self) -> None:
         builder, function = self.builder, self.function
@@ -70,6 +56,9 @@ class FunctionLowering(CallLowering):
 
     def parameters(self) -> None:
         builder, function = self.builder, self.function
+        if self.typed is not None:
+            self.typed_parameters(self.typed)
+            return
         incoming = builder.entry.parameters[1:]
         if function.receiver is not None:
             self.new_local(function.receiver, object_value(layout.INSTANCE, incoming[1]))
@@ -78,6 +67,23 @@ class FunctionLowering(CallLowering):
             value = SoxValue(incoming[2 * index], incoming[2 * index + 1])
             if parameter.default is not None:
                 value = self.with_default(value, parameter.default)
+            self.new_local(parameter.local, value)
+
+    def typed_parameters(self, form: Typed) -> None:
+        function = self.function
+        incoming: list[Operand] = [*self.builder.entry.parameters[form.has_self :]]
+        if function.receiver is not None:
+            self.new_local(function.receiver, object_value(layout.INSTANCE, incoming.pop(0)))
+        for parameter, tag in zip(function.parameters, form.parameters, strict=True):
+            first = incoming.pop(0)
+            if tag == layout.NUMBER:
+                value = number_value(first)
+            elif tag is not None:
+                value = object_value(tag, first)
+            else:
+                value = SoxValue(first, incoming.pop(0))
+                if parameter.default is not None:
+                    value = self.with_default(value, parameter.default)
             self.new_local(parameter.local, value)
 
     def with_default(self, value: SoxValue, default: ast.Expression) -> SoxValue:
@@ -135,30 +141,16 @@ class FunctionLowering(CallLowering):
 
     def leave(self, value: SoxValue) -> None:
         """Defers, then the return."""
-        words = self.words(value)
+        result = self.typed.result if self.typed is not None else None
+        if result == layout.NUMBER:
+            words = [self.number(value)]
+        else:
+            words = self.words(value) if result is None else [self.payload(value)]
         if self.defers is not None:
             self.runtime("sox_run_defers", self.defers)
         self.builder.return_(*words)
 
     # --- statements ---------------------------------------------------------------------------
-
-    def statements(self, nodes: list[ast.Statement]) -> None:
-        for node in nodes:
-            if self.builder.is_terminated:
-                self.builder.unreachable_block()
-            self.statement(node)
-
-    def statement(self, node: ast.Statement) -> None:
-        self.builder.line = node.line
-        STATEMENTS[type(node)](self, node)
-
-    def inside(self, node: ast.Statement, following: Block) -> None:
-        """A statement that may not be reached: what is learnt in it does not hold behind it."""
-        facts = dict(self.facts)
-        self.statement(node)
-        self.facts = facts
-        if not self.builder.is_terminated:
-            self.builder.jump(following)
 
     def expression_statement(self, node: ast.ExpressionStatement) -> None:
         self.expression(node.expression)
@@ -186,123 +178,15 @@ class FunctionLowering(CallLowering):
         builder = self.builder
         then, done = builder.new_block("then"), builder.new_block("endif")
         otherwise = builder.new_block("else") if node.otherwise is not None else done
-        self.condition(node.condition, then, otherwise)
+        ordered = self.condition(node.condition, then, otherwise)
         builder.start(then)
+        facts = dict(self.facts)
+        self.learn_ordered(ordered)
         self.inside(node.then, done)
+        self.facts = facts
         if node.otherwise is not None:
             builder.start(otherwise)
             self.inside(node.otherwise, done)
-        builder.start(done)
-
-    def loop(
-        self,
-        condition: ast.Expression | None,
-        step: ast.Expression | None,
-        body: ast.Statement,
-    ) -> None:
-        builder = self.builder
-        head, inside, again, done = map(builder.new_block, ("loop", "body", "step", "endloop"))
-        facts = dict(self.facts)
-        builder.jump(head)
-        builder.start(head, seal=False)
-        if condition is None:
-            builder.jump(inside)
-        else:
-            self.condition(condition, inside, done)
-        builder.start(inside)
-        self.breaks.append(done)
-        self.continues.append(again)
-        self.inside(body, again)
-        self.breaks.pop()
-        self.continues.pop()
-        builder.start(again)
-        if step is not None:
-            self.expression(step)
-        builder.jump(head)
-        builder.seal(head)
-        self.facts = facts
-        builder.start(done)
-
-    def while_(self, node: ast.While) -> None:
-        self.loop(node.condition, None, node.body)
-
-    def for_(self, node: ast.For) -> None:
-        self.statements(node.initial)
-        self.loop(node.condition, node.step, node.body)
-
-    def foreach(self, node: ast.ForEach) -> None:
-        if node.element is not None and is_range(node.container):
-            self.range_loop(node, node.element)
-            return
-        builder = self.builder
-        container = self.expression(node.container)
-        self.at(node)
-        state = builder.slot(layout.ITERATION_SIZE, 16, "iteration")
-        self.runtime("sox_iterate", state, *self.words(container))
-        head, inside, done = map(builder.new_block, ("loop", "body", "endloop"))
-        builder.jump(head)
-        builder.start(head, seal=False)
-        facts = dict(self.facts)
-        self.at(node)
-        with_index = node.element is None
-        first, second = step(self, container, state, inside, done, with_index=with_index)
-        if node.element is not None:
-            self.new_local(node.element, first)
-        else:
-            assert node.index is not None and node.value is not None
-            self.new_local(node.index, first)
-            self.new_local(node.value, second)
-        self.breaks.append(done)
-        self.continues.append(head)
-        self.inside(node.body, head)
-        self.breaks.pop()
-        self.continues.pop()
-        builder.seal(head)
-        self.facts = facts
-        builder.start(done)
-
-    def range_loop(self, node: ast.ForEach, element: LocalInfo) -> None:
-        """`for x in range(...)` without the range: start + position * step, as the runtime's."""
-        builder = self.builder
-        assert isinstance(node.container, ast.Call)
-        given = self.arguments(node.container.arguments)
-        self.at(node.container)
-        if len(given) == 1:
-            given.insert(0, constant_number(0.0))
-        if len(given) == 2:
-            given.append(constant_number(1.0))
-        self.require_numbers("sox_range", *given)
-        step = (
-            constant_step(node.container.arguments[2])
-            if len(node.container.arguments) == 3
-            else 1.0
-        )
-        start, end = self.number(given[0]), self.number(given[1])
-        position = ("position", object())
-        builder.declare(position, F64, "position")
-        builder.write(position, Constant(F64, 0.0))
-        head, inside, again, done = map(builder.new_block, ("loop", "body", "next", "endloop"))
-        builder.jump(head)
-        builder.start(head, seal=False)
-        facts = dict(self.facts)
-        self.at(node)
-        at = builder.read(position)
-        way = at if step == 1.0 else builder.value(op.FMUL, F64, at, Constant(F64, step))
-        x = builder.value(op.FADD, F64, start, way)
-        comparison = op.FLT if step > 0 else op.FGT
-        builder.branch(builder.value(comparison, F64, x, end), inside, done)
-        builder.start(inside)
-        self.new_local(element, number_value(x))
-        self.breaks.append(done)
-        self.continues.append(again)
-        self.inside(node.body, again)
-        self.breaks.pop()
-        self.continues.pop()
-        builder.start(again)
-        builder.write(position, builder.value(op.FADD, F64, at, Constant(F64, 1.0)))
-        builder.jump(head)
-        builder.seal(head)
-        self.facts = facts
         builder.start(done)
 
     def switch(self, node: ast.Switch) -> None:
@@ -442,22 +326,21 @@ class FunctionLowering(CallLowering):
         self.builder.unreachable_block()
 
 
-STATEMENTS: dict[type, Any] = {
-    ast.ExpressionStatement: FunctionLowering.expression_statement,
-    ast.Print: FunctionLowering.print,
-    ast.Assert: FunctionLowering.assertion,
-    ast.Block: FunctionLowering.block,
-    ast.If: FunctionLowering.if_,
-    ast.While: FunctionLowering.while_,
-    ast.For: FunctionLowering.for_,
-    ast.ForEach: FunctionLowering.foreach,
-    ast.Switch: FunctionLowering.switch,
-    ast.Break: FunctionLowering.break_,
-    ast.Continue: FunctionLowering.continue_,
-    ast.Return: FunctionLowering.return_,
-    ast.Defer: FunctionLowering.defer,
-    ast.VarDeclaration: FunctionLowering.variable_declaration,
-    ast.FunctionDeclaration: FunctionLowering.function_declaration,
-    ast.ClassDeclaration: FunctionLowering.class_declaration,
-    ast.Import: FunctionLowering.import_,
-}
+STATEMENTS.update(
+    {
+        ast.ExpressionStatement: FunctionLowering.expression_statement,
+        ast.Print: FunctionLowering.print,
+        ast.Assert: FunctionLowering.assertion,
+        ast.Block: FunctionLowering.block,
+        ast.If: FunctionLowering.if_,
+        ast.Switch: FunctionLowering.switch,
+        ast.Break: FunctionLowering.break_,
+        ast.Continue: FunctionLowering.continue_,
+        ast.Return: FunctionLowering.return_,
+        ast.Defer: FunctionLowering.defer,
+        ast.VarDeclaration: FunctionLowering.variable_declaration,
+        ast.FunctionDeclaration: FunctionLowering.function_declaration,
+        ast.ClassDeclaration: FunctionLowering.class_declaration,
+        ast.Import: FunctionLowering.import_,
+    }
+)

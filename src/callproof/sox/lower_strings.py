@@ -16,7 +16,7 @@ from callproof.sox import nodes as ast
 from callproof.sox.lower_state import State
 from callproof.sox.values import SoxValue, object_value, word
 
-Add = Callable[[SoxValue, SoxValue], SoxValue]
+Add = Callable[[SoxValue, SoxValue, int], SoxValue]  # the last: the tags the sum can have
 
 
 class StringLowering(State):
@@ -54,7 +54,8 @@ class StringLowering(State):
         self.at(node)
         if len(pieces) > 1 or layout.STRING in (self.tag_of(pieces[0]), self.tag_of(right)):
             return [*pieces, right]
-        return [add(pieces[0], right)]
+        tags = self.flow.tags(node)
+        return [self.with_tags(add(pieces[0], right, tags), tags)]
 
     def joined(self, pieces: list[SoxValue]) -> SoxValue:
         if len(pieces) == 1:
@@ -63,7 +64,9 @@ class StringLowering(State):
             found = self.runtime_value("sox_add", *self.words(*pieces))
         else:
             place = self.spill(pieces)
-            found = self.runtime_value("sox_concatenate", word(len(pieces)), place)
+            are_strings = all(self.tag_of(one) == layout.STRING for one in pieces)
+            symbol = "sox_concatenate_strings" if are_strings else "sox_concatenate"
+            found = self.runtime_value(symbol, word(len(pieces)), place)
         assert found.payload is not None
         return object_value(layout.STRING, found.payload)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from callproof.abi.signature import Parameter, Signature
-from callproof.abi.types import POINTER, U64, VALUE
-from callproof.sox.symbols import FunctionInfo, ImportFailure
+from callproof.abi.types import F64, POINTER, U64, VALUE, Type
+from callproof.runtime import sox_layout as layout
+from callproof.sox.flow import Flow
+from callproof.sox.kinds import only_tag
+from callproof.sox.symbols import FUNCTION, INITIALIZER, METHOD, FunctionInfo, ImportFailure
 
 GLOBALS = "sox_globals"
 SPREAD = Signature(
@@ -28,6 +33,52 @@ def entry_signature(function: FunctionInfo) -> Signature:
         names.insert(0, "this")
     values = tuple(Parameter(VALUE, name) for name in names)
     return Signature((Parameter(POINTER, "self"), *values), VALUE)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What direct calls leave out, for a function all of whose calls are known to agree.
+
+    `parameters` (without `this`) and `result` are tags, None where a whole value travels:
+    of a known tag only the payload does, a number in a D register, `this` as its address.
+    A function without captures gets no closure.
+    """
+
+    function: FunctionInfo
+    parameters: tuple[int | None, ...]
+    result: int | None
+
+    @property
+    def has_self(self) -> bool:
+        return bool(self.function.captures)
+
+    @property
+    def signature(self) -> Signature:
+        found = [Parameter(POINTER, "self")] if self.has_self else []
+        if self.function.receiver is not None:
+            found.append(Parameter(POINTER, "this"))
+        for parameter, tag in zip(self.function.parameters, self.parameters, strict=True):
+            found.append(Parameter(type_of(tag), parameter.local.name))
+        return Signature(tuple(found), type_of(self.result))
+
+
+def type_of(tag: int | None) -> Type:
+    """In which form a value of that tag travels."""
+    return VALUE if tag is None else F64 if tag == layout.NUMBER else U64
+
+
+def typed(flow: Flow, function: FunctionInfo) -> Typed | None:
+    """None for a function that gains nothing by it."""
+    if function.kind not in (FUNCTION, METHOD, INITIALIZER):
+        return None
+    parameters = tuple(
+        None if one.default is not None else only_tag(flow.held(one.local).tags)
+        for one in function.parameters
+    )
+    result = only_tag(flow.held(("result", function)).tags)
+    if function.receiver is None and result is None and not any(parameters):
+        return None
+    return Typed(function, parameters, result)
 
 
 def failure_text(failure: ImportFailure) -> bytes:

@@ -55,6 +55,7 @@ class GlobalInfo:
     name: str
     module: Module
     initial: str
+    is_open: bool = False  # text that is not there yet may define it and assign to it
     definitions: list[ast.Definition] = field(default_factory=list)
     assignments: list[ast.Assign] = field(default_factory=list)
     reads: int = 0  # the calls included
@@ -70,6 +71,8 @@ class GlobalInfo:
 
         A definition at top level runs once at most: loops make scopes of their own.
         """
+        if self.is_open:
+            return False
         written = len(self.definitions) + len(self.assignments)
         return written == 0 if self.initial else written == 1 and not self.assignments
 
@@ -182,6 +185,7 @@ class Module:
     functions: list[FunctionInfo] = field(default_factory=list)  # in order of their text
     tests: list[FunctionInfo] = field(default_factory=list)
     main: FunctionInfo | None = None
+    is_open: bool = False  # one entry of an interactive session, which shares its `globals`
 
     @property
     def is_script(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from callproof.ir.model import CONSTANT, VALUE, Constant, Operand
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
+from callproof.sox.kinds import ALL
 
 
 def word(value: int) -> Constant:
@@ -21,6 +22,7 @@ class SoxValue:
     tag: Operand
     payload: Operand | None = None
     number: Operand | None = None
+    tags: int = ALL  # what `tag` can be (see kinds.py)
 
     @property
     def is_constant(self) -> bool:
