@@ -59,6 +59,7 @@ sox_greater_equal f word a:value b:value
 sox_equal - word a:value b:value
 sox_same_contents - word a:ptr b:ptr
 sox_concatenate fc value count:word pieces:ptr
+sox_concatenate_strings fc value count:word pieces:ptr
 sox_print f none shown:value
 sox_array fc value count:word items:ptr
 sox_require_array f value array:value

@@ -64,7 +64,9 @@ class StringLowering(State):
             found = self.runtime_value("sox_add", *self.words(*pieces))
         else:
             place = self.spill(pieces)
-            found = self.runtime_value("sox_concatenate", word(len(pieces)), place)
+            are_strings = all(self.tag_of(one) == layout.STRING for one in pieces)
+            symbol = "sox_concatenate_strings" if are_strings else "sox_concatenate"
+            found = self.runtime_value(symbol, word(len(pieces)), place)
         assert found.payload is not None
         return object_value(layout.STRING, found.payload)
 

@@ -56,6 +56,35 @@ value sox_concatenate(uint64_t count, const value *pieces) {
     return object_value(STRING, join(left, total, count, texts));
 }
 
+/* The length of all pieces if they make a string of moderate size, else 0. */
+static inline uint64_t flat_length(uint64_t count, const value *pieces) {
+    if (has_buffer(to_string(*pieces))) return 0;
+    uint64_t total = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        total += to_string(pieces[i])->length;
+        if (total >= LEAST_BUFFER) return 0;
+    }
+    return total > 1 ? total : 0;
+}
+
+value sox_concatenate_strings(uint64_t count, const value *pieces) {
+    uint64_t total = flat_length(count, pieces);
+    if (total == 0) return sox_concatenate(count, pieces);
+    struct string *string = string_with_room(total + 8); /* so that all can be copied as words */
+    string->length = total;
+    char *to = (char *)(string + 1);
+    for (uint64_t i = 0; i < count; i++) {
+        const struct string *piece = to_string(pieces[i]);
+        if (piece->length <= 8)
+            memcpy(to, piece->bytes, 8);
+        else
+            copy_bytes(to, piece->bytes, piece->length);
+        to += piece->length;
+    }
+    sox_copied_bytes += total;
+    return object_value(STRING, string);
+}
+
 value sox_add(value a, value b) {
     if (are_numbers(a, b)) return number_value(to_number(a) + to_number(b));
     if (a.tag == STRING && b.tag == STRING && are_flat(to_string(a), to_string(b)))

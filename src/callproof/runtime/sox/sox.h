@@ -258,6 +258,7 @@ uint64_t sox_same_contents(const struct string *a, const struct string *b);
 /* 2 ... MOST_PIECES of them, of which the first or second is a string. */
 enum { MOST_PIECES = 8 };
 value sox_concatenate(uint64_t count, const value *pieces);
+value sox_concatenate_strings(uint64_t count, const value *pieces); /* all of them are */
 
 /* --- output (output.c, print.c) --------------------------------------------------------- */
 
