@@ -10,7 +10,7 @@ JOBS ?= 2
 # Each command that the tests start would compile all our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint conformance fuzz-abi sox-all mutants fuzz-check bench wheel-check clean
+.PHONY: demo test lint conformance fuzz-abi sox-all bcpl-all x64-all sox-soak mutants fuzz-check bench wheel-check clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -45,7 +45,18 @@ fuzz-abi: $(VENV)/.installed
 
 # Every Sox program in all nine ways (levels; plain, poisoned, collecting all the time).
 sox-all: $(VENV)/.installed
-	CALLPROOF_SOX_ALL=1 CALLPROOF_SOX_RANDOM=2000 $(BIN)/python -m pytest -q -n $(JOBS) tests/sox/test_compiled.py
+	CALLPROOF_SOX_ALL=1 CALLPROOF_SOX_RANDOM=2000 $(BIN)/python -m pytest -q -n $(JOBS) tests/sox/test_compiled.py tests/sox/test_interpreted.py
+
+# Every NewBCPL program in all its ways, and all programs of both languages on x86-64.
+bcpl-all: $(VENV)/.installed
+	CALLPROOF_BCPL_ALL=1 CALLPROOF_BCPL_RANDOM=500 $(BIN)/python -m pytest -q -n $(JOBS) tests/test_programs.py tests/bcpl/test_random.py
+
+x64-all: $(VENV)/.installed
+	CALLPROOF_X64_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/test_programs_x64.py
+
+# 10 GB allocated in all while 50 MB are live.
+sox-soak: $(VENV)/.installed
+	CALLPROOF_SOX_SOAK=10000 $(BIN)/python -m pytest -q -s tests/sox/test_soak.py
 
 # Correct functions, each broken by one edit and seen to be broken; what does the checker say?
 mutants: $(VENV)/.installed
