@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from callproof.cli.output import progress
+from callproof.cli.output import log, progress
 from callproof.driver import Options
 
 Source = Annotated[Path, typer.Argument(help="NewBCPL source (.bcl) or IR text (.ir).")]
@@ -76,7 +76,7 @@ def sox(options: Options, log_calls: bool, module_path: Sequence[str] | None) ->
     """What only Sox programs are compiled with."""
     options.module_path = tuple(module_path or ())
     if log_calls:
-        options.log = progress
+        options.log = log
 
 
 def level(o0: bool, o1: bool, o2: bool) -> int:

@@ -71,6 +71,24 @@ def print_timings(timings: dict[str, float]) -> None:
     Console(stderr=True).print(table)
 
 
-def progress(message: str) -> None:
-    """What a slow first use is doing."""
+def log(message: str) -> None:
+    """A line that was asked for."""
     print(message, file=sys.stderr, flush=True)
+
+
+_told: set[str] = set()
+
+
+def progress(message: str) -> None:
+    """What a slow first use is doing, `WHAT [STEP/STEPS]: PART`.
+
+    On a terminal each step takes the place of the one before; a log gets one line for all.
+    """
+    what, _, step = message.partition(" [")
+    if sys.stderr.isatty():
+        number, _, steps = step.partition("]")[0].partition("/")
+        end = "\n" if number == steps else ""
+        print(f"\r\x1b[K{message}", end=end, file=sys.stderr, flush=True)
+    elif what not in _told:
+        _told.add(what)
+        log(what)
