@@ -12,13 +12,14 @@ from callproof.check.finding import Finding, register_name
 from callproof.check.flow import Event, Flow
 from callproof.check.functions import Code, Function, find_functions
 from callproof.check.image import Image
-from callproof.check.quick import LEAST, Quick
+from callproof.check.quick import Quick
 from callproof.check.quick_state import outline_of
 from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
 from callproof.check.scan import look
 from callproof.check.summaries import Summary
 
+LEAST = 300  # instructions; fewer in a region are not worth a quick look
 MOST_ROUNDS = 12
 MOST_KEPT = 300  # functions whose flows are kept while their group settles
 FRAME_BITS = frozenset(SAVED_LIST) - {29}  # saving X29 alone says little: so do most
@@ -121,9 +122,9 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
     rules = rules_by_kind(chosen)
     groups = components(code)
     summaries = Summaries(code, profile, groups)
-    words = sum(len(region.words) for region in image.regions if region.executable)
     opt_in = any(RULES[name].opt_in for name in chosen)
-    quick = Quick(code, profile) if words >= LEAST and not opt_in else None
+    is_quick = bool(code.functions) and _is_worth(image) and not opt_in
+    quick = Quick(code, profile) if is_quick else None
     found: Found = []
     for group, recursive in groups:
         if quick is not None:
@@ -152,6 +153,12 @@ def check_image(image: Image, profile: Profile, chosen: frozenset[str] = frozens
             report.findings.append(finding)
     report.findings.sort(key=lambda f: (f.address, f.rule, f.registers))
     return report
+
+
+def _is_worth(image: Image) -> bool:
+    """Whether the quick look saves more than cutting up the code costs: each region costs."""
+    sizes = [len(region.words) for region in image.regions if region.executable]
+    return sum(sizes) >= LEAST * (len(sizes) + 5)
 
 
 def run_flow(code: Code, start: int, summaries: dict[int, Summary], profile: Profile) -> Flow:
