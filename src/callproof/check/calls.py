@@ -449,6 +449,8 @@ class Calls:
             return
         if value == UNKNOWN_VALUE:
             flow.unexplored[address] = "where it returns to is not known"
+            if bit != LINK:
+                flow.event("link", address, bit, severity="warning", root_only=True)
         elif value < 0 and value not in CERTAIN:
             flow.event("link", address, bit, severity="warning", root_only=True)
         elif value != entry(LINK):
