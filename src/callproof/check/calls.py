@@ -47,6 +47,7 @@ from callproof.target.arm64.effects import (
     FIRST_CONTROL,
     FLAGS,
     JUMP,
+    MOVE,
     RETURN,
     SP_BIT,
 )
@@ -449,7 +450,7 @@ class Calls:
             return
         if value == UNKNOWN_VALUE:
             flow.unexplored[address] = "where it returns to is not known"
-            if bit != LINK:
+            if bit != LINK and not self.copies_link():
                 flow.event("link", address, bit, severity="warning", root_only=True)
         elif value < 0 and value not in CERTAIN:
             flow.event("link", address, bit, severity="warning", root_only=True)
@@ -459,6 +460,11 @@ class Calls:
             flow.event("link", address, bit, root_only=True)
         self.preserved(state, address)
         add_return(flow, state)
+
+    def copies_link(self) -> bool:
+        """Whether the function keeps its link in another register, somewhere."""
+        operations = (op for block in self.flow.blocks.values() for op in block.operations)
+        return any(op[0] == MOVE and op[2] >> LINK & 1 for op in operations)
 
     def switches(self, state: State, address: int) -> bool:
         """Is this a switch to another context: SP and the preserved registers come from
