@@ -48,6 +48,7 @@ from callproof.target.arm64.effects import (
     FIRST_CONTROL,
     FLAGS,
     JUMP,
+    MOVE,
     RETURN,
     SP_BIT,
 )
@@ -453,6 +454,8 @@ class Calls:
             flow.unexplored[address] = "it returns into another frame, as unwinders do"
         elif value == UNKNOWN_VALUE:
             flow.unexplored[address] = "where it returns to is not known"
+            if bit != LINK and not self.copies_link():
+                flow.event("link", address, bit, severity="warning", root_only=True)
         elif value < 0 and value not in CERTAIN:
             flow.event("link", address, bit, severity="warning", root_only=True)
         elif value != entry(LINK):
@@ -473,6 +476,11 @@ class Calls:
             if effect.kind == ADD_REGISTER and effect.a == SP_BIT:
                 return effect.e > 0
         return False
+
+    def copies_link(self) -> bool:
+        """Whether the function keeps its link in another register, somewhere."""
+        operations = (op for block in self.flow.blocks.values() for op in block.operations)
+        return any(op[0] == MOVE and op[2] >> LINK & 1 for op in operations)
 
     def switches(self, state: State, address: int) -> bool:
         """Is this a switch to another context: SP and the preserved registers come from

@@ -13,7 +13,7 @@ from callproof.check.flow import Event, Flow
 from callproof.check.functions import Code, Function, find_functions
 from callproof.check.image import Image
 from callproof.check.listing import Listing, make_listing
-from callproof.check.quick import LEAST, Quick
+from callproof.check.quick import Quick
 from callproof.check.quick_state import outline_of
 from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
@@ -21,6 +21,7 @@ from callproof.check.scan import look
 from callproof.check.summaries import Summary
 
 Progress = Callable[[int, int], None]
+LEAST = 300  # instructions; fewer in a region are not worth a quick look
 MOST_ROUNDS = 12
 MOST_KEPT = 300  # functions whose flows are kept while their group settles
 FRAME_BITS = frozenset(SAVED_LIST) - {29}  # saving X29 alone says little: so do most
@@ -135,10 +136,9 @@ def check_image(
     rules = rules_by_kind(chosen)
     groups = components(code)
     summaries = Summaries(code, profile, groups)
-    words = sum(len(region.words) for region in image.regions if region.executable)
     opt_in = any(RULES[name].opt_in for name in chosen)
     quick = None
-    if words >= LEAST and not opt_in and profile.is_standard:
+    if code.functions and not opt_in and profile.is_standard and _is_worth(image):
         quick = Quick(code, profile)
     found: Found = []
     done = 0
@@ -176,6 +176,12 @@ def check_image(
         listing.findings = [finding for finding in listing.findings if id(finding) in kept]
     report.listings = [listing for listing in report.listings if listing.findings]
     return report
+
+
+def _is_worth(image: Image) -> bool:
+    """Whether the quick look saves more than cutting up the code costs: each region costs."""
+    sizes = [len(region.words) for region in image.regions if region.executable]
+    return sum(sizes) >= LEAST * (len(sizes) + 5)
 
 
 def run_flow(code: Code, start: int, summaries: dict[int, Summary], profile: Profile) -> Flow:

@@ -30,15 +30,7 @@ from callproof.check.conventions import (
 )
 from callproof.check.functions import Code, Function
 from callproof.check.quick_calls import is_callable
-from callproof.check.quick_state import (
-    IN_FRAME,
-    UNLIKE,
-    Doubt,
-    Outline,
-    Saved,
-    State,
-    join,
-)
+from callproof.check.quick_state import IN_FRAME, UNLIKE, Doubt, Outline, Saved, State, join
 from callproof.check.scan import LANDING_PADS
 from callproof.check.summaries import LINK
 from callproof.target.arm64 import effects as e
@@ -54,7 +46,6 @@ RUBBISH_AFTER_CALL = CHANGED & ~RESULTS
 NOT_RUBBISH = ~(RESULTS | LINK_MASK)
 KEPT_BY_CALL = ~(CHANGED | LINK_MASK)
 VENEER = 1 << 16 | 1 << 17
-LEAST = 3000  # instructions in an image; below, cutting it up costs more than it saves
 
 
 class Quick:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from callproof.check import check_bytes
+from callproof.check import check_bytes, program
 from callproof.source import CallproofError
 from tests.check.fuzz.inputs import damaged, sources
 
@@ -48,14 +48,18 @@ def run(folder: Path, first: int, count: int, *, seconds: float = 1e9) -> Result
     resource.setrlimit(resource.RLIMIT_AS, (used + LARGEST, before[1]))
     handler = signal.signal(signal.SIGALRM, _too_long)
     end = time.monotonic() + seconds
+    least = program.LEAST
     try:
         for seed in range(first, first + count):
             if time.monotonic() > end:
                 break
             source = random.Random(seed)
+            # These files are small: half of them go through the quick look all the same.
+            program.LEAST = 0 if seed // len(whole) % 2 else least
             name, data = whole[seed % len(whole)]
             _one(name, damaged(data, source), seed, result)
     finally:
+        program.LEAST = least
         signal.alarm(0)
         signal.signal(signal.SIGALRM, handler)
         resource.setrlimit(resource.RLIMIT_AS, before)

@@ -167,6 +167,8 @@ def _is_found(
         named = not finding.registers or registers.intersection(finding.registers)
         if finding.rule in ("LR1", "RL1", "SP1"):
             named = True
+        if edit.way == "rubbish" and not function.start <= finding.address < function.end:
+            named = True  # a callee read it from the stack, into a register of its own
         if named and _place_is_right(broken, function, finding, edit):
             return True, findings
     return False, findings
