@@ -245,7 +245,11 @@ def find_functions(image: Image) -> Code:
         ("pointer", image.pointers),
         ("call", (to for _, to in code.calls)),
     ]
-    frames = sorted((frame.start, frame.end) for frame in image.frames)
+    extents = [(frame.start, frame.end) for frame in image.frames]
+    for start, (_, named) in found.items():
+        if named is not None and named.kind == "function" and named.size:
+            extents.append((start, start + named.size))
+    extents.sort()
     for how, addresses in sources:
         for address in addresses:  # type: ignore[attr-defined]
             if (
@@ -255,7 +259,7 @@ def find_functions(image: Image) -> Code:
                 and not image.is_data(address)
                 and address not in image.externs
             ):
-                if how == "pointer" and _is_inside(frames, address):
+                if how == "pointer" and _is_inside(extents, address):
                     code.leaders.add(address)  # a label whose address is taken
                     continue
                 found[address] = (how, None)
@@ -263,10 +267,10 @@ def find_functions(image: Image) -> Code:
     return code
 
 
-def _is_inside(frames: list[tuple[int, int]], address: int) -> bool:
-    """Whether an FDE covers an address that is not its start."""
-    index = bisect_right(frames, (address, 1 << 64)) - 1
-    return index >= 0 and frames[index][0] < address < frames[index][1]
+def _is_inside(extents: list[tuple[int, int]], address: int) -> bool:
+    """Whether an FDE or a symbol's size covers an address that is not its start."""
+    index = bisect_right(extents, (address, 1 << 64)) - 1
+    return index >= 0 and extents[index][0] < address < extents[index][1]
 
 
 def _better(label: Label, other: Label | None) -> bool:

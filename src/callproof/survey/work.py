@@ -74,8 +74,11 @@ class TooSlow(Exception):
     """A file has taken all the time that it may have."""
 
 
+REMINDER = 0.5  # seconds
+
+
 @contextmanager
-def limited(seconds: int) -> Iterator[None]:
+def limited(seconds: float) -> Iterator[None]:
     """Raises `TooSlow` inside after that time; 0 means no limit.
 
     That needs the process's main thread: a Dask worker's other threads have no limit.
@@ -88,15 +91,16 @@ def limited(seconds: int) -> Iterator[None]:
         raise TooSlow
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
+    # Again and again: what is raised while Python finalises an object goes nowhere.
+    signal.setitimer(signal.ITIMER_REAL, seconds, REMINDER)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
-def check_path(path: str, package: str, options: CheckOptions, limit: int) -> Part:
+def check_path(path: str, package: str, options: CheckOptions, limit: float) -> Part:
     """Check all code in a file; nothing in it makes this fail."""
     part = Part()
     for found in code_in(Path(path)):
@@ -107,7 +111,7 @@ def check_path(path: str, package: str, options: CheckOptions, limit: int) -> Pa
     return part
 
 
-def _check(part: Part, package: str, found: Found, options: CheckOptions, limit: int) -> None:
+def _check(part: Part, package: str, found: Found, options: CheckOptions, limit: float) -> None:
     row = FileRow(package, found.name, size=len(found.data))
     row.sha256 = hashlib.sha256(found.data).hexdigest()
     part.files.append(row)
@@ -118,7 +122,7 @@ def _check(part: Part, package: str, found: Found, options: CheckOptions, limit:
     except CallproofError as error:
         row.status, row.detail = "unusable", str(error)
     except TooSlow:
-        row.status, row.detail = "too slow", f"more than {limit} seconds"
+        row.status, row.detail = "too slow", f"more than {limit:g} seconds"
     except Exception as error:  # one file in a hundred thousand is not to end the survey
         row.status, row.detail = "crashed", f"{type(error).__name__}: {error}"
     else:

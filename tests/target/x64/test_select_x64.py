@@ -16,7 +16,6 @@ from callproof.codegen.listing import Listing
 from callproof.ir.parse import parse_module
 from callproof.object.elf_read import read_elf
 from callproof.passes.pipeline import optimise
-from callproof.source import CallproofError
 from callproof.target import by_name
 from callproof.target.x64.target import ALL_RULES
 
@@ -200,9 +199,13 @@ def test_clang_assembles_the_listing_to_our_bytes(path: Path, tmp_path: Path) ->
         assert bytes(code) == emitted.code, emitted.name
 
 
-def test_vectors_travel_but_do_not_add() -> None:
-    head = "function @f(p: ptr) {\n^e(%p: ptr):\n  %v = load v2i64 %p\n"
-    lines = assembly(head + "  store v2i64 %v, %p + 16\n  return\n}")
-    assert lines == ["movups (%rdi), %xmm0", "movups %xmm0, 16(%rdi)", "retq"]
-    with pytest.raises(CallproofError, match=r"'add' of .* is not supported yet"):
-        assembly(head + "  %w = add v2i64 %v, %v\n  store v2i64 %w, %p\n  return\n}")
+@pytest.mark.skipif(not NATIVE, reason="needs an x86-64 Linux host")
+def test_vectors_are_worked_on_lane_by_lane() -> None:
+    module = parse_module(
+        "function @main() -> i64 {\n^e:\n  %s = slot 32 align 16\n"
+        "  store i64 5, %s\n  store i64 -7, %s + 8\n  %v = load v2i64 %s\n"
+        "  %w = add v2i64 %v, v2i64 <40, 2>\n  store v2i64 %w, %s + 16\n"
+        "  %a = load i64 %s + 16\n  %b = load i64 %s + 24\n  %m = mul i64 %a, 1000\n"
+        "  %r = add i64 %m, %b\n  return %r\n}"
+    )
+    assert run_main_x64(module) == 45 * 1000 - 5
