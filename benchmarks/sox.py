@@ -77,7 +77,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         counter = plugin(folder)
-        print(f"{'program':<18}{'Sox -O' + str(options.level):>14}{'Lua 5.4':>14}{'Lua / Sox':>11}")
+        print(f"{'program':<18}{'Sox -O' + str(options.level):>16}{'Lua 5.4':>16}{'Lua / Sox':>11}")
         for name in names:
             expected = (FOLDER / f"{name}.out").read_bytes()
             own, output = ours(name, options.level, counter, folder)
@@ -85,17 +85,17 @@ def main() -> int:
                 print(f"{name}: prints {output!r}, not {expected!r}")
                 return 1
             if root is None or counter is None:
-                print(f"{name:<18}{own:>14,}")
+                print(f"{name:<18}{own:>16,}")
                 continue
             lua = [f"{root}/usr/bin/lua5.4", str(FOLDER / f"{name}.lua")]
             os.environ["QEMU_LD_PREFIX"] = root
             theirs, output = count(counter, lua, folder)
             assert output == expected, f"{name}.lua prints {output!r}"
             ratios.append(theirs / own)
-            print(f"{name:<18}{own:>14,}{theirs:>14,}{theirs / own:>11.2f}", flush=True)
+            print(f"{name:<18}{own:>16,}{theirs:>16,}{theirs / own:>11.2f}", flush=True)
     if ratios:
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        print(f"{'geometric mean':<46}{mean:>11.2f}")
+        print(f"{'geometric mean':<50}{mean:>11.2f}")
     return 0
 
 
