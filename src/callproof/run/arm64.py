@@ -82,6 +82,7 @@ PRESERVED = tuple(
 ARM64 = Machine(
     name="aarch64",
     cpu=(UC_ARCH_ARM64, UC_MODE_ARM, uc.UC_CPU_ARM64_MAX),
+    untranslated=False,
     start=((uc.UC_ARM64_REG_CPACR_EL1, FP_ENABLED),),
     numbers=NUMBERS,
     pc=uc.UC_ARM64_REG_PC,

@@ -30,6 +30,7 @@ from unicorn import (
     UC_MEM_READ_UNMAPPED,
     UC_MEM_WRITE_PROT,
     UC_MEM_WRITE_UNMAPPED,
+    UC_TLB_VIRTUAL,
 )
 
 from callproof.run import linux
@@ -95,6 +96,8 @@ class Emulator:
         self.limits = limits
         self.machine = machine = machine_of(image.machine)
         self.uc = unicorn.Uc(*machine.cpu)
+        if machine.untranslated:
+            self.uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
         self.memory = Memory(self.uc, limits.memory_bytes)
         stack = (STACK_TOP - page_up(limits.stack_bytes), STACK_TOP)
         self.process = Process(self.memory, name, files, stack, notes=notes, kernel=machine.kernel)

@@ -125,6 +125,7 @@ class Machine:
     """A processor with Linux and its calling convention.
 
     cpu              Unicorn's architecture, mode and model
+    untranslated     ask Unicorn not to translate addresses: translating, it drops high bits
     start            (Unicorn's register, its value when a program starts)
     numbers          Callproof's numbers of registers -> Unicorn's
     pc               Unicorn's number
@@ -140,6 +141,7 @@ class Machine:
 
     name: str
     cpu: tuple[int, ...]
+    untranslated: bool
     start: tuple[tuple[int, int], ...]
     numbers: Mapping[int, int]
     pc: int

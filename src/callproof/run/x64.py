@@ -58,6 +58,7 @@ MXCSR_AT_START, X87_AT_START, X87_EMPTY = 0x1F80, 0x37F, 0xFFFF  # psABI 3.4.1
 MXCSR_CONTROL = 0xFFC0  # all but the exceptions that there were
 X87_CONTROL_BITS = 0x1F3F
 
+SSE_ENABLED = 0x600  # CR4.OSFXSR, CR4.OSXMMEXCPT
 # The vectors of the processor's exceptions, as Unicorn's interrupt hook gets them; the
 # signals are those of arch/x86/kernel/traps.c.
 EXCEPTIONS = {
@@ -128,7 +129,9 @@ def _mask_of(registers: range) -> tuple[int, ...]:
 X64 = Machine(
     name="x86_64",
     cpu=(UC_ARCH_X86, UC_MODE_64, uc.UC_CPU_X86_NEHALEM),
+    untranslated=True,
     start=(
+        (uc.UC_X86_REG_CR4, SSE_ENABLED),
         (uc.UC_X86_REG_RFLAGS, AS_STARTED),
         (uc.UC_X86_REG_MXCSR, MXCSR_AT_START),
         (uc.UC_X86_REG_FPCW, X87_AT_START),
