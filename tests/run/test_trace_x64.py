@@ -246,22 +246,18 @@ def test_a_jump_whose_distance_looks_like_ret_is_no_return() -> None:
     """`75 C3` ends in the byte of RET, and goes to where a call returns, in an inner frame."""
     text = called("    mov $2, %edi") + function(
         "f",
-        f"""
+        """
     sub  $24, %rsp
     dec  %edi
     mov  $3, %ecx
     jz   head
     call f
 head:
-{"    nop" * 0}
-    .rept 56
-    nop
-    .endr
     dec  %ecx
-    jg   1f
-    jmp  out
-1:  test %ecx, %ecx
-    .byte 0x75, head - (. + 1)
+    jle  out
+    test %ecx, %ecx
+    .org head + 59, 0x90
+    .byte 0x75, 0xC3
 out:
     add  $24, %rsp
     ret""",
