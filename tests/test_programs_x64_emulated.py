@@ -76,3 +76,14 @@ def test_sox(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(SOX_FOLDER)
     for level, traced in ways(SOX_NAMES.index(name) // SOX_SHARE):
         assert execute(Path(f"{name}.sox"), level, traced=traced) == expected(name), level
+
+
+def test_endless_recursion_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call that does not fit any more is no call: a signal's handler is entered instead."""
+    path = tmp_path / "endless.sox"
+    path.write_text("fn f(n) {\n    return f(n + 1) + 1\n}\nf(0)\n")
+    monkeypatch.setenv("CALLPROOF_STACK", str(1 << 20))
+    found = execute(path, 2, traced=False)
+    lines = found.errors.decode().splitlines()
+    assert found.status == 70
+    assert lines[:3] == ["Stack overflow.", "[line 2] in script", "[line 2] in f()"]

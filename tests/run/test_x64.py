@@ -10,14 +10,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from callproof.run import Limits
 from callproof.run.linux import TABLE as ARM64_TABLE
+from callproof.run.linux import call
 from callproof.run.linux_x64 import NUMBERS
 from callproof.run.linux_x64 import TABLE as X64_TABLE
-from callproof.run.process import ERRNO
+from callproof.run.process import ERRNO, Ended
+from callproof.run.uapi import X64 as KERNEL
 from callproof.source import CallproofError
 from tests.run.programs import Ran, assembly, build, c_program, execute, function
+from tests.run.test_linux import SLEEPING, WORDS, process
 
 NATIVE = sys.platform == "linux" and platform.machine() == "x86_64"
 EXIT = "    mov $60, %eax\n    syscall"
@@ -175,6 +180,38 @@ def test_unknown_calls_are_not_provided() -> None:
     ran = execute(start(f"    mov $1999, %eax\n    syscall\n    mov %eax, %edi\n{EXIT}"))
     assert ran.status == -ERRNO["ENOSYS"] & 0xFF
     assert ERRNO["ENOSYS"] == errno.ENOSYS or not NATIVE
+
+
+WAITING = SLEEPING | {"poll"}
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    calls=st.lists(
+        st.tuples(
+            st.sampled_from(sorted(n for n, row in X64_TABLE.items() if row[0] not in WAITING)),
+            st.lists(WORDS, min_size=6),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_no_arguments_make_a_call_fall(
+    calls: list[tuple[int, list[int]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fuzzed = process()
+    fuzzed.kernel = KERNEL
+    try:
+        for number, arguments in calls:
+            result = call(fuzzed, number, arguments, X64_TABLE)
+            assert -max(ERRNO.values()) <= result < 1 << 64
+    except Ended as ended:
+        assert 0 <= ended.status < 256
+    finally:
+        fuzzed.close()
 
 
 # --- faults -----------------------------------------------------------------------------------
