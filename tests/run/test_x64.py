@@ -286,6 +286,7 @@ static void handler(int number, siginfo_t *info, void *given) {
     char here;
     int on_it = &here > stack && &here < stack + sizeof stack;
     if (strcmp(mode, "return") == 0) return;
+    if (strcmp(mode, "wild") == 0) _exit(6);
     if (strcmp(mode, "jump") == 0 && times++ < 3) siglongjmp(again, 1);
     printf("%d %d %#lx %#lx %#lx %lld %d\n", number, info->si_code, (unsigned long)info->si_addr,
            (unsigned long)registers[REG_R12], (unsigned long)registers[REG_RAX],
@@ -304,6 +305,7 @@ int main(int argc, char **argv) {
     action.sa_sigaction = handler;
     sigaltstack(&other, NULL);
     sigaction(SIGSEGV, &action, NULL);
+    if (strcmp(mode, "wild") == 0) ((void (*)(void))0x123450L)();
     sigsetjmp(again, 1);
     __asm__ volatile("mov $0x77, %%r12d\n mov $0x1230, %%eax\n stc\n mov %%r12, (%%rax)"
                      ::: "rax", "r12", "memory");
@@ -312,9 +314,9 @@ int main(int argc, char **argv) {
 """
 
 
-def signalled(mode: str, on: str = "emulator") -> Ran:
+def signalled(mode: str, on: str = "emulator", *, trace: bool = False) -> Ran:
     flags = ("-O1", "-fno-sanitize=undefined", "-fno-omit-frame-pointer")
-    return execute(build(SIGNALS, ".c", *flags, machine="x86_64"), mode, on=on)
+    return execute(build(SIGNALS, ".c", *flags, machine="x86_64"), mode, on=on, trace=trace)
 
 
 @pytest.mark.parametrize("mode", ["print", "jump"])
@@ -330,6 +332,14 @@ def test_a_handler_that_returns_cannot_help() -> None:
     assert (ran.status, ran.out) == (139, "")
     assert "at unmapped address 0x1230" in ran.err
     assert "main" in ran.err
+
+
+def test_a_handler_is_not_called_by_the_call_that_failed() -> None:
+    ran = signalled("wild", trace=True)
+    lines = [line.strip() for line in ran.trace.splitlines()]
+    assert ran.status == 6
+    assert "main(...)" in lines
+    assert "handler(...)" not in lines
 
 
 @pytest.mark.parametrize(
