@@ -175,8 +175,6 @@ class MixedInterpreter(Interpreter):
     def __init__(
         self, module: Module, linked: Linked, emulator: Emulator, target: Target, limit: int
     ) -> None:
-        from callproof.run.registers import unicorn_number
-
         self.module = module
         self.externals = {}
         self.limit = limit
@@ -190,7 +188,7 @@ class MixedInterpreter(Interpreter):
         }
         self.emulator = emulator
         self.convention = target.convention
-        self.registers = [unicorn_number(number) for number in range(64)]
+        self.registers = [emulator.machine.numbers[number] for number in range(64)]
         self.machine = MachineStack(emulator)
         self.stack = self.machine  # type: ignore[assignment]
         self.frames: list[_Frame] = []

@@ -17,29 +17,33 @@ HERE = Path(__file__).parent
 
 
 @cache
-def build(source: str, suffix: str, *flags: str) -> bytes:
+def build(source: str, suffix: str, *flags: str, machine: str = "aarch64") -> bytes:
     """The static executable of a source text; built once a test session."""
     with tempfile.TemporaryDirectory() as folder:
         path, output = Path(folder) / f"program{suffix}", Path(folder) / "program"
         path.write_text(source)
-        command = [*ZIG_CC, "-static", *flags, str(path), "-o", str(output)]
+        compiler = [*ZIG_CC[:-1], f"{machine}-linux-musl"]
+        command = [*compiler, "-static", *flags, str(path), "-o", str(output)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[:4000]
         return output.read_bytes()
 
 
-def c_program() -> bytes:
+def c_program(machine: str = "aarch64") -> bytes:
     """`system.c` on musl: its first argument chooses what it does."""
-    return build((HERE / "system.c").read_text(), ".c", "-O1", "-fno-sanitize=undefined")
+    flags = ("-O1", "-fno-sanitize=undefined")
+    return build((HERE / "system.c").read_text(), ".c", *flags, machine=machine)
 
 
-def assembly(text: str, records: Sequence[FunctionRecord] = ()) -> bytes:
+def assembly(
+    text: str, records: Sequence[FunctionRecord] = (), *, machine: str = "aarch64"
+) -> bytes:
     """An executable from assembly without any library, with records if there are any."""
     if records:
         lines = encode_records(records)
         data = ", ".join(str(byte) for byte in lines)
         text += f'\n.section {SECTION},"",@progbits\n.byte {data}\n'
-    return build(text, ".s", "-nostdlib")
+    return build(text, ".s", "-nostdlib", machine=machine)
 
 
 class Ran:

@@ -1,6 +1,6 @@
 """Running programs: natively, under qemu, or in the embedded emulator.
 
-Takes a linked ELF executable for AArch64 Linux and its arguments, gives its exit
+Takes a linked ELF executable for AArch64 or x86-64 Linux and its arguments, gives its exit
 status, its faults explained, and on demand a poisoned run, a call trace or an exact
 instruction count.  It knows executables, Linux and the calling convention, and reads
 what the compiler wrote *into* the executable (symbols, line tables, function records);

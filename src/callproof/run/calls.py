@@ -1,10 +1,10 @@
 """Calls and returns of an emulated program, seen as they happen.
 
-The emulator tells the start of every basic block.  The word before the end of the
-previous block is the instruction that led here: after BL or BLR this block is a
-callee's entry, after RET it is an arrival at a return address.  That is exact, also
-where an instruction after a BL is a loop's head, because a shadow stack of (return
-address, SP at the call) says which call is being returned from.
+The emulator tells the start of every basic block.  The last instruction of the previous
+block led here: after a call (BL, BLR; CALL) this block is a callee's entry, after RET it
+is an arrival at a return address.  That is exact, also where an instruction after a call
+is a loop's head, because a shadow stack of (return address, SP at the call) says which
+call is being returned from.
 
 Where several frames go at once (longjmp), those whose stack is gone are dropped without
 a return.  A tail call is part of the call before it: its return is the first callee's.
@@ -13,25 +13,19 @@ a return.  A tail call is part of the call before it: its return is the first ca
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from callproof.run.functions import FunctionRecord
 from callproof.run.loader import Image
 
+if TYPE_CHECKING:
+    from callproof.run.machine import Machine
+
 OTHER, CALL, RETURN = 0, 1, 2
 
 
-def classify(word: int) -> int:
-    """CALL for BL and BLR (with their authenticating forms), RETURN for RET, else OTHER."""
-    if word & 0xFC00_0000 == 0x9400_0000 or word & 0xFEFF_F000 == 0xD63F_0000:
-        return CALL
-    if word & 0xFFFF_F000 == 0xD65F_0000:
-        return RETURN
-    return OTHER
-
-
 class Frame:
-    """A call that has not returned: `sp` is SP at the call; `state` belongs to the trace."""
+    """A call that has not returned: `sp` is SP before the call; `state` belongs to the trace."""
 
     __slots__ = ("address", "from_known", "record", "return_address", "sp", "state")
 
@@ -73,8 +67,11 @@ class CallWatcher:
         "_ends",
         "_failed",
         "_image",
+        "_last_of",
         "_listeners",
         "_previous_end",
+        "_previous_start",
+        "_pushed",
         "_read_sp",
         "_return_addresses",
         "frames",
@@ -83,15 +80,18 @@ class CallWatcher:
     def __init__(
         self,
         image: Image,
+        machine: Machine,
         read_sp: Callable[[], int],
         listeners: list[Listener],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._image = image
+        self._last_of = machine.code.last_of
+        self._pushed = machine.pushed
         self._read_sp = read_sp
         self._listeners = listeners
         self._failed = failed
-        self._previous_end = 0
+        self._previous_start = self._previous_end = 0
         self._ends: dict[int, int] = {0: OTHER}
         self._return_addresses: set[int] = set()
         self._callees: dict[int, FunctionRecord | None] = {}
@@ -104,17 +104,23 @@ class CallWatcher:
             end = self._previous_end
             kind = self._ends.get(end)
             if kind is None:
-                kind = self._ends[end] = classify(self._image.word(end - 4) or 0)
+                kind = self._last_of(self._image, self._previous_start, end)
+                self._ends[end] = kind
             if kind == CALL:
                 self._call(address, end)
             elif address in self._return_addresses:
                 self._arrive(address, kind == RETURN)
+            self._previous_start = address
             self._previous_end = address + size
         except BaseException as error:
             self._failed(error)
 
+    def interrupted(self) -> None:
+        """The previous block was not completed: whatever it ends with has not led anywhere."""
+        self._previous_end = 0
+
     def _call(self, address: int, return_address: int) -> None:
-        sp = self._read_sp()
+        sp = self._read_sp() + self._pushed
         frames = self.frames
         while frames and frames[-1].sp < sp:
             self._drop()
@@ -122,7 +128,7 @@ class CallWatcher:
         if address not in callees:
             callees[address] = self._image.record_at(address)
         if return_address not in callers:
-            callers[return_address] = self._is_known(return_address - 4)
+            callers[return_address] = self._is_known(return_address - 1)
             self._return_addresses.add(return_address)
         frame = Frame(address, return_address, sp, callees[address], callers[return_address])
         depth = len(frames)
@@ -173,7 +179,7 @@ class CallWatcher:
 
     def _same_function(self, first: int, second: int) -> bool:
         symbols = self._image.symbols
-        one, other = symbols.find(first - 4), symbols.find(second - 4)
+        one, other = symbols.find(first - 1), symbols.find(second - 1)
         return one is not None and other is not None and first - one[1] == second - other[1]
 
     def _return(self, sp: int) -> None:

@@ -1,8 +1,9 @@
-"""The embedded emulator: Unicorn as an AArch64 CPU, with a Linux process around it.
+"""The embedded emulator: Unicorn as an AArch64 or x86-64 CPU, with a Linux process around it.
 
 Unicorn is GPL-2; it is imported here and in what this module loads, only when a program
 is emulated.  System calls and faults arrive through two hooks; nothing is hooked for
-each instruction, and for each basic block only if calls are watched or counted.
+each instruction, and for each basic block only if calls are watched or counted.  What
+differs by processor is in the machine's table (`machine.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from unicorn import (
-    UC_ARCH_ARM64,
+    UC_ERR_INSN_INVALID,
+    UC_HOOK_EDGE_GENERATED,
+    UC_HOOK_INSN,
     UC_HOOK_INTR,
     UC_HOOK_MEM_INVALID,
     UC_MEM_FETCH_PROT,
@@ -27,17 +30,7 @@ from unicorn import (
     UC_MEM_READ_UNMAPPED,
     UC_MEM_WRITE_PROT,
     UC_MEM_WRITE_UNMAPPED,
-    UC_MODE_ARM,
-)
-from unicorn.arm64_const import (
-    UC_ARM64_REG_CPACR_EL1,
-    UC_ARM64_REG_PC,
-    UC_ARM64_REG_SP,
-    UC_ARM64_REG_X0,
-    UC_ARM64_REG_X8,
-    UC_ARM64_REG_X29,
-    UC_ARM64_REG_X30,
-    UC_CPU_ARM64_MAX,
+    UC_TLB_VIRTUAL,
 )
 
 from callproof.run import linux
@@ -45,38 +38,23 @@ from callproof.run.calls import CallWatcher, Listener
 from callproof.run.faults import Fault, Places, report
 from callproof.run.limits import TIMEOUT_STATUS, Limits
 from callproof.run.loader import PAGE, READABLE, Image, Segment
+from callproof.run.machine import machine_of
 from callproof.run.memory import STACK_TOP, BadAddress, Memory, OutOfMemory, page_up
 from callproof.run.poison import Poison
 from callproof.run.process import Ended, OpenFile, Process
-from callproof.run.registers import StackPointer, add_block_hook
-from callproof.run.signals import Registers, deliver
+from callproof.run.registers import OneRegister, add_block_hook
+from callproof.run.signals import Registers
 from callproof.run.trace import VIOLATION_STATUS, Trace
 from callproof.source import CallproofError
 
 unicorn: Any = import_module("unicorn")  # its published types are for Python 2
 
 NOWHERE = (1 << 64) - 8  # an address that is never reached: the program ends by itself
-FP_ENABLED = 3 << 20  # CPACR_EL1.FPEN: no traps of SIMD and floating point
 GUARD = 1 << 20  # an access this close below the stack is called an overflow of it
 ARGUMENT_LIMIT = 128 * 1024
-HWCAP_FP_ASIMD = 3
-
-CALL_REGISTERS = (UC_ARM64_REG_X8, *range(UC_ARM64_REG_X0, UC_ARM64_REG_X0 + 6))
-
-# X29 and X30 are not numbered behind X28.
-STATE = (
-    UC_ARM64_REG_SP,
-    UC_ARM64_REG_PC,
-    *range(UC_ARM64_REG_X0, UC_ARM64_REG_X0 + 29),
-    UC_ARM64_REG_X29,
-    UC_ARM64_REG_X30,
-)
-RT_SIGRETURN = 139
 
 SIGILL, SIGTRAP, SIGSEGV, SIGXCPU = 4, 5, 11, 24
-
-# QEMU's exception numbers as Unicorn's interrupt hook gets them.
-EXCP_UDEF, EXCP_SWI, EXCP_BKPT = 1, 2, 7
+SYSCALL_SIZE = 2  # of the only instruction that is hooked
 
 ACCESSES = {
     UC_MEM_READ_UNMAPPED: "read at unmapped address",
@@ -116,11 +94,16 @@ class Emulator:
         """Raises `CallproofError` if the program and its arguments do not fit into memory."""
         self.image = image
         self.limits = limits
-        self.uc = unicorn.Uc(UC_ARCH_ARM64, UC_MODE_ARM, UC_CPU_ARM64_MAX)
+        self.machine = machine = machine_of(image.machine)
+        self.uc = unicorn.Uc(*machine.cpu)
+        if machine.untranslated:
+            self.uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
         self.memory = Memory(self.uc, limits.memory_bytes)
         stack = (STACK_TOP - page_up(limits.stack_bytes), STACK_TOP)
-        self.process = Process(self.memory, name, files, stack, notes=notes)
-        self.places = Places(image)
+        self.process = Process(self.memory, name, files, stack, notes=notes, kernel=machine.kernel)
+        if machine.thread_base is not None:
+            self.process.thread_base = OneRegister(self.uc, machine.thread_base)
+        self.places = Places(image, machine.code.call_site)
         self.fault: Fault | None = None
         self.ended: Ended | None = None
         self.error: BaseException | None = None
@@ -130,20 +113,28 @@ class Emulator:
         self._invalid = ""
         self._address = 0
         self._handled: Fault | None = None  # the fault whose handler is running
-        self._counted = 0
+        self._blocks: dict[tuple[int, int], int] = {}  # how often each was run
+        self._repeating: dict[tuple[int, int], bool] = {}
         self._last_block = (0, 0)
         self._hooks: list[object] = []
+        self._watcher: CallWatcher | None = None
         try:
             self._load(image.segments)
             self.memory.map(stack[0], stack[1] - stack[0], 3)
         except OutOfMemory:
             raise CallproofError(f"{name}: the program does not fit into memory") from None
         self.memory.brk_start = self.memory.brk = image.end + PAGE
-        sp = self._initial_stack([name, *arguments], environment)
-        self.uc.reg_write(UC_ARM64_REG_SP, sp)
-        self.uc.reg_write(UC_ARM64_REG_CPACR_EL1, FP_ENABLED)
+        self._sp = OneRegister(self.uc, machine.numbers[machine.sp])
+        self._sp.write(self._initial_stack([name, *arguments], environment))
+        for register, value in machine.start:
+            self.uc.reg_write(register, value)
         self.uc.hook_add(UC_HOOK_INTR, self._interrupt)
         self.uc.hook_add(UC_HOOK_MEM_INVALID, self._invalid_access)
+        system = machine.system
+        self._call_registers = (system.number, *system.arguments)
+        if system.instruction is not None:
+            self.uc.hook_add(UC_HOOK_INSN, self._call_instruction, None, 1, 0, system.instruction)
+            self.uc.hook_add(UC_HOOK_EDGE_GENERATED, self._new_block)
 
     # --- before the start ----------------------------------------------------------------
 
@@ -201,7 +192,7 @@ class Emulator:
             (12, linux.PROCESS_ID),
             (13, linux.PROCESS_ID),
             (14, linux.PROCESS_ID),
-            (16, HWCAP_FP_ASIMD),  # AT_HWCAP: no more than the base architecture
+            (16, self.machine.hardware),  # AT_HWCAP
             (17, 100),  # AT_CLKTCK
             (23, 0),  # AT_SECURE
             (25, random),  # AT_RANDOM
@@ -218,39 +209,66 @@ class Emulator:
     # --- hooks ---------------------------------------------------------------------------
 
     def _interrupt(self, uc: Any, number: int, _data: object) -> None:
-        if number == EXCP_SWI:
-            values = uc.reg_read_batch(CALL_REGISTERS)
-            if values[0] == RT_SIGRETURN and self._handled is not None:
-                # A handler of a fault has nothing to put right, and it would happen again.
-                self.fault = self._handled
-                uc.emu_stop()
-                return
-            try:
-                result = linux.call(self.process, values[0], values[1:])
-            except Ended as ended:
-                if ended.why:
-                    self._set_fault(ended.signal, ended.why)
-                self.ended = ended
-                uc.emu_stop()
-                return
-            uc.reg_write(UC_ARM64_REG_X0, result & (1 << 64) - 1)
+        if number == self.machine.system.exception:
+            self._system_call()
             return
         uc.emu_stop()
-        if number == EXCP_BKPT and self.trap is not None:
+        exceptions = self.machine.exceptions
+        if number == exceptions.breakpoint and self.trap is not None:
             self._trapped = True
-        elif number == EXCP_BKPT:
-            self._set_fault(SIGTRAP, self._instruction("the program executed a breakpoint"))
-        elif number == EXCP_UDEF:
-            self._set_fault(SIGILL, self._instruction("undefined instruction"))
+        elif number == exceptions.breakpoint:
+            what = self._instruction("the program executed a breakpoint", exceptions.behind)
+            self._set_fault(SIGTRAP, what, exceptions.behind)
         else:
-            self._set_fault(SIGILL, self._instruction(f"exception {number}"))
+            signal, what = exceptions.others.get(number, (SIGILL, f"exception {number}"))
+            self._set_fault(signal, self._instruction(what))
 
-    def _instruction(self, what: str) -> str:
+    def _system_call(self) -> None:
+        """Do what the program's registers ask of Linux."""
+        uc, system = self.uc, self.machine.system
+        values = uc.reg_read_batch(self._call_registers)
+        if values[0] == system.returning and self._handled is not None:
+            # A handler of a fault has nothing to put right, and it would happen again.
+            self.fault = self._handled
+            uc.emu_stop()
+            return
         try:
-            word = self.memory.read(self.uc.reg_read(UC_ARM64_REG_PC), 4)
+            result = linux.call(self.process, values[0], values[1:], system.table)
+        except Ended as ended:
+            if ended.why:
+                self._set_fault(ended.signal, ended.why)
+            self.ended = ended
+            uc.emu_stop()
+            return
+        uc.reg_write(system.result, result & (1 << 64) - 1)
+
+    def _call_instruction(self, uc: Any, _data: object) -> None:
+        """SYSCALL: Linux gives back what the processor left in two registers."""
+        links = self.machine.system.links
+        assert links is not None
+        try:
+            self._system_call()
+            flags = self.machine.numbers[self.machine.contract.flags.register]
+            uc.reg_write(links[0], uc.reg_read(self.machine.pc) + SYSCALL_SIZE)
+            uc.reg_write(links[1], uc.reg_read(flags))
+        except BaseException as error:
+            self._failed(error)
+
+    def _new_block(self, _uc: Any, block: Any, _before: Any, _data: object) -> None:
+        """Look at code when Unicorn first sees it: some it would get wrong in silence."""
+        code = self.image.code(block.pc, block.size)
+        refused = self.machine.code.refused(code)
+        if refused:
+            where = self.places.name(block.pc)
+            self._failed(CallproofError(f"{self.process.name}: in {where}: {refused}"))
+
+    def _instruction(self, what: str, behind: int = 0) -> str:
+        pc = self.uc.reg_read(self.machine.pc) - behind
+        try:
+            code = self.image.code(pc, 16) or self.memory.read(pc, 4)
         except BadAddress:
             return what
-        return f"{what} ({int.from_bytes(word, 'little'):#010x})"
+        return f"{what} ({self.machine.code.text(code)})"
 
     def _invalid_access(
         self, _uc: Any, access: int, address: int, size: int, _value: int, _data: object
@@ -264,10 +282,17 @@ class Emulator:
             self._invalid = f"{ACCESSES.get(access, 'access to')} {address:#x}"
         return False
 
-    def _set_fault(self, signal: int, what: str) -> Fault:
-        pc, frame, link = self.uc.reg_read_batch(
-            [UC_ARM64_REG_PC, UC_ARM64_REG_X29, UC_ARM64_REG_X30]
-        )
+    def _set_fault(self, signal: int, what: str, behind: int = 0) -> Fault:
+        machine = self.machine
+        pc = self.uc.reg_read(machine.pc) - behind
+        frame = self.uc.reg_read(machine.numbers[machine.frame_pointer])
+        if machine.contract.link is not None:
+            link = self.uc.reg_read(machine.numbers[machine.contract.link])
+        else:
+            try:
+                link = int.from_bytes(self.memory.read(self._sp.read(), 8), "little")
+            except BadAddress:
+                link = 0
         self.fault = Fault(signal, what, pc, frame, link)
         return self.fault
 
@@ -277,8 +302,20 @@ class Emulator:
         self.uc.emu_stop()
 
     def _count_block(self, _uc: object, address: int, size: int, _data: object) -> None:
-        self._counted += size
-        self._last_block = (address, size)
+        block = address, size
+        previous = self._last_block
+        self._last_block = block
+        # An instruction that repeats itself makes a block of each round, and is one.
+        if previous[0] + previous[1] == address + size and self._repeats(block):
+            return
+        self._blocks[block] = self._blocks.get(block, 0) + 1
+
+    def _repeats(self, block: tuple[int, int]) -> bool:
+        known = self._repeating.get(block)
+        if known is None:
+            known = self.machine.code.repeats(self.image, block[0], block[0] + block[1])
+            self._repeating[block] = known
+        return known
 
     # --- the run -------------------------------------------------------------------------
 
@@ -296,15 +333,23 @@ class Emulator:
         listeners: list[Listener] = []
         if trace_calls is not None:
             # Before the poison: it must see the callee's registers, not rubbish.
-            trace = Trace(self.uc, self.image, self.memory, trace_calls, self.places.of_return)
+            trace = Trace(
+                self.uc,
+                self.machine,
+                self.image,
+                self.memory,
+                trace_calls,
+                self.places.of_return,
+            )
             listeners.append(trace)
         if poison:
-            poisoner = Poison(self.uc, strict=strict)
+            poisoner = Poison(self.uc, self.machine, strict=strict)
             listeners.append(poisoner)
         if listeners:
-            read_sp = StackPointer(self.uc).read
-            watcher = CallWatcher(self.image, read_sp, listeners, self._failed)
-            self._hooks.append(add_block_hook(self.uc, watcher.block))
+            self._watcher = CallWatcher(
+                self.image, self.machine, self._sp.read, listeners, self._failed
+            )
+            self._hooks.append(add_block_hook(self.uc, self._watcher.block))
         if count_instructions:
             self._hooks.append(add_block_hook(self.uc, self._count_block))
         try:
@@ -370,16 +415,19 @@ class Emulator:
             try:
                 uc.emu_start(pc, NOWHERE, timeout=limit)
             except unicorn.UcError as error:
-                if self.error is None:
+                if self.error is None and error.errno == UC_ERR_INSN_INVALID:
+                    self._set_fault(SIGILL, self._instruction("undefined instruction"))
+                elif self.error is None:
                     handler = self._handler_of_fault(self._invalid or str(error))
                     if handler is not None:
                         pc = handler
                         continue
+            self._look_why_stopped()
             if not self._trapped:
                 break
             self._trapped = False
             assert self.trap is not None
-            pc = self.trap(uc.reg_read(UC_ARM64_REG_PC))
+            pc = self.trap(uc.reg_read(self.machine.pc))
         if self.error is not None:
             raise self.error
         if self.fault is not None:
@@ -392,24 +440,42 @@ class Emulator:
         self._faulted(late)
         return Outcome(TIMEOUT_STATUS, SIGXCPU)
 
+    def _look_why_stopped(self) -> None:
+        """Set the fault of an instruction at which Unicorn just stops (x86-64's HLT)."""
+        stopping = self.machine.exceptions.stopping
+        if not stopping or self.fault or self.ended or self.error or self._trapped:
+            return
+        pc = self.uc.reg_read(self.machine.pc) - len(stopping)
+        if self.image.code(pc, len(stopping)) == stopping:
+            self._set_fault(*self.machine.exceptions.stopped, len(stopping))
+
     def _handler_of_fault(self, what: str) -> int | None:
         """Where to go on after a bad access; None, and the fault is set, if nowhere."""
         fault = self._set_fault(SIGSEGV, what)
         if not self._invalid:
             return None
-        values = self.uc.reg_read_batch(STATE)
-        registers = Registers(tuple(values[2:]), values[0], values[1])
+        uc, machine, numbers = self.uc, self.machine, self.machine.numbers
+        flags = numbers[machine.contract.flags.register]
+        registers = Registers(
+            tuple(uc.reg_read(numbers[register]) for register in machine.general),
+            self._sp.read(),
+            fault.pc,
+            uc.reg_read(flags),
+        )
         try:
-            delivery = deliver(self.process, SIGSEGV, self._address, registers)
+            delivery = machine.deliver(self.process, SIGSEGV, self._address, registers)
         except BadAddress:
             return None
         if delivery is None:
             return None
         self.fault, self._handled, self._invalid = None, fault, ""
-        self.uc.reg_write(UC_ARM64_REG_SP, delivery.sp)
-        self.uc.reg_write(UC_ARM64_REG_X30, delivery.restorer)
-        for number, value in enumerate(delivery.arguments):
-            self.uc.reg_write(UC_ARM64_REG_X0 + number, value)
+        self._sp.write(delivery.sp)
+        if machine.return_to is not None:
+            uc.reg_write(numbers[machine.return_to], delivery.restorer)
+        for register, value in zip(machine.handed, delivery.arguments, strict=True):
+            uc.reg_write(numbers[register], value)
+        if self._watcher is not None:
+            self._watcher.interrupted()
         return delivery.handler
 
     def _faulted(self, fault: Fault) -> Outcome:
@@ -418,9 +484,18 @@ class Emulator:
 
     def _instructions(self) -> int:
         """Instructions completed: a block that a fault cut short counts up to the fault."""
-        skipped = 0
+        count = self.machine.code.count
+        total = 0
+        for (start, size), times in self._blocks.items():
+            total += times * count(self._code(start, size))
         if self.fault is not None and self.ended is None:
             start, size = self._last_block
             done = self.fault.pc - start  # not in the block after a jump to nowhere
-            skipped = size - done if 0 <= done < size else 0
-        return (self._counted - skipped) // 4
+            if 0 <= done < size:
+                code = self._code(start, size)
+                total -= count(code) - count(code[:done])
+        return total
+
+    def _code(self, start: int, size: int) -> bytes:
+        """The bytes of a block, which may be of memory that the program filled itself."""
+        return self.image.code(start, size) or self.memory.read(start, size)

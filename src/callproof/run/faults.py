@@ -15,6 +15,7 @@ MEANINGS = {
     5: "trap",
     6: "aborted",
     7: "bus error",
+    8: "arithmetic error",
     11: "segmentation fault",
     24: "time limit",
 }
@@ -23,7 +24,10 @@ WALK_LIMIT = 16
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`signal` as Linux would send; `pc` of the instruction that could not be done."""
+    """`signal` as Linux would send; `pc` of the instruction that could not be done.
+
+    `link` is where it may return to: the link register, or the word on top of the stack.
+    """
 
     signal: int
     what: str
@@ -39,10 +43,12 @@ class Fault:
 class Places:
     """Names code addresses: function and offset, and file and line where there are any."""
 
-    __slots__ = ("_find", "_image")
+    __slots__ = ("_call_site", "_find", "_image")
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, call_site: Callable[[Image, int], int | None]) -> None:
+        """`call_site` finds the call before a return address (`machine.Code`)."""
         self._image = image
+        self._call_site = call_site
         self._find: Callable[[int], tuple[str, str, int] | None] | None = None
 
     def name(self, address: int) -> str:
@@ -55,10 +61,12 @@ class Places:
 
     def of_return(self, address: int) -> str:
         """The same for the call before a return address (which may be another function's)."""
-        return self.name(address - 4)
+        site = self._call_site(self._image, address)
+        return self.name(address - 1 if site is None else site)
 
-    def is_code(self, address: int) -> bool:
-        return self._image.word(address) is not None
+    def is_return(self, address: int) -> bool:
+        """Whether a call may return to the address."""
+        return self._call_site(self._image, address) is not None
 
     def _lines(self) -> Callable[[int], tuple[str, str, int] | None]:
         if self._find is None:
@@ -82,13 +90,13 @@ def return_addresses(fault: Fault, memory: Memory, places: Places) -> list[int]:
             outer, link = struct.unpack("<QQ", memory.read(frame, 16))
         except BadAddress:
             break
-        if not places.is_code(link - 4):
+        if not places.is_return(link):
             break
         chain.append(link)
         if outer <= frame:  # records lie at rising addresses; anything else is damage
             break
         frame = outer
-    if places.is_code(fault.link - 4) and fault.link not in chain[:1]:
+    if places.is_return(fault.link) and fault.link not in chain[:1]:
         here = places.name(fault.pc).split("+")[0].split(" ")[0]
         there = places.of_return(fault.link).split("+")[0].split(" ")[0]
         if here != there:

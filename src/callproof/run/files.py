@@ -1,7 +1,6 @@
-"""System calls on files and paths, with Linux/AArch64's numbers, flags and structures.
+"""System calls on files and paths, by AArch64's numbers (asm-generic/unistd.h of Linux).
 
-Paths are the host's.  Facts: asm-generic/unistd.h, asm-generic/stat.h and
-arch/arm64/include/uapi/asm/fcntl.h of Linux.
+Paths are the host's.  What differs by architecture is in `uapi.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import select
-import stat as modes
 import struct
 from collections.abc import Iterable
 
@@ -22,6 +20,7 @@ from callproof.run.process import (
     system_call,
     write_to,
 )
+from callproof.run.uapi import PIPE
 
 FILES: Table = {}
 
@@ -32,21 +31,6 @@ SEEK_WHENCE = (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END)
 MAX_TRANSFER = 0x7FFFF000  # Linux transfers at most this many bytes in one call
 MAX_VECTORS = 1024
 POLL_ALWAYS = 0x38  # POLLERR, POLLHUP, POLLNVAL are told whether asked for or not
-
-# AArch64 differs from x86 in O_DIRECTORY, O_NOFOLLOW, O_DIRECT and O_LARGEFILE.
-OPEN_FLAGS = {
-    0o100: "O_CREAT",
-    0o200: "O_EXCL",
-    0o400: "O_NOCTTY",
-    0o1000: "O_TRUNC",
-    0o2000: "O_APPEND",
-    0o4000: "O_NONBLOCK",
-    0o10000: "O_DSYNC",
-    0o40000: "O_DIRECTORY",
-    0o100000: "O_NOFOLLOW",
-}
-STAT = struct.Struct("<QQIIIIQQqiiqqQqQqQII")
-PIPE_STAT = STAT.pack(0, 0, modes.S_IFIFO | 0o600, 1, *[0] * 16)  # what a Python stream looks like
 
 
 def signed(value: int, bits: int = 32) -> int:
@@ -93,7 +77,7 @@ def _add(process: Process, file: OpenFile, least: int = 0) -> int:
 @system_call(FILES, 56, 4)
 def openat(process: Process, folder: int, path: int, flags: int, mode: int) -> int:
     wanted = flags & 3 | getattr(os, "O_CLOEXEC", 0)
-    for bit, name in OPEN_FLAGS.items():
+    for bit, name in process.kernel.open_flags.items():
         if flags & bit:
             wanted |= getattr(os, name, 0)
     name_ = path_of(process, path)
@@ -285,11 +269,16 @@ def _either(events: Iterable[int]) -> int:
 
 @system_call(FILES, 73, 5)
 def ppoll(process: Process, array: int, count: int, timeout: int, _mask: int, _size: int) -> int:
-    entries = list(struct.iter_unpack("<ihh", process.memory.read(array, 8 * min(count, 1024))))
     wait: float | None = None
     if timeout:
         seconds, nanoseconds = struct.unpack("<qq", process.memory.read(timeout, 16))
         wait = seconds * 1000 + nanoseconds / 1e6
+    return poll_for(process, array, count, wait)
+
+
+def poll_for(process: Process, array: int, count: int, wait: float | None) -> int:
+    """Wait for some of `count` pollfd at `array`, at most `wait` milliseconds if not None."""
+    entries = list(struct.iter_unpack("<ihh", process.memory.read(array, 8 * min(count, 1024))))
     poll = select.poll()
     ready: dict[int, int] = {}
     hosts: dict[int, list[int]] = {}  # a descriptor may be asked about more than once
@@ -319,36 +308,11 @@ def ppoll(process: Process, array: int, count: int, timeout: int, _mask: int, _s
 # --- paths ----------------------------------------------------------------------------------
 
 
-def _pack_stat(found: os.stat_result) -> bytes:
-    return STAT.pack(
-        found.st_dev & (1 << 64) - 1,
-        found.st_ino & (1 << 64) - 1,
-        found.st_mode,
-        found.st_nlink,
-        found.st_uid,
-        found.st_gid,
-        getattr(found, "st_rdev", 0),
-        0,
-        found.st_size,
-        getattr(found, "st_blksize", 4096),
-        0,
-        getattr(found, "st_blocks", -(-found.st_size // 512)),
-        found.st_atime_ns // 10**9,
-        found.st_atime_ns % 10**9,
-        found.st_mtime_ns // 10**9,
-        found.st_mtime_ns % 10**9,
-        found.st_ctime_ns // 10**9,
-        found.st_ctime_ns % 10**9,
-        0,
-        0,
-    )
-
-
 @system_call(FILES, 80, 2)
 def fstat(process: Process, descriptor: int, buffer: int) -> int:
     file = file_of(process, descriptor)
-    packed = PIPE_STAT if file.stream is not None else _pack_stat(os.fstat(file.descriptor))
-    process.memory.write(buffer, packed)
+    found = PIPE if file.stream is not None else os.fstat(file.descriptor)
+    process.memory.write(buffer, process.kernel.stat(found))
     return 0
 
 
@@ -361,7 +325,7 @@ def newfstatat(process: Process, folder: int, path: int, buffer: int, flags: int
         dir_fd=folder_of(process, folder),
         follow_symlinks=not flags & AT_SYMLINK_NOFOLLOW,
     )
-    process.memory.write(buffer, _pack_stat(found))
+    process.memory.write(buffer, process.kernel.stat(found))
     return 0
 
 

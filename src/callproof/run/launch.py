@@ -45,13 +45,11 @@ def choose(on: str | None, *, must_emulate: bool, machine: str = "aarch64") -> s
     """
     if on is not None and on not in PLACES:
         raise CallproofError(f"--on {on}: there is {', '.join(PLACES)}")
-    if machine != "aarch64":
-        if must_emulate or on not in (None, "native"):
-            raise CallproofError(
-                f"the emulators run AArch64 code only: a program for {machine} runs natively, "
-                "without poisoning, tracing and counting"
-            )
-        return "native"
+    if machine != "aarch64" and on == "qemu":
+        raise CallproofError(
+            f"--on qemu: that is for AArch64; a program for {machine} runs "
+            "natively or in the emulator"
+        )
     if must_emulate:
         if on not in (None, "emulator"):
             raise CallproofError(
@@ -61,9 +59,9 @@ def choose(on: str | None, *, must_emulate: bool, machine: str = "aarch64") -> s
         return "emulator"
     if on is not None:
         return on
-    if is_native():
+    if is_native(machine):
         return "native"
-    return "qemu" if find_qemu() else "emulator"
+    return "qemu" if machine == "aarch64" and find_qemu() else "emulator"
 
 
 def run(
@@ -83,7 +81,7 @@ def run(
     name: str | None = None,
     notes: TextIO | None = None,
 ) -> RunResult:
-    """Run a static Linux executable (AArch64; on its own machine also x86-64) and wait for its end.
+    """Run a static Linux executable (AArch64 or x86-64) and wait for its end.
 
     on                  'native', 'qemu', 'emulator', or None for the first that can be had
     poison              fill with rubbish what calls may change (`poison.py`); `strict` does

@@ -1,8 +1,9 @@
-"""Linux's system calls for one single-threaded AArch64 process: memory, time, signals, exit.
+"""Linux's system calls for one single-threaded process: memory, time, signals, exit.
 
-`call(process, number, arguments)` runs one and gives what goes back into X0.  What
+`call(process, number, arguments)` runs one and gives what goes back to the program.  What
 musl's static programs and our runtime use is here and in `files.py`; anything else
-is ENOSYS.  Bad pointers are EFAULT.  Numbers: asm-generic/unistd.h.
+is ENOSYS.  Bad pointers are EFAULT.  Numbers: asm-generic/unistd.h, which AArch64 has;
+`linux_x64.py` has x86-64's.
 """
 
 from __future__ import annotations
@@ -47,12 +48,14 @@ PAGE_MASK = 4095
 USER_END = 1 << 47
 
 
-def call(process: Process, number: int, arguments: Sequence[int]) -> int:
-    """Run a system call; its result, or a negative error number.
+def call(
+    process: Process, number: int, arguments: Sequence[int], table: Table | None = None
+) -> int:
+    """Run a system call of a table (AArch64's if None); its result, or a negative error number.
 
     Raises `Ended` when the process ends by it.
     """
-    entry = TABLE.get(number)
+    entry = (TABLE if table is None else table).get(number)
     if entry is None:
         process.note(number, f"system call {number} is not provided (ENOSYS)")
         return -ERRNO["ENOSYS"]
@@ -345,7 +348,7 @@ def sched_getaffinity(process: Process, _thread: int, size: int, mask: int) -> i
 
 @system_call(LINUX, 160, 1)
 def uname(process: Process, buffer: int) -> int:
-    fields = ("Linux", "callproof", "6.1.0", "#1", "aarch64", "(none)")
+    fields = ("Linux", "callproof", "6.1.0", "#1", process.kernel.machine, "(none)")
     process.memory.write(buffer, b"".join(text.encode().ljust(65, b"\0") for text in fields))
     return 0
 

@@ -93,6 +93,14 @@ class Image:
         top = max(segment.address + segment.size for segment in self.segments)
         return -(-top // PAGE) * PAGE
 
+    def code(self, address: int, size: int) -> bytes:
+        """The bytes at an address of an executable segment, as many of `size` as there are."""
+        for segment in self.segments:
+            offset = address - segment.address
+            if segment.flags & EXECUTABLE and 0 <= offset < len(segment.data):
+                return segment.data[offset : offset + size]
+        return b""
+
     def word(self, address: int) -> int | None:
         """The 32-bit word at an address of an executable segment, or None outside them."""
         for segment in self.segments:

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, Protocol, TextIO
 
 from callproof.run.memory import Memory
+from callproof.run.uapi import ARM64, Kernel
 
 Stream = int | BinaryIO
 SystemCall = Callable[..., int]
@@ -88,6 +89,14 @@ def open_file(given: Stream | None, default: int) -> OpenFile:
     return OpenFile(stream=given)
 
 
+class ThreadBase(Protocol):
+    """The register from which a thread's own variables are addressed."""
+
+    def read(self) -> int: ...
+
+    def write(self, value: int) -> None: ...
+
+
 @dataclass(slots=True)
 class Process:
     """The state that system calls act on."""
@@ -103,6 +112,8 @@ class Process:
     alternate_stack: tuple[int, int] | None = None  # of signal handlers: address, size
     started: float = field(default_factory=time.monotonic)
     noted: set[int] = field(default_factory=set)
+    kernel: Kernel = ARM64
+    thread_base: ThreadBase | None = None  # where a system call sets it
 
     def note(self, number: int, text: str) -> None:
         """Tell once, where debugging is wanted, that a call is not provided."""

@@ -2,13 +2,13 @@
 
 The hooks of `calls.py` run at every basic block, so they use Unicorn's C functions
 directly: its Python methods convert and check each value, which costs ten times as much.
-Numbering is Callproof's: 0..30 = X0..X30, 31 = SP, 32..63 = V0..V31, and 64 = NZCV.
+Registers have Callproof's numbers; the machine's table has Unicorn's for them.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from callproof.source import InternalError
@@ -16,30 +16,13 @@ from callproof.source import InternalError
 # Unicorn's published types describe its binding for Python 2, so they are of no use here.
 Uc = Any
 
-SP = 31
-V0 = 32
-NZCV = 64
+V0 = 32  # the vector registers begin here, on every machine
 SLOT = 16  # bytes kept for each register in a batch's buffer
 
 BLOCK_CALLBACK = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
 )
 BlockFunction = Callable[[object, int, int, object], None]
-
-
-def unicorn_number(register: int) -> int:
-    """Unicorn's number of a register."""
-    from unicorn import arm64_const as names
-
-    if register == SP:
-        return names.UC_ARM64_REG_SP
-    if register == NZCV:
-        return names.UC_ARM64_REG_NZCV
-    if register >= V0:
-        return names.UC_ARM64_REG_V0 + register - V0
-    if register >= 29:
-        return (names.UC_ARM64_REG_X29, names.UC_ARM64_REG_X30)[register - 29]
-    return names.UC_ARM64_REG_X0 + register
 
 
 def _library() -> Any:
@@ -56,15 +39,16 @@ class Batch:
 
     __slots__ = ("_arguments", "_keep", "_library", "buffer", "position")
 
-    def __init__(self, uc: Uc, registers: Sequence[int]) -> None:
+    def __init__(self, uc: Uc, numbers: Mapping[int, int], registers: Sequence[int]) -> None:
+        """`numbers` has Unicorn's number of each register."""
         count = len(registers)
-        numbers = (ctypes.c_int * count)(*map(unicorn_number, registers))
+        unicorns = (ctypes.c_int * count)(*(numbers[register] for register in registers))
         storage = (ctypes.c_ubyte * (SLOT * count))()
         base = ctypes.addressof(storage)
         pointers = (ctypes.c_void_p * count)(*range(base, base + SLOT * count, SLOT))
         self._library = _library()
-        self._keep = (uc, numbers, storage, pointers)
-        self._arguments = (uc._uch, numbers, pointers, count)
+        self._keep = (uc, unicorns, storage, pointers)
+        self._arguments = (uc._uch, unicorns, pointers, count)
         self.buffer = memoryview(storage).cast("B")
         self.position = {register: SLOT * index for index, register in enumerate(registers)}
 
@@ -82,19 +66,23 @@ class Batch:
         return int.from_bytes(self.buffer[at : at + 8], "little")
 
 
-class StackPointer:
-    """SP, read quickly."""
+class OneRegister:
+    """A register of 64 bits by Unicorn's number, read and written quickly."""
 
     __slots__ = ("_arguments", "_library", "_value")
 
-    def __init__(self, uc: Uc) -> None:
+    def __init__(self, uc: Uc, number: int) -> None:
         self._value = ctypes.c_uint64()
         self._library = _library()
-        self._arguments = (uc._uch, unicorn_number(SP), ctypes.byref(self._value))
+        self._arguments = (uc._uch, number, ctypes.byref(self._value))
 
     def read(self) -> int:
         self._library.uc_reg_read(*self._arguments)
         return self._value.value
+
+    def write(self, value: int) -> None:
+        self._value.value = value
+        self._library.uc_reg_write(*self._arguments)
 
 
 def add_block_hook(uc: Uc, function: BlockFunction) -> object:

@@ -5,9 +5,11 @@
       -> 20000
     -> (nothing)
 
-At each return X19-X29, D8-D15 and SP are compared with their values at the call (AAPCS64
-6.1.1, 6.1.2, 6.4.5); a difference is a violation by the callee and reported once, not
-again by each function around it.
+At each return what the convention preserves is compared with its values at the call:
+X19-X29, D8-D15 and SP (AAPCS64 6.1.1, 6.1.2, 6.4.5); RBX, RBP, R12-R15, RSP, DF and the
+control bits of MXCSR and x87 (psABI 3.2.1).  A difference is a violation by the callee and
+reported once, not again by each function around it.  On x86-64, where the processor does
+not look at it, a call with RSP off its 16 bytes is a violation by the caller (3.2.2).
 
 Where the executable has function records, the calls of and by the functions with a record
 are shown and compared (the C runtime's inner calls are not); else all calls.
@@ -18,26 +20,20 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TextIO
 
-from callproof.abi.aapcs64 import CALLEE_SAVED
 from callproof.run.calls import Frame
 from callproof.run.functions import Place, ValueRecord
 from callproof.run.loader import Image
+from callproof.run.machine import Machine
 from callproof.run.memory import BadAddress, Memory
 from callproof.run.registers import SLOT, V0, Batch, Uc
 
 VIOLATION_STATUS = 3
-SP = 31  # compared apart
-PRESERVED = tuple(bit for bit in range(V0 + 32) if CALLEE_SAVED >> bit & 1 and bit != SP)
-ARGUMENTS = (*range(9), *range(V0, V0 + 8))
+WORD = (1 << 64) - 1
 FLOATS = {"f16": "<e", "f32": "<f", "f64": "<d"}
 VECTOR = re.compile(r"v(\d+)([iuf]\d+)")
-
-
-def register_name(register: int) -> str:
-    """'x19', 'd8': as the preserved part of the register is written."""
-    return f"d{register - V0}" if register >= V0 else f"x{register}"
 
 
 def format_scalar(type_: str, data: bytes) -> str:
@@ -86,6 +82,8 @@ class Trace:
         "_all",
         "_arguments",
         "_image",
+        "_machine",
+        "_masked",
         "_memory",
         "_names",
         "_out",
@@ -98,17 +96,22 @@ class Trace:
     def __init__(
         self,
         uc: Uc,
+        machine: Machine,
         image: Image,
         memory: Memory,
         out: TextIO,
         place_name: Callable[[int], str],
     ) -> None:
+        self._machine = machine
         self._image = image
         self._memory = memory
         self._out = out
         self._place_name = place_name
-        self._arguments = Batch(uc, ARGUMENTS)
-        self._preserved = Batch(uc, PRESERVED)
+        self._arguments = Batch(uc, machine.numbers, machine.shown)
+        rows = machine.preserved
+        self._preserved = Batch(uc, machine.numbers, [row.register for row in rows])
+        # Where in that batch are registers that have other bits besides the preserved.
+        self._masked = [(SLOT * n, row.mask) for n, row in enumerate(rows) if row.mask != WORD]
         self._all = not image.records
         self._shown: list[_State] = []
         self._names: dict[int, str] = {}
@@ -131,8 +134,9 @@ class Trace:
         else:
             arguments = "..."
         self._line(f"{self._name(frame)}({arguments})")
-        self._preserved.read()
-        state = _State(bytes(self._preserved.buffer))
+        if frame.sp % self._machine.stack_alignment:
+            self._misaligned(frame)
+        state = _State(self._read_preserved())
         frame.state = state
         self._shown.append(state)
 
@@ -144,14 +148,29 @@ class Trace:
         record = frame.record
         if record is not None:
             self._arguments.read()
-            result = record.result
+            result = self._returned(record.result)
             self._line("-> (nothing)" if result is None else f"-> {self._value(result, sp)}")
-        self._preserved.read()
-        now = bytes(self._preserved.buffer)
+        now = self._read_preserved()
         if now != state.preserved:
             self._compare(frame, state, now)
         if sp != frame.sp:
-            self._violation(frame, "sp", frame.sp, sp)
+            self._violation(frame, self._machine.sp_name, frame.sp, sp)
+
+    def _read_preserved(self) -> bytes:
+        batch = self._preserved
+        batch.read()
+        buffer = batch.buffer
+        for at, mask in self._masked:
+            value = int.from_bytes(buffer[at : at + 8], "little") & mask
+            buffer[at : at + 8] = value.to_bytes(8, "little")
+        return bytes(buffer)
+
+    def _returned(self, result: ValueRecord | None) -> ValueRecord | None:
+        """A result in memory as it is at the return, where its address may have moved to."""
+        address = self._machine.contract.returned_address
+        if result is None or not result.indirect or address is None:
+            return result
+        return replace(result, where=(Place("x", address, 8),))
 
     def dropped(self, frame: Frame, depth: int) -> None:
         if isinstance(frame.state, _State):
@@ -183,12 +202,15 @@ class Trace:
         if place.kind == "stack":
             return self._memory.read(sp + place.number, place.size)
         register = place.number + (V0 if place.kind == "v" else 0)
-        at = self._arguments.position[register]
+        at = self._arguments.position.get(register)
+        if at is None:
+            raise BadAddress  # a record that no compiler of ours wrote
         return bytes(self._arguments.buffer[at : at + place.size])
 
     def _compare(self, frame: Frame, state: _State, now: bytes) -> None:
         outer = self._shown[-1].reported if self._shown else set()
-        for index, register in enumerate(PRESERVED):
+        for index, row in enumerate(self._machine.preserved):
+            register = row.register
             start = SLOT * index
             before = state.preserved[start : start + 8]
             after = now[start : start + 8]  # of V8-V15 only the low halves are preserved
@@ -197,12 +219,20 @@ class Trace:
             if register not in state.reported:
                 self._violation(
                     frame,
-                    register_name(register),
+                    row.name,
                     int.from_bytes(before, "little"),
                     int.from_bytes(after, "little"),
                 )
             # The functions around it inherit the change and are not to blame for it.
             outer.add(register)
+
+    def _misaligned(self, frame: Frame) -> None:
+        self.violations += 1
+        self._out.write(
+            f"!!! {self._name(frame)} is called with {self._machine.sp_name} = {frame.sp:#x}, not "
+            f"a multiple of {self._machine.stack_alignment}, at "
+            f"{self._place_name(frame.return_address)}\n"
+        )
 
     def _violation(self, frame: Frame, register: str, before: int, after: int) -> None:
         self.violations += 1
