@@ -194,6 +194,8 @@ def _decode(reader: _Reader, start: int) -> Decoded | None:
         if choice.pattern.immediate == "i1/ib" and not 0 <= field < (64 if rex & 8 else 32):
             return None
     if "rel" in places:
+        if rex:
+            return None  # means nothing, but is no jump of the table's length
         values["rel"] = field + size
     arguments = _arguments(row, places, values, memory, rex)
     return None if arguments is None else Decoded(row, arguments, size)
