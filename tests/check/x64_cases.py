@@ -49,8 +49,7 @@ CASES: dict[str, tuple[str, list[Wanted]]] = {
         [("CS1", "error", "r12"), ("CS1", "error", "r13")],
     ),
     "one_path": (
-        "test %rdi, %rdi\nje 1f\npush %rbx\nmov %rdi, %rbx\npop %rbx\nret\n"
-        "1: mov %rdi, %rbx\nret",
+        "test %rdi, %rdi\nje 1f\npush %rbx\nmov %rdi, %rbx\npop %rbx\nret\n1: mov %rdi, %rbx\nret",
         [("CS1", "error", "rbx")],
     ),
     "joined_paths": (

@@ -37,9 +37,9 @@ LEAS = frozenset(("lea_q", "lea_l"))
 COPIES = frozenset(("mov_q_rr", "movaps"))  # the whole value
 PART_COPIES = frozenset(("mov_l_rr", "movq_xr", "movq_rx", "movd_xr", "movd_rx"))
 # With one register twice the result does not depend on it.
-CLEARING = frozenset(
-    f"{name}_{w}_rr" for name in ("xor", "sub", "sbb") for w in "ql"
-) | frozenset(("xorps",))
+CLEARING = frozenset(f"{name}_{w}_rr" for name in ("xor", "sub", "sbb") for w in "ql") | frozenset(
+    ("xorps",)
+)
 
 
 @dataclass(frozen=True, slots=True)

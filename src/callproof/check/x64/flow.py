@@ -86,11 +86,17 @@ class Flow:
 
     # --- what is wrong -----------------------------------------------------------------------
 
-    def event(self, kind: str, place: Instruction, register: int, value: Value, detail: str) -> None:
+    def event(
+        self, kind: str, place: Instruction, register: int, value: Value, detail: str
+    ) -> None:
         if not self.told:
             return
         # What one call has left in one register is one mistake, however often it is read.
-        key = (kind, value.where, value.register) if value.is_left else (kind, place.address, register)
+        key = (
+            (kind, value.where, value.register)
+            if value.is_left
+            else (kind, place.address, register)
+        )
         self.events.setdefault(key, Event(kind, place.address, register, value, detail))
 
     def not_followed(self, place: Instruction, why: str) -> None:
@@ -204,7 +210,11 @@ class Flow:
         value = state.values[register]
         self.plain(state, place)
         alignment = -constant
-        if register == RSP and value.kind == "stack" and alignment & (alignment - 1) == 0 < alignment:
+        if (
+            register == RSP
+            and value.kind == "stack"
+            and alignment & (alignment - 1) == 0 < alignment
+        ):
             aligned = self.bases.aligned(place.address, value, alignment)
             if aligned is not None:
                 state.values[register] = aligned

@@ -6,14 +6,12 @@ from collections.abc import Callable
 
 from callproof.check.image import Image
 from callproof.check.program import Report
-from callproof.check.x64.code import Function, find_functions, make_blocks
+from callproof.check.x64.code import Code, Function, find_functions, make_blocks
 from callproof.check.x64.findings import finding_of
 from callproof.check.x64.flow import Flow
 from callproof.check.x64.listing import make_listing
 
-EXPERIMENTAL = (
-    "x86-64 code of other compilers ({} of {} functions): checking it is experimental"
-)
+EXPERIMENTAL = "x86-64 code of other compilers ({} of {} functions): checking it is experimental"
 
 
 def check_image(
@@ -30,13 +28,11 @@ def check_image(
     report.functions = len(code.functions)
     others = sum(function.record is None for function in code.functions.values())
     for done, function in enumerate(code.functions.values(), 1):
-        make_blocks(code, function)
+        flow = explore(code, function)
         if function.problem is not None:
             place, why = function.problem
             _unexplored(report, image, function, place, why)
-        elif function.instructions:
-            flow = Flow(code, function)
-            flow.run()
+        if flow is not None:
             report.instructions += len(function.instructions)
             for place, why in list(flow.unexplored.items())[:1]:
                 _unexplored(report, image, function, place, why)
@@ -54,6 +50,16 @@ def check_image(
     if others or not code.functions:
         report.notes.append(EXPERIMENTAL.format(others, len(code.functions)))
     return report
+
+
+def explore(code: Code, function: Function) -> Flow | None:
+    """A function's flow, gone through; None if it could not be decoded (`problem` says why)."""
+    make_blocks(code, function)
+    if not function.instructions:
+        return None
+    flow = Flow(code, function)
+    flow.run()
+    return flow
 
 
 def _unexplored(report: Report, image: Image, function: Function, place: int, why: str) -> None:

@@ -1,14 +1,14 @@
 """What a register or a stack slot of x86-64 code holds, as far as the rules must know.
 
-    entry     what the register `register` held when the function was entered
-    stack     an address: `offset` from a base.  Base 0 is RSP at entry (where the return
-              address lies); another is the address of the AND that rounded RSP down
-    return    the return address
-    own       something that the instruction at `where` made
-    joined    one thing or another, by the path to the block at `where`
-    adrift    one stack address or another, by the path
-    left      what the call at `where` left in `register`: nothing that anybody may use.
-              `before` is what it held before the call; `certain`: no path brings another value
+entry     what the register `register` held when the function was entered
+stack     an address: `offset` from a base.  Base 0 is RSP at entry (where the return
+          address lies); another is the address of the AND that rounded RSP down
+return    the return address
+own       something that the instruction at `where` made
+joined    one thing or another, by the path to the block at `where`
+adrift    one stack address or another, by the path
+left      what the call at `where` left in `register`: nothing that anybody may use.
+          `before` is what it held before the call; `certain`: no path brings another value
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ def stack(base: int, offset: int) -> Value:
 
 
 def left(call: int, register: int, before: Value) -> Value:
-    """After a call; what an earlier call has left stays what that one left."""
-    return before if before.kind == "left" else Value("left", call, register, before=before)
+    """After a call; what an earlier call has left for certain stays what that one left."""
+    if before.kind != "left":
+        return Value("left", call, register, before=before)
+    return before if before.certain else Value("left", call, register)
 
 
 def join(ours: Value, theirs: Value, block: int) -> Value:
