@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from callproof.abi.sysv64 import RAX, XMM0
 from callproof.check.x64.values import USUAL_RESULTS
@@ -30,7 +30,7 @@ def _registers(places: Iterable[Place]) -> list[int]:
     return [number for number in numbers if number < XMM0 + 16]
 
 
-@cache
+@lru_cache(4096)
 def facts_of(record: FunctionRecord | None) -> CallFacts:
     if record is None:
         return UNKNOWN

@@ -14,7 +14,7 @@ from callproof.abi.sysv64 import RSP
 from callproof.check.x64.values import FLAGS
 from callproof.target.x64.decode import Decoded
 from callproof.target.x64.instructions import ROWS
-from callproof.target.x64.table import PC_RELATIVE, Row
+from callproof.target.x64.table import Row
 
 # Bytes that a row writes to memory; names are without the letter of how it is addressed.
 STORES = {
@@ -115,4 +115,4 @@ def unknown_rows() -> list[str]:
     return [name for name, row in ROWS.items() if memory_of(row) is None]
 
 
-__all__ = ["PC_RELATIVE", "Effect", "effect_of", "memory_of", "unknown_rows"]
+__all__ = ["Effect", "effect_of", "memory_of", "unknown_rows"]

@@ -18,7 +18,6 @@ from callproof.check.x64.values import (
     ADRIFT,
     CHANGED,
     ENTRY,
-    FLAGS,
     RETURN_ADDRESS,
     SAVED,
     Value,
@@ -28,6 +27,8 @@ from callproof.check.x64.values import (
 )
 from callproof.target.x64.table import BASE, INDEX
 
+MOST_VISITS = 64  # of a block, on the average, until nothing changes
+MOST_SLOTS = 1000  # of one frame that are followed
 INEXACT = -1  # an address somewhere in the frame: as a base, which no address has
 
 
@@ -41,6 +42,10 @@ class Event:
     register: int
     value: Value
     detail: str = ""
+
+
+class _TooMuchError(Exception):
+    """A function on which more work would be spent than any compiler's code needs."""
 
 
 @dataclass(slots=True)
@@ -58,15 +63,29 @@ class Flow:
     frame_known: bool = False  # somebody else may know an address in the frame
 
     def run(self) -> None:
+        """Fill in all the rest.  What would take too long is unexplored, and nothing else."""
+        try:
+            self._run()
+        except _TooMuchError as error:
+            self.events.clear()
+            self.unexplored = {self.function.start: str(error)}
+
+    def _run(self) -> None:
         function = self.function
+        visits = MOST_VISITS * len(function.blocks)
         self.frame_known = any(_gives_away(one) for one in function.instructions.values())
         self.inputs[function.start] = State.at_entry()
         work = [function.start]
         while work:
             start = work.pop()
+            visits -= 1
+            if visits < 0:
+                raise _TooMuchError("its loops do not settle")
             state = self.inputs[start].copy()
             for instruction in function.blocks[start]:
                 self.step(state, instruction)
+                if len(state.slots) > MOST_SLOTS:
+                    raise _TooMuchError(f"more than {MOST_SLOTS} slots are in its frame")
             for following in successors(self.code, function, start):
                 known = self.inputs.get(following)
                 if known is None:
@@ -87,16 +106,14 @@ class Flow:
     # --- what is wrong -----------------------------------------------------------------------
 
     def event(
-        self, kind: str, place: Instruction, register: int, value: Value, detail: str
+        self, kind: str, place: Instruction, register: int, value: Value, detail: str = ""
     ) -> None:
         if not self.told:
             return
         # What one call has left in one register is one mistake, however often it is read.
-        key = (
-            (kind, value.where, value.register)
-            if value.is_left
-            else (kind, place.address, register)
-        )
+        key = (kind, place.address, register)
+        if value.is_left:
+            key = (kind, value.where, value.register)
         self.events.setdefault(key, Event(kind, place.address, register, value, detail))
 
     def not_followed(self, place: Instruction, why: str) -> None:
@@ -106,7 +123,7 @@ class Flow:
     def use(self, state: State, place: Instruction, register: int) -> None:
         value = state.values[register]
         if value.is_left:
-            self.event("read", place, register, value, "")
+            self.event("read", place, register, value)
 
     # --- instructions ---------------------------------------------------------------------------
 
@@ -168,7 +185,7 @@ class Flow:
             if size and effect.size and (size == effect.size or held.is_left):
                 value = held
             elif size and held.is_left:
-                self.event("read", place, held.register, held, "")  # it works on memory itself
+                self.event("read", place, held.register, held)  # it works on memory itself
         self.write(state, place)
         if value is not None and (value.is_left or effect.size >= WORD):
             for register in effect.writes:
@@ -249,7 +266,7 @@ class Flow:
         facts = facts_of(record)
         rsp = state.values[RSP]
         if rsp.kind == "adrift" or (rsp.kind == "stack" and self.bases.misaligned(rsp)):
-            self.event("misaligned", place, RSP, rsp, "")
+            self.event("misaligned", place, RSP, rsp)
         elif rsp.kind != "stack":
             self.not_followed(place, "what RSP is at this call could not be followed")
         self.arguments(state, place, facts)
@@ -307,7 +324,7 @@ class Flow:
         for register in sorted(facts_of(record).results):
             value = state.values[register]
             if value.is_left:
-                self.event("result", place, register, value, "")
+                self.event("result", place, register, value)
 
     def leave(self, state: State, place: Instruction, *, tail: bool) -> None:
         how = "tail" if tail else "return"
@@ -352,6 +369,5 @@ SPECIAL: dict[str, Step] = {
     "return": Flow.returns,
 }
 MEMORY: dict[str, Step] = {"load": Flow.load, "store": Flow.store, "lea": Flow.lea}
-assert FLAGS in CHANGED
 
 __all__ = ["Event", "Flow"]
