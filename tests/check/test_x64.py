@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -39,6 +40,7 @@ OURS = [  # program, level, whether it poisons itself
     ("benchmarks/sox/closures.sox", 2, False),
 ]
 FOUND_AS_ERRORS = 0.98
+DAMAGES = 120
 
 
 def _source() -> str:
@@ -163,3 +165,22 @@ def test_damaged_records_are_a_note(result: Result) -> None:
     damaged = check_bytes(data, "damaged.o")
     assert "not a function record" in damaged.reports[0].notes[0]
     assert not [one for one in damaged.findings if one.rule == "AR1"]
+
+
+def test_damaged_files_are_refused_or_checked() -> None:
+    """Whatever the bytes are: a report, or `CallproofError`."""
+    random = Random(5)
+    whole = write_elf(our_object("examples/colorpoint.bcl", 0, False))
+    checked = refused = 0
+    for _ in range(DAMAGES):
+        data = bytearray(whole)
+        for _ in range(random.choice((1, 2, 20))):
+            data[random.randrange(len(data))] = random.randrange(256)
+        if random.random() < 0.2:
+            del data[random.randrange(len(data)) :]
+        try:
+            check_bytes(bytes(data), "damaged.o")
+            checked += 1
+        except CallproofError:
+            refused += 1
+    assert checked > DAMAGES // 4 and refused > DAMAGES // 20

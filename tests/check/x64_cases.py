@@ -201,5 +201,6 @@ UNEXPLORED = {
     "own_stack": "mov %rdi, %rsp\ncall outside\nret",
     "runs_on": "mov %rdi, %rax",
     "into_another": "jmp leaf+3",
+    "many_slots": "push %rbx\n" * 1100 + "ret",
     "into_an_instruction": "jmp .+3\nmov $1, %eax\nret",
 }
