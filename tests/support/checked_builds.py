@@ -22,15 +22,15 @@ counts = {"objects": 0, "functions": 0}
 
 
 def check_object(made: ObjectFile) -> None:
-    """Fails with the findings if there are errors in an object for AArch64."""
-    if made.machine != "aarch64":
-        return
+    """Fails with the findings if there are errors in an object; of x86-64 code of ours there
+    is nothing, either, that could not be followed."""
     key = hashlib.sha256(write_elf(made)).digest()
     if key in _clean:
         return
     report = check_image(image_of_object(made), PROFILES["linux"])
     errors = [finding for finding in report.findings if finding.severity == "error"]
     assert not errors, f"the compiler broke a call in {made.name}: {errors[:3]}"
+    assert made.machine == "aarch64" or not report.unexplored, report.unexplored
     _clean.add(key)
     counts["objects"] += 1
     counts["functions"] += report.functions

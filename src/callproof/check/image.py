@@ -58,7 +58,8 @@ class Image:
     """`externs`: made-up addresses of undefined symbols.  `slots`: addresses of pointers
     that the dynamic linker fills with a symbol's address.  `pointers`: code addresses found
     in data.  `relocated`: addresses of instructions that a relocation completes.
-    `marks`: (address, is code) of mapping symbols, sorted."""
+    `marks`: (address, is code) of mapping symbols, sorted.  `records`: what our compiler says
+    of its functions (`run/functions.py`), where it made the code."""
 
     name: str
     regions: list[Region] = field(default_factory=list)
@@ -73,6 +74,8 @@ class Image:
     entry: int | None = None
     relocatable: bool = False
     claims_bti: bool = False
+    machine: str = "aarch64"
+    records: bytes = b""
     language: str = ""  # 'go', 'ghc', 'ocaml' where the code does not follow AAPCS64
     notes: list[str] = field(default_factory=list)
     _addresses: list[int] = field(default_factory=list)

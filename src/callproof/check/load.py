@@ -1,4 +1,4 @@
-"""Any file that holds AArch64 code: one image, or one for each member of an archive."""
+"""Any file that holds AArch64 or x86-64 code: one image, or one for each member of an archive."""
 
 from __future__ import annotations
 

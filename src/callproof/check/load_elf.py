@@ -11,10 +11,13 @@ from callproof.check.image import Image, Region
 from callproof.check.load_object import VARIANT_PCS, add_symbol
 from callproof.object import elf_format as elf
 from callproof.object.elf_read import Reader, string_at
+from callproof.run.functions import SECTION
 
 SHT_DYNSYM = 11
 MOST_HEADERS = 100_000
-ABS64, GLOB_DAT, JUMP_SLOT, RELATIVE, IRELATIVE = 257, 1025, 1026, 1027, 1032
+# By machine: relocations that put an address of this image, or a symbol's, into a pointer.
+RELATIVE = {"aarch64": (1027, 1032), "x86_64": (8, 37)}
+SYMBOLIC = {"aarch64": (257, 1025, 1026), "x86_64": (1, 6, 7)}
 PROPERTY_FEATURE_1, BTI = 0xC0000000, 1
 LANGUAGES = {".gopclntab": "go", ".note.go.buildid": "go", ".go.buildinfo": "go"}
 GHC_RUNTIME = b"(GHC version %s for %s)"  # in a message of its run-time system, if stripped
@@ -47,12 +50,12 @@ class _Linked:
             count,
             names,
         ) = header[1:]
-        if machine != elf.MACHINES["aarch64"]:
-            shown = elf.MACHINE_NAMES.get(machine, f"machine {machine}")
-            raise reader.fail(f"this is code for {shown}, not for AArch64", 18)
+        name = elf.MACHINE_NAMES.get(machine, f"machine {machine}")
+        if name not in RELATIVE:
+            raise reader.fail(f"this is code for {name}, not for AArch64 or x86-64", 18)
         if type_ not in (elf.ET_EXEC, elf.ET_DYN):
             raise reader.fail(f"an ELF file of type {type_} holds no code to check", 16)
-        self.image = Image(reader.name, entry=entry or None)
+        self.image = Image(reader.name, entry=entry or None, machine=name)
         self.headers: list[tuple[int, ...]] = []
         if sh_offset and sh_size == elf.SECTION.size:
             self.section_headers(sh_offset, count)
@@ -68,6 +71,10 @@ class _Linked:
             raise reader.fail("no code is in this file (a file of debug information only?)")
         self.tables()
         self.recognise()
+
+    @property
+    def is_arm(self) -> bool:
+        return self.image.machine == "aarch64"
 
     def section_headers(self, offset: int, count: int) -> None:
         if count == 0:
@@ -124,14 +131,16 @@ class _Linked:
                 self.relocations(number)
         for number, header in enumerate(self.headers):
             name = self.name(number)
-            if name == ".eh_frame" and header[1] != elf.SHT_NOBITS:
+            if name == ".eh_frame" and header[1] != elf.SHT_NOBITS and self.is_arm:
                 self.image.frames += read_frames(self.image, self.content(number), header[3])
             elif name in (".init_array", ".fini_array") and header[1] != elf.SHT_NOBITS:
                 words = self.content(number)
                 for at in range(0, len(words) - 7, 8):
                     self.pointer(int.from_bytes(words[at : at + 8], "little"))
-            elif name == ".note.gnu.property":
+            elif name == ".note.gnu.property" and self.is_arm:
                 self.property(self.content(number))
+            elif name == SECTION:
+                self.image.records = self.content(number)
 
     def rows(self, number: int) -> list[tuple[str, tuple[int, ...]]]:
         header = self.headers[number]
@@ -165,9 +174,9 @@ class _Linked:
         table = table[: len(table) // elf.RELA.size * elf.RELA.size]
         for offset, info, addend in elf.RELA.iter_unpack(table):
             type_, index = info & 0xFFFFFFFF, info >> 32
-            if type_ in (RELATIVE, IRELATIVE):
+            if type_ in RELATIVE[self.image.machine]:
                 self.pointer(addend)
-            elif type_ in (GLOB_DAT, JUMP_SLOT, ABS64) and 0 < index < len(names):
+            elif type_ in SYMBOLIC[self.image.machine] and 0 < index < len(names):
                 name, row = names[index]
                 if row[3] != elf.SHN_UNDEF:
                     self.pointer(row[4] + addend)

@@ -9,20 +9,29 @@ from __future__ import annotations
 from callproof.check.frames import read_frames
 from callproof.check.image import GLOBAL, Image, Label, Region
 from callproof.link.relocate import DATA, INSTRUCTIONS, OutOfRange
+from callproof.link.relocate_x64 import FIELDS
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
+from callproof.run.functions import SECTION
 from callproof.source import CallproofError
 
 START = 0x10000
 LOADED = frozenset(("code", "data", "rodata", "init_array", "fini_array", "preinit_array"))
 POINTERS = frozenset(("R_AARCH64_ABS64", "R_AARCH64_PREL32", "R_AARCH64_PLT32"))
+MACHINES = frozenset(("aarch64", "x86_64"))
+DATA_FIELDS = {  # relocations of whole bytes: type -> (bytes, relative to the place)
+    **DATA,
+    **{type_: (size, relative) for type_, (size, relative, _) in FIELDS.items()},
+}
 VARIANT_PCS = 0x80
 BTI_PROPERTY = 1
 
 
 def image_of_object(file: ObjectFile) -> Image:
     """Lay out and relocate.  Raises `CallproofError` for objects of another machine."""
-    if file.machine != "aarch64":
-        raise CallproofError(f"{file.name}: this is code for {file.machine}, not for AArch64")
+    if file.machine not in MACHINES:
+        raise CallproofError(
+            f"{file.name}: this is code for {file.machine}, not for AArch64 or x86-64"
+        )
     return _Layout(file).image
 
 
@@ -31,7 +40,10 @@ class _Layout:
 
     def __init__(self, file: ObjectFile) -> None:
         self.file = file
-        self.image = Image(file.name, relocatable=True)
+        self.image = Image(file.name, relocatable=True, machine=file.machine)
+        records = file.section(SECTION)
+        if records is not None:
+            self.image.records = bytes(records.data)
         self.addresses: dict[int, int] = {}  # id of section -> address
         self.externs: dict[str, int] = {}
         self.got: dict[str, int] = {}
@@ -49,7 +61,7 @@ class _Layout:
         self.symbols()
         self.image.finish()
         for region in self.image.regions:
-            if region.name in (".eh_frame", "__TEXT,__eh_frame"):
+            if file.machine == "aarch64" and region.name in (".eh_frame", "__TEXT,__eh_frame"):
                 self.image.frames += read_frames(self.image, region.data, region.address)
 
     def section(self, section: Section) -> None:
@@ -95,8 +107,8 @@ class _Layout:
                 # as the assembler left it.
                 return
             data[offset : offset + 4] = word.to_bytes(4, "little")
-        elif relocation.type in DATA:
-            size, relative = DATA[relocation.type]
+        elif relocation.type in DATA_FIELDS:
+            size, relative = DATA_FIELDS[relocation.type]
             if offset + size <= len(data):
                 result = value - place if relative else value
                 data[offset : offset + size] = (result & (1 << 8 * size) - 1).to_bytes(

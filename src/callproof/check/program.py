@@ -19,6 +19,7 @@ from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
 from callproof.check.scan import look
 from callproof.check.summaries import Summary
+from callproof.source import CallproofError
 
 Progress = Callable[[int, int], None]
 LEAST = 300  # instructions; fewer in a region are not worth a quick look
@@ -39,6 +40,7 @@ class Report:
     unexplored: dict[str, str] = field(default_factory=dict)  # function -> why
     exempt: str = ""
     listings: list[Listing] = field(default_factory=list)  # only if asked for
+    notes: list[str] = field(default_factory=list)  # what to know about this report
 
 
 def edges_of(code: Code, members: Iterable[int]) -> dict[int, list[int]]:
@@ -126,6 +128,12 @@ def check_image(
     `listings`: with the code of the functions that have findings; `progress` is told how
     many functions are done, of how many.
     """
+    if image.machine == "x86_64":
+        from callproof.check import x64
+
+        if profile.name != "linux":
+            raise CallproofError(f"{image.name}: x86-64 code is checked with --abi linux only")
+        return x64.check_image(image, chosen, listings=listings, progress=progress)
     report = Report(image.name)
     report.code_bytes = sum(len(r.data) for r in image.regions if r.executable)
     if image.language or profile.exempt:

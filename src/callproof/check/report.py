@@ -27,6 +27,7 @@ def text(results: Sequence[Result], *, show_unexplored: bool = False) -> str:
         for report in result.reports:
             if report.exempt:
                 lines.append(f"{report.name}: exempt: {report.exempt} code has its own convention")
+            lines += [f"{report.name}: note: {note}" for note in report.notes]
             if show_unexplored:
                 for name, why in report.unexplored.items():
                     lines.append(f"{report.name}: unexplored: {name}: {why}")
@@ -79,6 +80,7 @@ def as_json(results: Sequence[Result]) -> str:
                         "instructions": report.instructions,
                         "code_bytes": report.code_bytes,
                         "exempt": report.exempt,
+                        "notes": report.notes,
                         "unexplored": report.unexplored,
                         "findings": [asdict(finding) for finding in report.findings],
                     }

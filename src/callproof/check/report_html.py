@@ -82,6 +82,8 @@ def _result(result: Result) -> Iterator[str]:
         if report.exempt:
             name, why = escape(report.name), escape(report.exempt)
             yield f'<p class="problem">{name}: exempt: {why} code has its own convention</p>'
+        for note in report.notes:
+            yield f'<p class="problem">{escape(report.name)}: {escape(note)}</p>'
         kept = {id(finding) for finding in report.findings}
         for listing in report.listings:
             findings = [finding for finding in listing.findings if id(finding) in kept]

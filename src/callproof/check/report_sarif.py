@@ -46,6 +46,12 @@ def as_sarif(results: Sequence[Result]) -> str:
                     {"level": "warning", "message": {"text": str(problem)}}
                     for result in results
                     for problem in result.problems
+                ]
+                + [
+                    {"level": "note", "message": {"text": f"{report.name}: {note}"}}
+                    for result in results
+                    for report in result.reports
+                    for note in report.notes
                 ],
             }
         ],

@@ -69,7 +69,7 @@ def check(
     ] = None,
     explain: Annotated[str, typer.Option("--explain", help="Show a rule and stop.")] = "",
 ) -> None:
-    """Find broken calls in AArch64 code, whoever compiled it.
+    """Find broken calls in AArch64 code, whoever compiled it, and in our own x86-64 code.
 
     Exit status: 0 nothing found, 1 findings at or above --fail-on, 2 unusable input.
     """

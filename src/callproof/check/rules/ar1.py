@@ -3,6 +3,8 @@
 The called function uses a register that its caller has not written since the last call and
 does not hold from its own entry.
 
+On x86-64 the function records of our compiler say what the callee takes.
+
 bad:    bl  first                        good:   bl  first
         mov x0, #1                               mov x0, #1
         bl  second  (uses x1)                    mov x1, x19

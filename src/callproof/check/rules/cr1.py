@@ -5,6 +5,8 @@ After a call X0-X17, V0-V7, V16-V31 and NZCV hold what the callee left there.  O
 callee in the same image counts by what it really writes.  Storing such a register to the
 stack is no use of it; reading it back and working with it is.
 
+On x86-64: RAX, RCX, RDX, RSI, RDI, R8-R11, the XMM registers and the flags.
+
 bad:    mov x9, x0                       good:   mov x19, x0      (with x19 saved)
         bl  work                                 bl  work
         add x0, x0, x9                           add x0, x0, x19

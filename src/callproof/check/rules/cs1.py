@@ -5,6 +5,8 @@ were at entry: never saved; saved after being overwritten; restored from another
 another order or width; saved on one path only; the slot overwritten in between.  A function
 that restores a whole register set from memory (a context switch) must restore all of it.
 
+On x86-64: RBX, RBP and R12-R15.
+
 bad:    stp x29, x30, [sp, #-16]!        good:   stp x29, x30, [sp, #-32]!
         mov x19, x0                              str x19, [sp, #16]
         bl  work                                 mov x19, x0

@@ -3,6 +3,8 @@
 A function that calls others returns without restoring X30, or through another register than
 the saved link.  (Signed links and tail calls are understood.)
 
+On x86-64: the return address in the frame is written over.
+
 bad:    f: bl  work                      good:   f: stp x29, x30, [sp, #-16]!
            ret                                      bl  work
                                                     ldp x29, x30, [sp], #16

@@ -3,6 +3,8 @@
 At a call, or at a load or store with SP as its base.  The latter faults where the system
 checks it, as Linux and Darwin do.
 
+On x86-64: RSP at a call; and where it is not its entry value at a return or tail call.
+
 bad:    sub sp, sp, #24                  good:   sub sp, sp, #32
         str x0, [sp]                             str x0, [sp]
 """

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from callproof.abi.sysv64 import register_name
 from callproof.codegen.machine import FLOAT, GENERAL, Form, OperandSpec
@@ -89,6 +90,19 @@ def _based(reg: int, base: int, displacement: int, index: int = -1, scale: int =
     else:
         mod, field = 2, signed(displacement, 4, "displacement")
     return bytes((mod << 6 | (reg & 7) << 3 | low,)) + sib + field
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A row's code as the decoder looks for it; `extension` is -1 where the ModRM byte's reg
+    field is no digit, `places` says which argument an operand is (reg, rm, op, mem, imm ...)."""
+
+    prefix: bytes
+    wide: bool
+    opcode: bytes
+    extension: int
+    immediate: str
+    places: dict[str, int]
 
 
 class Row:
@@ -193,6 +207,17 @@ class Row:
         if self.memory == PC_RELATIVE:
             return 4 + IMMEDIATE_BYTES.get(self._immediate, 0)
         return 0
+
+    @property
+    def pattern(self) -> Pattern:
+        return Pattern(
+            self._prefix,
+            self._wide,
+            self._opcode,
+            self._extension,
+            self._immediate,
+            self._places,
+        )
 
     # --- encoding -----------------------------------------------------------------------
 
@@ -381,4 +406,4 @@ class Table:
         return {name: row.form for name, row in self.rows.items()}
 
 
-__all__ = ["BASE", "CONDITIONS", "INDEX", "PC_RELATIVE", "Row", "Table", "signed"]
+__all__ = ["BASE", "CONDITIONS", "INDEX", "PC_RELATIVE", "Pattern", "Row", "Table", "signed"]
