@@ -45,14 +45,14 @@ LEVELS = (1, 2)
 OWN = f"-O{LEVELS[-1]}"  # what the ratios are to
 # How many of a kernel's units make a second or so for the slowest of ours; `UNITS` in both twins.
 UNITS = {
-    "fib": 150,
-    "hash": 2000,
-    "mandelbrot": 3000,
-    "matmul": 1500,
-    "nbody": 1000,
-    "queens": 1500,
+    "fib": 900,
+    "hash": 8000,
+    "mandelbrot": 8000,
+    "matmul": 4000,
+    "nbody": 30_000,
+    "queens": 60_000,
     "sieve": 1500,
-    "trees": 500,
+    "trees": 3000,
 }
 # The same for `size` in a Sox program and its twins.
 SIZES = {
