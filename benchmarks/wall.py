@@ -1,6 +1,6 @@
 """The time of all benchmarks on x86-64 Linux, beside C compilers and other languages.
 
-    python benchmarks/wall.py [NAME ...] [--rounds N] [--clock wall|cpu] [--peers DIR]
+    python benchmarks/wall.py [NAME ...] [--rounds N] [--clock wall|cpu|both] [--peers DIR]
                               [--counting-size] [--json FILE] [--markdown]
 
 NewBCPL's kernels stand beside the host's GCC, Sox's programs beside Lua 5.4, LuaJIT (its
@@ -288,7 +288,7 @@ def rows(table: dict[str, Figures], clock: str) -> list[list[str]]:
 def show(lines: list[list[str]], clock: str, rounds: int, markdown: bool) -> None:
     head, *body = lines
     if markdown:
-        print("| " + " | ".join(head) + " |")
+        print("\n| " + " | ".join(head) + " |")
         print("|---|" + "---:|" * (len(head) - 1))
         for line in body:
             print("| " + " | ".join(line) + " |")
@@ -342,7 +342,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", help="bcpl/NAME, sox/NAME or NAME; without any, all")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each side (5)")
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--clock", choices=("wall", "cpu", "both"), default="wall")
     parser.add_argument("--peers", type=Path, help="a folder with unpacked Debian packages")
     parser.add_argument(
         "--counting-size", action="store_true", help="the sizes that instructions are counted for"
@@ -360,7 +360,8 @@ def main(words: list[str] | None = None) -> int:
     except CallproofError as error:
         print(f"wall.py: {error}", file=sys.stderr)
         return 1
-    show(rows(table, arguments.clock), arguments.clock, arguments.rounds, arguments.markdown)
+    for clock in ("wall", "cpu") if arguments.clock == "both" else (arguments.clock,):
+        show(rows(table, clock), clock, arguments.rounds, arguments.markdown)
     if arguments.json:
         samples = {
             name: {
