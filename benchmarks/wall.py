@@ -330,11 +330,13 @@ def benchmark(arguments: argparse.Namespace) -> dict[str, Figures]:
             sides = kernel_sides(name, units, gcc, Path(place))
             samples = measure(sides, arguments.rounds, finder.environment)
             table[f"bcpl/{name}"] = Figures(f"{units:,}", samples)
+            print(f"bcpl/{name}: done", file=sys.stderr)
         for name in scripts:
             size = None if counting else SIZES[name]
             sides = script_sides(name, size, peers, Path(place))
             samples = measure(sides, arguments.rounds, finder.environment)
             table[f"sox/{name}"] = Figures("" if size is None else f"{size:,}", samples)
+            print(f"sox/{name}: done", file=sys.stderr)
     return table
 
 
