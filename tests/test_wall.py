@@ -95,7 +95,7 @@ def test_a_kernel_and_a_program(
         "--json",
         str(samples),
     ]
-    assert wall.main([*words, str(samples)]) == 0
+    assert wall.main(words) == 0
     found = json.loads(samples.read_text())
     assert set(found["sox/fib"]) == {"-O1", "-O2", "CPython"}
     assert all(len(one) == 2 for one in found["sox/fib"].values())
