@@ -10,7 +10,7 @@ int main(void) {
     const char *letters = "the quick brown fox jumps over the lazy dog";
     for (int i = 0; i < 43; i++) fox.characters[i] = letters[i];
     uint64_t total = 0;
-    for (int64_t i = 1; i <= 2000; i++) {
+    for (int64_t i = 1; i <= 2000 * UNITS; i++) {
         __asm__ volatile("" ::: "memory");
         total += (uint64_t)hash(&fox) + (uint64_t)i;
     }

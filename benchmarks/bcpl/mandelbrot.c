@@ -15,10 +15,11 @@ __attribute__((noinline)) static int64_t steps(struct fpair c) {
 }
 int main(void) {
     uint64_t total = 0;
-    for (int64_t row = 0; row < HEIGHT; row++)
-        for (int64_t column = 0; column < WIDTH; column++) {
-            struct fpair c = {(float)((double)column / 16.0 - 2.0), (float)((double)row / 8.0 - 1.5)};
-            total = total * 3 + (uint64_t)steps(c);
-        }
+    for (int64_t unit = 1; unit <= UNITS; unit++)
+        for (int64_t row = 0; row < HEIGHT; row++)
+            for (int64_t column = 0; column < WIDTH; column++) {
+                struct fpair c = {(float)((double)column / 16.0 - 2.0), (float)((double)row / 8.0 - 1.5)};
+                total = total * 3 + (uint64_t)steps(c);
+            }
     return put((int64_t)total);
 }

@@ -32,6 +32,6 @@ __attribute__((noinline)) static double energy(void) {
 }
 int main(void) {
     __asm__ volatile("" ::: "memory");
-    for (int64_t i = 1; i <= STEPS; i++) advance(0.01);
+    for (int64_t i = 1; i <= STEPS * UNITS; i++) advance(0.01);
     return put((int64_t)(energy() * 1000000000.0));
 }

@@ -14,6 +14,6 @@ __attribute__((noinline)) static void place(int64_t left, int64_t columns, int64
 }
 int main(void) {
     __asm__ volatile("" ::: "memory");
-    place(0, 0, 0);
+    for (int64_t unit = 1; unit <= UNITS; unit++) place(0, 0, 0);
     return put(count);
 }

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "kernel.h"
 static int64_t composite[50002];
 __attribute__((noinline)) static int64_t sieve(int64_t limit) {
@@ -9,4 +11,11 @@ __attribute__((noinline)) static int64_t sieve(int64_t limit) {
         }
     return count;
 }
-int main(void) { return put(sieve(50000)); }
+int main(void) {
+    int64_t total = 0;
+    for (int64_t unit = 1; unit <= UNITS; unit++) {
+        if (unit > 1) memset(composite, 0, sizeof composite);
+        total += sieve(opaque(50000));
+    }
+    return put(total);
+}

@@ -20,7 +20,7 @@ __attribute__((noinline)) static void drop(struct node *tree) {
 }
 int main(void) {
     int64_t total = 0;
-    for (int64_t i = 1; i <= 40; i++) {
+    for (int64_t i = 1; i <= 40 * UNITS; i++) {
         struct node *tree = make(8);
         total += check(tree);
         drop(tree);

@@ -5,7 +5,10 @@ allocation too."""
 from __future__ import annotations
 
 import os
+import platform
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +157,36 @@ def test_what_is_no_heap_vector_may_be_freed(tmp_path: Path) -> None:
     $)"""
     result = ran(tmp_path, text)
     assert (result.output, result.errors, result.status) == ("2", "", 0)
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or sys.platform != "linux", reason="counts a host's page faults"
+)
+def test_the_memory_of_large_vectors_is_used_again(tmp_path: Path) -> None:
+    """New vectors are zero and nobody else's, and most are not new pages."""
+    text = """LET START() BE $(
+        LET kept = VEC 9
+        LET wrong = 0
+        FOR round = 1 TO 300 DO $(
+            LET size = 40000 + (round REM 7) * 1000
+            LET v = VEC size
+            FOR i = 0 TO size DO $( UNLESS v!i = 0 DO wrong := wrong + 1  v!i := round $)
+            kept!(round REM 10) := v
+            IF round >= 10 THEN FOR back = 0 TO 9 DO $(
+                LET old AS VEC = kept!((round - back) REM 10)
+                FOR i = 0 TO 40000 BY 400 DO
+                    UNLESS old!i = round - back DO wrong := wrong + 1
+            $)
+        $)
+        WRITEN(wrong)
+    $)"""
+    (source,) = write(tmp_path, {"program.bcl": text})
+    executable = tmp_path / "program"
+    driver.build([source], executable, "exe", driver.Options(target="x86_64-linux"))
+    with subprocess.Popen([executable], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert (output, process.returncode) == (b"0", 0)
+    assert usage.ru_minflt < 10_000  # 25 000 pages are written

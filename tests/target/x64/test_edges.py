@@ -26,6 +26,14 @@ FLOAT_COMPARISONS = "feq fne flt fle fgt fge".split()
 FLOAT_BINARY = "fadd fsub fmul fdiv".split()
 
 
+# Beside powers of two, up to what an instruction holds.
+LONG_FACTORS: dict[int, tuple[int, ...]] = {
+    8: (),
+    32: (2**30 + 1, 2**31 - 1),
+    64: (2**30 + 1, 2**31 - 1, 2**31 + 1),
+}
+
+
 def integers(bits: int) -> list[int]:
     top = 1 << (bits - 1)
     found = [0, 1, -1, 2, -2, 3, 7, bits - 1, bits, bits + 1, top - 1, -top, -top + 1, 100]
@@ -133,6 +141,9 @@ def test_integers(bits: int) -> None:
         for value in values:
             for text in (f"%a, {value}", f"{value}, %a"):
                 program.single(f"  %r = {operation} {type_} {text}\n{widen}")
+    for factor in (5, 6, 7, 15, 17, 31, 33, 63, 65, 127, *LONG_FACTORS[bits]):
+        program.single(f"  %r = mul {type_} %a, {factor}\n{widen}")
+        program.single(f"  %m = mul {type_} %a, {factor}\n  %r = sub {type_} %m, %a\n{widen}")
     for operation in COMPARISONS:
         test = f"  %q = {operation} {type_} %a, %b\n"
         program.pair(f"{test}  return %q")

@@ -78,6 +78,7 @@ static void register_chunk(uintptr_t address) {
 
 /* Sixteen more spare blocks; 0 if there is no memory for them. */
 static int add_chunk(void) {
+    if (gc_counts.heap_bytes + gc_spare_bytes + CHUNK > limit) gc_drop_spares();
     if (gc_counts.heap_bytes + CHUNK > limit) return 0;
     char *fresh =
         mmap(NULL, 2 * CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -162,14 +163,28 @@ static void remember_large(struct large *large) {
     gc_larges.items[gc_larges.count++] = large;
 }
 
-/* From a certain size on calloc gets fresh pages and leaves them alone; below, it clears a
- * word at a time. */
-static struct large *new_large(size_t size, int is_zero) {
-    enum { FRESH_PAGES = 128 << 10 };
-    if (is_zero && size >= FRESH_PAGES) return calloc(1, size);
-    struct large *large = malloc(size);
-    if (large != NULL) gc_clear(large, is_zero ? size : sizeof *large + sizeof(struct gc_cell));
+static struct large *old_or_new(size_t size, int is_zero) {
+    enum { HEADS = sizeof(struct large) + sizeof(struct gc_cell) };
+    struct large *old = gc_take_large(size);
+    if (old != NULL) {
+        uint64_t whole = old->size;
+        memset(old, 0, is_zero ? size : HEADS);
+        old->size = whole;
+        return old;
+    }
+    /* calloc leaves fresh pages alone; below, it clears a word at a time. */
+    int is_fresh = is_zero && size >= FRESH_PAGES;
+    struct large *large = is_fresh ? calloc(1, size) : malloc(size);
+    if (large == NULL) return NULL;
+    if (!is_fresh) gc_clear(large, is_zero ? size : HEADS);
+    large->size = size;
     return large;
+}
+
+/* An old piece is somewhat larger than what was asked for, but no way beyond the limit. */
+static struct large *new_large(size_t size, int is_zero) {
+    if (gc_counts.heap_bytes + gc_spare_bytes + size > limit) gc_drop_spares();
+    return old_or_new(size, is_zero);
 }
 
 static void *allocate_large(uint8_t kind, size_t bytes, int is_zero) {
@@ -181,10 +196,11 @@ static void *allocate_large(uint8_t kind, size_t bytes, int is_zero) {
     struct large *large = new_large(size, is_zero);
     if (large == NULL) {
         gc_collect();
+        gc_drop_spares();
         large = new_large(size, is_zero);
     }
     if (large == NULL) gc_no_memory();
-    large->size = size;
+    size = large->size;
     remember_large(large);
     since_collection += size;
     gc_counts.allocated_bytes += size;

@@ -25,9 +25,12 @@ enum { FIRST_CELL = (sizeof(struct block) + GRANULE - 1) / GRANULE * GRANULE };
 
 /* Before an object that is larger than any cell. */
 struct large {
-    uint64_t size; /* of all of it */
+    uint64_t size; /* of all of it, at least what was asked for */
     uint64_t marked;
 };
+
+/* From this size on the C library gets fresh pages from the system, and gives them back. */
+enum { FRESH_PAGES = 128 << 10 };
 
 struct large_list {
     struct large **items;
@@ -57,6 +60,12 @@ struct gc_cell *gc_sweep_for(unsigned size_class, size_t *freed); /* NULL: nothi
 struct gc_cell *gc_format_block(struct block *block, unsigned size_class, size_t *freed);
 struct block *gc_take_spare(void);
 void gc_add_spare(struct block *block);
+
+/* spare.c */
+extern size_t gc_spare_bytes;
+void gc_drop_spares(void);
+void gc_release_large(struct large *large);
+struct large *gc_take_large(size_t size); /* not cleared; NULL: there is none of about that size */
 
 extern const uint16_t gc_cell_sizes[GC_CLASSES];
 

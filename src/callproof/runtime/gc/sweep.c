@@ -1,5 +1,4 @@
 /* Sweeping: a block at a time, when cells of its size are wanted; large objects at once. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "heap.h"
@@ -93,13 +92,14 @@ void gc_prepare_marking(void) {
 static void free_larges(void) {
     struct large_list *list = &gc_larges;
     size_t kept = 0;
+    gc_drop_spares(); /* since the last collection nobody wanted them */
     for (size_t i = 0; i < list->count; i++) {
         struct large *large = list->items[i];
         if (large->marked) {
             list->items[kept++] = large;
         } else {
             gc_counts.heap_bytes -= large->size;
-            free(large);
+            gc_release_large(large);
         }
     }
     list->count = kept;

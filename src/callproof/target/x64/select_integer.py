@@ -151,6 +151,17 @@ def sub_registers(s: Selector, i: Instruction) -> bool:
     return True
 
 
+def _shifted(s: Selector, i: Instruction, operand: IrOperand, power: int) -> tuple[int, int]:
+    """Registers of operand * power (of 2) and of the operand.
+
+    A shift and an addition take two cycles, a multiplication three.
+    """
+    assert i.type is not None
+    factor, shifted = use(s, operand), s.new_register(i.type)
+    two_address(s, width(SHIFT_IMM[op.SHL], i.type), shifted, factor, power.bit_length() - 1)
+    return shifted, factor
+
+
 def multiply_constant(s: Selector, i: Instruction) -> bool:
     found = with_constant(i)
     if found is None or not fits(found[1]):
@@ -164,6 +175,12 @@ def multiply_constant(s: Selector, i: Instruction) -> bool:
         forms = LEA[_bits(i)]
         factor = use(s, operand)
         s.emit(forms.indexed, result, factor, factor, (value - 1).bit_length() - 1, 0)
+    elif value > 6 and (value - 1) & (value - 2) == 0:  # 17, 33, 65 ...
+        shifted, factor = _shifted(s, i, operand, value - 1)
+        s.emit(pseudo.ADD_REGISTERS[_bits(i)], result, shifted, factor)
+    elif value > 6 and (value + 1) & value == 0:  # 7, 15, 31 ...
+        shifted, factor = _shifted(s, i, operand, value + 1)
+        two_address(s, width(SUB, i.type), result, shifted, factor)
     else:
         s.emit(width(IMUL_IMM, i.type), result, use(s, operand), value)
     return True
