@@ -350,6 +350,8 @@ def test_what_unicorn_gets_wrong_is_refused(code: str) -> None:
     text = f"    mov $1, %eax\n    jmp on\non:\n    {code}\n{EXIT}"
     with pytest.raises(CallproofError, match=r"in _start\+0x7: an instruction of AVX or BMI \(c"):
         execute(start(text))
+    with pytest.raises(CallproofError, match=r"in _start: an instruction of AVX or BMI \(c"):
+        execute(start(f"    nop\n    {code}\n{EXIT}"))
 
 
 # --- counting ---------------------------------------------------------------------------------

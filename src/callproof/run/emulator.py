@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +43,7 @@ from callproof.run.poison import Poison
 from callproof.run.process import Ended, OpenFile, Process
 from callproof.run.registers import OneRegister, add_block_hook
 from callproof.run.signals import Registers
+from callproof.run.startup import initial_stack
 from callproof.run.trace import VIOLATION_STATUS, Trace
 from callproof.source import CallproofError
 
@@ -51,7 +51,6 @@ unicorn: Any = import_module("unicorn")  # its published types are for Python 2
 
 NOWHERE = (1 << 64) - 8  # an address that is never reached: the program ends by itself
 GUARD = 1 << 20  # an access this close below the stack is called an overflow of it
-ARGUMENT_LIMIT = 128 * 1024
 
 SIGILL, SIGTRAP, SIGSEGV, SIGXCPU = 4, 5, 11, 24
 SYSCALL_SIZE = 2  # of the only instruction that is hooked
@@ -114,6 +113,7 @@ class Emulator:
         self._address = 0
         self._handled: Fault | None = None  # the fault whose handler is running
         self._blocks: dict[tuple[int, int], int] = {}  # how often each was run
+        self._lengths: dict[tuple[int, int], int] = {}  # in instructions
         self._repeating: dict[tuple[int, int], bool] = {}
         self._last_block = (0, 0)
         self._hooks: list[object] = []
@@ -125,7 +125,11 @@ class Emulator:
             raise CallproofError(f"{name}: the program does not fit into memory") from None
         self.memory.brk_start = self.memory.brk = image.end + PAGE
         self._sp = OneRegister(self.uc, machine.numbers[machine.sp])
-        self._sp.write(self._initial_stack([name, *arguments], environment))
+        self._sp.write(
+            initial_stack(
+                self.memory, image, machine.hardware, limits, [name, *arguments], environment
+            )
+        )
         for register, value in machine.start:
             self.uc.reg_write(register, value)
         self.uc.hook_add(UC_HOOK_INTR, self._interrupt)
@@ -158,53 +162,6 @@ class Emulator:
             previous = page
         for segment in segments:
             self.memory.write(segment.address, segment.data)
-
-    def _initial_stack(self, arguments: list[str], environment: Mapping[str, str]) -> int:
-        """Arguments, environment and auxiliary vector as Linux lays them out; the SP."""
-        memory, image = self.memory, self.image
-        top = STACK_TOP - 16
-        texts = [os.fsencode(argument) + b"\0" for argument in arguments]
-        count = len(texts)
-        texts += [os.fsencode(f"{key}={value}") + b"\0" for key, value in environment.items()]
-        if any(b"\0" in text[:-1] for text in texts):
-            raise CallproofError("a program argument contains a NUL character")
-        block = b"".join(texts)
-        if len(block) + 16 * len(texts) > min(ARGUMENT_LIMIT * 8, self.limits.stack_bytes // 4):
-            raise CallproofError("the program's arguments and environment are too long")
-        base = (top - len(block)) & ~15
-        memory.write(base, block)
-        random = base - 16
-        memory.write(random, os.urandom(16))
-        pointers = []
-        position = base
-        for text in texts:
-            pointers.append(position)
-            position += len(text)
-        auxiliary = (
-            (3, image.headers_address),  # AT_PHDR
-            (4, 56),  # AT_PHENT
-            (5, image.headers_count),  # AT_PHNUM
-            (6, PAGE),  # AT_PAGESZ
-            (7, 0),  # AT_BASE
-            (8, 0),  # AT_FLAGS
-            (9, image.entry),  # AT_ENTRY
-            (11, linux.PROCESS_ID),  # AT_UID, AT_EUID, AT_GID, AT_EGID
-            (12, linux.PROCESS_ID),
-            (13, linux.PROCESS_ID),
-            (14, linux.PROCESS_ID),
-            (16, self.machine.hardware),  # AT_HWCAP
-            (17, 100),  # AT_CLKTCK
-            (23, 0),  # AT_SECURE
-            (25, random),  # AT_RANDOM
-            (31, pointers[0]),  # AT_EXECFN
-            (0, 0),  # AT_NULL
-        )
-        words = [count, *pointers[:count], 0, *pointers[count:], 0]
-        for entry in auxiliary:
-            words += entry
-        sp = (random - 8 * len(words)) & ~15
-        memory.write(sp, struct.pack(f"<{len(words)}Q", *words))
-        return sp
 
     # --- hooks ---------------------------------------------------------------------------
 
@@ -255,11 +212,17 @@ class Emulator:
             self._failed(error)
 
     def _new_block(self, _uc: Any, block: Any, _before: Any, _data: object) -> None:
-        """Look at code when Unicorn first sees it: some it would get wrong in silence."""
-        code = self.image.code(block.pc, block.size)
-        refused = self.machine.code.refused(code)
+        """Unicorn sees a block for the first time."""
+        try:
+            self._look_at_code(block.pc, block.size)
+        except BaseException as error:
+            self._failed(error)
+
+    def _look_at_code(self, start: int, size: int) -> None:
+        """Refuse code that Unicorn would get wrong in silence."""
+        refused = self.machine.code.refused(self._code(start, size))
         if refused:
-            where = self.places.name(block.pc)
+            where = self.places.name(start)
             self._failed(CallproofError(f"{self.process.name}: in {where}: {refused}"))
 
     def _instruction(self, what: str, behind: int = 0) -> str:
@@ -308,7 +271,10 @@ class Emulator:
         # An instruction that repeats itself makes a block of each round, and is one.
         if previous[0] + previous[1] == address + size and self._repeats(block):
             return
-        self._blocks[block] = self._blocks.get(block, 0) + 1
+        times = self._blocks.get(block)
+        if times is None:  # later its bytes may have been unmapped
+            self._lengths[block] = self.machine.code.count(self._code(address, size))
+        self._blocks[block] = (times or 0) + 1
 
     def _repeats(self, block: tuple[int, int]) -> bool:
         known = self._repeating.get(block)
@@ -411,6 +377,10 @@ class Emulator:
         seconds = self.limits.seconds
         limit = 0 if seconds is None else max(1, int(seconds * 1e6))
         pc = self.image.entry
+        if self.machine.system.instruction is not None:
+            # The hook of new blocks has the one before, which the first does not have.
+            start, _, size = uc.ctl_request_cache(pc)
+            self._look_at_code(start, size)
         while self.error is None:
             try:
                 uc.emu_start(pc, NOWHERE, timeout=limit)
@@ -486,8 +456,8 @@ class Emulator:
         """Instructions completed: a block that a fault cut short counts up to the fault."""
         count = self.machine.code.count
         total = 0
-        for (start, size), times in self._blocks.items():
-            total += times * count(self._code(start, size))
+        for block, times in self._blocks.items():
+            total += times * self._lengths[block]
         if self.fault is not None and self.ended is None:
             start, size = self._last_block
             done = self.fault.pc - start  # not in the block after a jump to nowhere
@@ -497,5 +467,11 @@ class Emulator:
         return total
 
     def _code(self, start: int, size: int) -> bytes:
-        """The bytes of a block, which may be of memory that the program filled itself."""
-        return self.image.code(start, size) or self.memory.read(start, size)
+        """The bytes of a block, which may be of memory that the program filled itself.
+
+        Zeros if that cannot be read.
+        """
+        try:
+            return self.image.code(start, size) or self.memory.read(start, size)
+        except BadAddress:
+            return bytes(size)
