@@ -13,6 +13,9 @@ from random import Random
 import pytest
 
 from callproof import driver
+from callproof.abi import sysv64
+from callproof.abi.signature import Parameter, Signature
+from callproof.abi.types import X87
 from callproof.check import CheckOptions, check_bytes, check_file
 from callproof.check.checker import Result
 from callproof.check.conventions import PROFILES
@@ -21,11 +24,12 @@ from callproof.check.program import check_image
 from callproof.check.report import as_json, text
 from callproof.check.report_html import as_html
 from callproof.check.report_sarif import as_sarif
+from callproof.check.x64.calls import facts_of
 from callproof.check.x64.code import find_functions, make_blocks
 from callproof.check.x64.effects import unknown_rows
 from callproof.object import write_elf
 from callproof.object.model import ObjectFile
-from callproof.run.functions import encode_records
+from callproof.run.functions import decode_records, encode_records, record_of
 from callproof.source import CallproofError
 from tests.check.x64_cases import CASES, RECORDS, UNEXPLORED, Wanted
 from tests.check.x64_mutants import found_rules, mutants
@@ -184,3 +188,11 @@ def test_damaged_files_are_refused_or_checked() -> None:
         except CallproofError:
             refused += 1
     assert checked > DAMAGES // 4 and refused > DAMAGES // 20
+
+
+def test_the_record_of_a_long_double_can_be_read() -> None:
+    """It comes back in an x87 register, which the checker does not follow."""
+    plan = sysv64.assign(Signature((Parameter(X87),), X87))
+    record = record_of("f", "f", plan)
+    assert decode_records(encode_records([record])) == [record]
+    assert facts_of(record).results == frozenset() and facts_of(record).stack_bytes == 16

@@ -29,6 +29,7 @@ from callproof.source import CallproofError
 
 SECTION = ".callproof.functions"
 V0 = 32
+ST0 = 64  # x86-64's x87 registers, where a long double comes back, have no place in a record
 
 FULL_SIZE = {"x": 8, "v": 16}
 
@@ -79,6 +80,8 @@ def _value_of(assignment: Assignment) -> ValueRecord:
         size = max(part.size, part.extend // 8)
         if isinstance(location, InRegister):
             number = location.register
+            if number >= ST0:
+                continue
             kind, number = ("v", number - V0) if number >= V0 else ("x", number)
             places.append(Place(kind, number, size))
         else:

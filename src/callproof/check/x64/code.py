@@ -146,7 +146,7 @@ def make_blocks(code: Code, function: Function) -> None:
             function.problem = (address, f"no known instruction: {data[at : at + 8].hex(' ')}")
             return
         instruction = Instruction(address, decoded, effect)
-        if "rel" in decoded.row.pattern.places:
+        if decoded.row.kinds and decoded.row.kinds[-1] == "rel":
             instruction.target = address + decoded.arguments[-1]
         listing.append(instruction)
         at += decoded.size

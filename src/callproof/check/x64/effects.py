@@ -62,6 +62,12 @@ def _base_name(row: Row) -> str:
 
 
 @cache
+def memory_place(row: Row) -> int:
+    """The index of the first argument that an address is made of."""
+    return row.pattern.places["mem"]
+
+
+@cache
 def memory_of(row: Row) -> tuple[str, int] | None:
     """Which way a row's bytes go, and how many; None if that is not known."""
     if not row.memory:
@@ -115,4 +121,4 @@ def unknown_rows() -> list[str]:
     return [name for name, row in ROWS.items() if memory_of(row) is None]
 
 
-__all__ = ["Effect", "effect_of", "memory_of", "unknown_rows"]
+__all__ = ["Effect", "effect_of", "memory_of", "memory_place", "unknown_rows"]

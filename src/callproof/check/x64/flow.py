@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from callproof.abi.sysv64 import RBP, RSP
 from callproof.check.x64.calls import CallFacts, facts_of
 from callproof.check.x64.code import Code, Function, Instruction, successors
-from callproof.check.x64.effects import COPIES, PART_COPIES
+from callproof.check.x64.effects import COPIES, PART_COPIES, memory_place
 from callproof.check.x64.state import WORD, Bases, State
 from callproof.check.x64.values import (
     ADRIFT,
@@ -163,7 +163,7 @@ class Flow:
         """Base and offset of a memory operand in the frame, (INEXACT, 0) if only that much is
         known; None for another address."""
         row, arguments = place.decoded.row, place.decoded.arguments
-        at = row.pattern.places["mem"]
+        at = memory_place(row)
         if row.memory == BASE:
             base = state.values[arguments[at]]
             if base.kind == "stack":
