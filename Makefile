@@ -52,7 +52,7 @@ bcpl-all: $(VENV)/.installed
 	CALLPROOF_BCPL_ALL=1 CALLPROOF_BCPL_RANDOM=500 $(BIN)/python -m pytest -q -n $(JOBS) tests/test_programs.py tests/bcpl/test_random.py
 
 x64-all: $(VENV)/.installed
-	CALLPROOF_X64_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/test_programs_x64.py
+	CALLPROOF_X64_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/test_programs_x64.py tests/test_programs_x64_emulated.py
 
 # 10 GB allocated in all while 50 MB are live.
 sox-soak: $(VENV)/.installed
