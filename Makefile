@@ -71,6 +71,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/compile_time.py
 	$(BIN)/python benchmarks/sox.py
 	$(BIN)/python benchmarks/check.py
+	$(BIN)/python benchmarks/wall.py --rounds 3
 
 # Build the wheel, install it alone, and compile and run with it (no compiler needed then).
 wheel-check: $(VENV)/.installed

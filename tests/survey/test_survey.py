@@ -136,7 +136,7 @@ def test_a_worker_that_dies_takes_nobody_with_it(
 
 
 def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
-    text = "".join(function(f"f{n}", "cbz x0, 1f\nadd x0, x0, #1\n1: ret") for n in range(10_000))
+    text = "".join(function(f"f{n}", "cbz x0, 1f\nadd x0, x0, #1\n1: ret") for n in range(30_000))
     path = assemble_all({"slow": text}, tmp_path)["slow"]
     (row,) = check_path(str(path), "slow.o", CheckOptions(), 0.05).files
     assert (row.status, row.detail) == ("too slow", "more than 0.05 seconds")

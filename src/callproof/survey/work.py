@@ -74,7 +74,7 @@ class TooSlow(Exception):
     """A file has taken all the time that it may have."""
 
 
-REMINDER = 0.5  # seconds
+REMINDER = 0.1  # seconds
 
 
 @contextmanager
