@@ -36,8 +36,7 @@ from tests.conformance.cases import (
 )
 from tests.conformance.compilers import CLANG, COMMON, STATIC, ZIG, Difference
 from tests.conformance.ir_side import ir_program
-from tests.conformance.machine import Fault, Machine
-from tests.conformance.machine_x64 import MachineX64
+from tests.conformance.machine import KINDS, Fault, Machine
 from tests.conformance.x64 import run_x64_batch
 
 ASSIGNMENTS = "x86_64-linux-assignments"
@@ -172,7 +171,7 @@ def run_batch(
     if keep is not None:
         (keep / "batch.o").write_bytes(theirs)
         (keep / "batch.elf").write_bytes(image)
-    machine = MachineX64(image) if target.machine == "x86_64" else Machine(image)
+    machine = Machine(image, KINDS[target.machine])
     return _run(machine, cases, layouts(cases, platform))
 
 
@@ -192,7 +191,7 @@ def layouts(cases: list[CaseText], platform: Platform) -> list[tuple[int, str, i
 
 
 def _run(
-    machine: Machine | MachineX64, cases: list[CaseText], rows: list[tuple[int, str, int]]
+    machine: Machine, cases: list[CaseText], rows: list[tuple[int, str, int]]
 ) -> list[Difference]:
     control = machine.call(machine.entry)
     report, depth, routines, table = (machine.word(control + 8 * index) for index in range(4))

@@ -1,4 +1,4 @@
-"""Spill slots: which values have one, and which share it."""
+"""Spill slots: which values have one, which share it, and where they are in the frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Container, Mapping
 from heapq import heappop, heappush
 
 from callproof.codegen.intervals import IN_MEMORY, Interval
-from callproof.codegen.machine import FIRST_VIRTUAL, MachineFunction, SpillSlot
+from callproof.codegen.machine import FIRST_VIRTUAL, Allocation, MachineFunction, SpillSlot
+from callproof.source import CallproofError
 
 
 def assign_slots(
@@ -59,3 +60,29 @@ def assign_slots(
             if part.location == IN_MEMORY:
                 part.location = ~slot
     return slots, found
+
+
+def place_in_frame(
+    function: MachineFunction, allocation: Allocation, offset: int, stack_pointer: str
+) -> tuple[list[int], list[int], int]:
+    """Offsets from the stack pointer of the spill slots and of the function's own slots, from
+    `offset` on, and the offset behind all of them; bytes."""
+    spills = [0] * len(allocation.spill_slots)
+    for size in (8, 16):  # small ones first: they need the short reach more often
+        offset = -(-offset // size) * size
+        for index, spill in enumerate(allocation.spill_slots):
+            if spill.size == size:
+                spills[index] = offset
+                offset += size
+    slots = []
+    for slot in function.slots:
+        if slot.alignment > 16:
+            raise CallproofError(
+                f"stack slot '{slot.name}' of {function.display_name}: alignment "
+                f"{slot.alignment} is more than the 16 that {stack_pointer} has"
+            )
+        alignment = max(slot.alignment, 1)
+        offset = -(-offset // alignment) * alignment
+        slots.append(offset)
+        offset += slot.size
+    return spills, slots, offset

@@ -16,6 +16,8 @@ from callproof.check.finding import Finding
 from callproof.source import CallproofError
 from callproof.survey.containers import Found, code_in
 
+REMINDER = 0.1  # seconds after which a limit that has gone by is told again
+
 
 @dataclass(slots=True)
 class FileRow:
@@ -72,9 +74,6 @@ class Part:
 
 class TooSlow(Exception):
     """A file has taken all the time that it may have."""
-
-
-REMINDER = 0.1  # seconds
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from callproof.codegen.machine import (
     MachineInstruction,
     SymbolReference,
 )
+from callproof.codegen.slots import place_in_frame
 from callproof.codegen.target import Frame, Line
 from callproof.source import CallproofError, InternalError
 from callproof.target.arm64 import pseudo
@@ -134,24 +135,7 @@ class Arm64Shapes:
             if used >> register & 1 and register not in (FP, LR, SP):
                 saved.append((register, offset))
                 offset += 8
-        spills = [0] * len(allocation.spill_slots)
-        for size in (8, 16):  # small ones first: they need the short reach more often
-            offset = -(-offset // size) * size
-            for index, spill in enumerate(allocation.spill_slots):
-                if spill.size == size:
-                    spills[index] = offset
-                    offset += size
-        slots = []
-        for slot in function.slots:
-            if slot.alignment > 16:
-                raise CallproofError(
-                    f"stack slot '{slot.name}' of {function.display_name}: alignment "
-                    f"{slot.alignment} is more than the 16 that SP has"
-                )
-            alignment = max(slot.alignment, 1)
-            offset = -(-offset // alignment) * alignment
-            slots.append(offset)
-            offset += slot.size
+        spills, slots, offset = place_in_frame(function, allocation, offset, "SP")
         size = -(-offset // 16) * 16
         if size > MAXIMUM_FRAME:
             raise CallproofError(f"the frame of {function.display_name} needs {size} bytes")

@@ -26,6 +26,7 @@ from callproof.codegen.machine import (
     MachineInstruction,
     SymbolReference,
 )
+from callproof.codegen.slots import place_in_frame
 from callproof.codegen.target import Frame, Line
 from callproof.source import CallproofError, InternalError
 from callproof.target.x64.expand import EXPANSIONS
@@ -76,24 +77,7 @@ class X64Shapes:
         calls = any(i.is_call for block in function.blocks for i in block.instructions)
         wanted = function.stack_alignment
         offset = outgoing = -(-function.outgoing_bytes // 16) * 16
-        spills = [0] * len(allocation.spill_slots)
-        for size in (8, 16):
-            offset = -(-offset // size) * size
-            for index, spill in enumerate(allocation.spill_slots):
-                if spill.size == size:
-                    spills[index] = offset
-                    offset += size
-        slots = []
-        for slot in function.slots:
-            if slot.alignment > 16:
-                raise CallproofError(
-                    f"stack slot '{slot.name}' of {function.display_name}: alignment "
-                    f"{slot.alignment} is more than the 16 that RSP has"
-                )
-            alignment = max(slot.alignment, 1)
-            offset = -(-offset // alignment) * alignment
-            slots.append(offset)
-            offset += slot.size
+        spills, slots, offset = place_in_frame(function, allocation, offset, "RSP")
         used = allocation.used_registers & REGISTER_FILE.callee_saved
         kept = [r for r in range(16) if used >> r & 1 and r not in (RSP, RBP)]
         pushed = WORD * (1 + calls + len(kept))
