@@ -101,9 +101,12 @@ class _Allocator:
         """Reservations, needs and hints of every instruction; the first intervals."""
         for block in self.function.blocks:
             self._prepare_block(block)
+        unhandled, needs_of = self.unhandled, self.needs
         for register, ranges in self.ranges.ranges.items():
-            self._push(Interval(register, ranges, sorted(self.needs.get(register, ()))))
-        heapify(self.unhandled)
+            needs = sorted(needs_of.get(register, ()))
+            interval = Interval(register, ranges, needs)
+            unhandled.append((interval.start, needs[0] if needs else FAR, register, interval))
+        heapify(unhandled)
 
     def _prepare_block(self, block: MachineBlock) -> None:
         number = self.ranges.starts[block.index]
@@ -111,7 +114,12 @@ class _Allocator:
         for instruction in block.instructions:
             number += 1
             position = 4 * number
-            self._prepare_operands(instruction, position, first_terminator)
+            for operand in instruction.operands:
+                if operand.constraint != REGISTER:
+                    self._prepare_operands(instruction, position, first_terminator)
+                    break
+            else:
+                self._prepare_plain(instruction, position)
             if instruction.form.is_move and len(instruction.operands) == 2:
                 self._relate(instruction.operands[1].register, instruction.operands[0].register)
             mask = instruction.clobbers
@@ -133,6 +141,26 @@ class _Allocator:
                 block.arguments, block.successors[0].parameters, strict=True
             ):
                 self._relate(source, destination)
+
+    def _prepare_plain(self, instruction: MachineInstruction, position: int) -> None:
+        """As `_prepare_operands`, where any registers will do for all operands."""
+        needs_of = self.needs
+        for operand in instruction.operands:
+            register = operand.register
+            if register < FIRST_VIRTUAL:
+                continue
+            needs = needs_of.get(register)
+            if needs is None:
+                needs = needs_of[register] = []
+            is_late = operand.timing == LATE
+            if operand.role != DEF:
+                needs.append(position + 1)
+                if is_late:
+                    needs.append(position + 2)
+            else:
+                if not is_late:
+                    needs.append(position + 1)
+                needs.append(position + 2)
 
     def _prepare_operands(
         self, instruction: MachineInstruction, position: int, first_terminator: int
