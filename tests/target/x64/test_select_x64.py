@@ -74,8 +74,10 @@ def body(instructions: str) -> list[str]:
         ("return 4294967295", "movl $4294967295, %eax"),
         ("return 81985529216486895", "movabsq $81985529216486895, %rax"),
         ("%r = udiv i64 %a, 8\nreturn %r", "movq %rdi, %rax; shrq $3, %rax"),
-        ("%r = sdiv i64 %a, 7\nreturn %r",
-         "movl $7, %esi; movq %rdi, %rax; cqto; idivq %rsi"),
+        ("%r = sdiv i64 %a, 2\nreturn %r",
+         "movq %rdi, %rax; shrq $63, %rax; addq %rdi, %rax; sarq $1, %rax"),
+        ("%r = udiv i64 %a, 10\nreturn %r",
+         "movabsq $-3689348814741910323, %rax; mulq %rdi; shrq $3, %rdx; movq %rdx, %rax"),
     ],
 )  # fmt: skip
 def test_patterns(instructions: str, expected: str) -> None:

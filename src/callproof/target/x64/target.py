@@ -9,6 +9,7 @@ from callproof.ir.operations import Operation
 from callproof.target.x64 import (
     pseudo,
     select_compare,
+    select_division,
     select_float,
     select_integer,
     select_memory,
@@ -28,6 +29,7 @@ from callproof.target.x64.shapes import X64Shapes
 
 ALL_RULES: list[Rule] = [
     *select_integer.RULES,
+    *select_division.RULES,
     *select_compare.RULES,
     *select_memory.RULES,
     *select_float.RULES,
