@@ -3,6 +3,7 @@
 for each function:  legalise_vectors, lower_switch, split_edges   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
+                    hoist                          (constants out of loops)
                     allocate, allocation_check     (registers, spills)
                     emit                           (bytes and lines)
 then                build_object
@@ -13,7 +14,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from callproof.codegen import expand_calls
+from callproof.codegen import expand_calls, hoist
 from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
@@ -68,6 +69,8 @@ def compile_module(
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits)
         start = _charge(seconds, "select", start)
+        hoist.run(machine)
+        start = _charge(seconds, "hoist constants", start)
         allocation = allocate(machine, target.registers)
         start = _charge(seconds, "allocate", start)
         if verify:
