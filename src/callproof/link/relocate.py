@@ -321,7 +321,10 @@ class Relocator:
         """S; None for a weak name without definition, or (in debug data) for what was left out."""
         symbol = self.layout.resolved.meaning(relocation.symbol)
         if symbol is None:
-            return self.layout.linker_symbol(relocation.symbol.name)
+            address = self.layout.linker_symbol(relocation.symbol.name)
+            if address is None and loaded and relocation.symbol.binding != "weak":
+                raise self.fail(piece, relocation, "it is not defined anywhere")
+            return address
         if not symbol.is_defined and symbol.binding == "local" and symbol.name:
             raise self.fail(piece, relocation, "a local symbol without definition")
         if symbol.kind == "section" and id(symbol.section) in self.layout.resolved.moved:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from callproof.link import tls_x64
 from callproof.link.relocate import ENDS_LIST, GotKey, Relocator, slot_key
-from callproof.link.resolve import Resolved
+from callproof.link.resolve import TLS_QUERY, Resolved
 from callproof.object.model import Relocation, Section
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ class X64Relocator(Relocator):
         super().__init__(layout)
         # Offsets of the calls of __tls_get_addr that were rewritten with what is before them.
         self.consumed: frozenset[int] = frozenset()
-        names = layout.resolved.names
-        self.has_calls = "__tls_get_addr" in names
+        resolved = layout.resolved
+        self.has_calls = TLS_QUERY in resolved.names or TLS_QUERY in resolved.asked
 
     def thread_pointer(self) -> int:
         """The image's end, rounded up as musl and lld do, lies at the thread pointer."""

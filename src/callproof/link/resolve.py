@@ -44,6 +44,8 @@ LINKER_DEFINED = frozenset(
     __global_pointer$ _GLOBAL_OFFSET_TABLE_ _TLS_MODULE_BASE_ __dso_handle __GNU_EH_FRAME_HDR
     __eh_frame_hdr_start __eh_frame_hdr_end __eh_frame_start __eh_frame_end""".split()
 )
+# Its calls become offsets (see relocate.py), so nobody need define it.
+TLS_QUERY = "__tls_get_addr"
 
 
 @dataclass(slots=True)
@@ -311,7 +313,7 @@ class _Resolver:
             if name.startswith(prefix):
                 wanted = name.removeprefix(prefix)
                 return any(s.name == wanted for file in self.result.files for s in file.sections)
-        return name in LINKER_DEFINED
+        return name in LINKER_DEFINED or name == TLS_QUERY
 
     def report(self) -> None:
         """Raise one error for all undefined and all duplicate names."""
