@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from struct import pack
 
 from callproof.object import elf_format as elf
+from callproof.object.leb128 import read_sleb, read_uleb, sleb, uleb
 from callproof.object.model import Relocation, Section, Symbol
 
 VERSION = 5
@@ -47,28 +48,6 @@ class FunctionLines:
     size: int
     file: str
     rows: list[tuple[int, int]]
-
-
-def uleb(value: int) -> bytes:
-    out = bytearray()
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        if not value:
-            out.append(byte)
-            return bytes(out)
-        out.append(byte | 0x80)
-
-
-def sleb(value: int) -> bytes:
-    out = bytearray()
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        if (value == 0 and not byte & 0x40) or (value == -1 and byte & 0x40):
-            out.append(byte)
-            return bytes(out)
-        out.append(byte | 0x80)
 
 
 def _string(text: str) -> bytes:
@@ -209,21 +188,12 @@ class _Cursor:
         return value
 
     def uleb(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.number(1)
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                return value
-            if shift > 70:
-                raise ValueError("a number is too long")
+        value, self.at = read_uleb(self.data, self.at)
+        return value
 
     def sleb(self) -> int:
-        start = self.at
-        value = self.uleb()
-        bits = 7 * (self.at - start)
-        return value - (1 << bits) if value >> (bits - 1) else value
+        value, self.at = read_sleb(self.data, self.at)
+        return value
 
     def string(self) -> str:
         end = self.data.find(b"\0", self.at)
