@@ -343,10 +343,22 @@ def stored_bits(i: Instruction) -> Operand | None:
     return IN_PLACE
 
 
+def cast_again(i: Instruction) -> Operand | None:
+    """The same bits seen as a third type; or as what they were at first."""
+    cast = defined_by(i.operands[0], op.BITCAST)
+    if cast is None:
+        return None
+    first = cast.operands[0]
+    if first.type is i.type:
+        return first
+    i.operands[0] = first
+    return IN_PLACE
+
+
 Rule = Callable[[Instruction], Operand | None]
 FLOAT_FOLDED = (op.FADD, op.FSUB, op.FMUL, op.FDIV, op.FNEG, op.FABS, op.FSQRT)
 FLOAT_COMPARED = (op.FEQ, op.FNE, op.FLT, op.FLE, op.FGT, op.FGE)
-CONVERTED = (op.SITOF, op.FTOSI, op.FLOORTOSI, op.FEXT, op.FTRUNC, op.BITCAST, op.SEXT, op.ZEXT)
+CONVERTED = (op.SITOF, op.FTOSI, op.FLOORTOSI, op.FEXT, op.FTRUNC, op.SEXT, op.ZEXT)
 INTEGER_COMPARED = tuple(MIRRORED)
 
 RULES: dict[op.Operation, tuple[Rule, ...]] = {
@@ -378,6 +390,7 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     **dict.fromkeys(FLOAT_FOLDED, (constants,)),
     **dict.fromkeys(FLOAT_COMPARED, (constants,)),
     **dict.fromkeys(CONVERTED, (constants,)),
+    op.BITCAST: (constants, cast_again),
     **dict.fromkeys((op.TRUNC, op.FTRUNC), (constants, there_and_back)),
     **dict.fromkeys(VECTOR_OPERATIONS, (constants,)),
     op.EXTRACT: (constants, extracted),
