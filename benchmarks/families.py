@@ -187,8 +187,12 @@ def bcpl(lines: int) -> str:
     count = max(1, lines // (BCPL_FAMILY.count("\n") + 1))
     parts = [_member(BCPL_FAMILY, n) for n in range(count)]
     for start in range(0, count, 100):
-        calls = [f"    total := total + all{n}({n})\n" for n in range(start, min(start + 100, count))]
-        parts.append(f"LET part{start}(total) = VALOF $(\n{''.join(calls)}    RESULTIS total\n$)\n\n")
+        calls = [
+            f"    total := total + all{n}({n})\n" for n in range(start, min(start + 100, count))
+        ]
+        parts.append(
+            f"LET part{start}(total) = VALOF $(\n{''.join(calls)}    RESULTIS total\n$)\n\n"
+        )
     calls = [f"    total := part{start}(total)\n" for start in range(0, count, 100)]
     parts.append(f"LET START() BE $(\n    LET total = 1\n{''.join(calls)}    WRITEN(total)\n$)\n")
     return "".join(parts)
@@ -199,7 +203,9 @@ def sox(lines: int) -> str:
     count = max(1, lines // (SOX_FAMILY.count("\n") + 1))
     parts = [_member(SOX_FAMILY, n) for n in range(count)]
     for start in range(0, count, 100):
-        calls = [f"    total = total + all{n}({n})\n" for n in range(start, min(start + 100, count))]
+        calls = [
+            f"    total = total + all{n}({n})\n" for n in range(start, min(start + 100, count))
+        ]
         parts.append(f"fn part{start}(total) {{\n{''.join(calls)}    return total\n}}\n\n")
     parts += ["var total = 1\n"]
     parts += [f"total = part{start}(total)\n" for start in range(0, count, 100)]
