@@ -28,7 +28,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from heapq import heapify, heappop, heappush
 
-from callproof.codegen.intervals import FAR, IN_MEMORY, Clobbers, Interval, Occupancy
+from callproof.codegen.intervals import FAR, IN_MEMORY, Clobbers, Interval, Registers
 from callproof.codegen.liveness import Loops, Ranges
 from callproof.codegen.machine import (
     DEF,
@@ -79,7 +79,7 @@ class _Allocator:
         self.ranges = Ranges(function)
         self.loops = Loops(function)
         self.block_starts = [4 * number for number in self.ranges.starts]
-        self.busy = [Occupancy() for _ in range(64)]
+        self.busy = Registers()
         self.clobbers: dict[int, Clobbers] = {}
         self.calls_wide = Clobbers(register_file.callee_saved)
         self.call_positions: list[int] = []
@@ -266,7 +266,8 @@ class _Allocator:
     def _place(self, interval: Interval) -> None:
         """Give an interval, or its first part, a register or leave it in memory."""
         register = interval.register
-        need = interval.next_need(interval.start)
+        needs = interval.needs  # none is before the start
+        need = needs[0] if needs else FAR
         if need == FAR and register in self.pieces:
             self._keep(interval)  # it has lost its register, and nothing needs one again
             return
@@ -304,7 +305,9 @@ class _Allocator:
 
     def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
         """(mask, first position) of the register sets that change during the interval."""
-        found = []
+        found: list[tuple[int, int]] = []
+        if not self.clobbers:
+            return found
         for group in self.clobbers.values():
             position = group.first_in(interval)
             if position != FAR:
@@ -328,8 +331,8 @@ class _Allocator:
         remade = interval.register in self.remade
         for hint in self._hints(interval.register):
             if (
-                hint in candidates
-                and not changed >> hint & 1
+                not changed >> hint & 1
+                and hint in candidates
                 and not (remade and unsaved >> hint & 1)
                 and busy[hint].conflict(interval) == FAR
             ):
@@ -392,8 +395,11 @@ class _Allocator:
         return (cheap, cheap_longest) if cheap >= 0 else (best, longest)
 
     def _hints(self, register: int) -> list[int]:
-        hints = list(self.hints.get(register, NO_HINTS))
-        for other in self.related.get(register, NO_HINTS):
+        own, related = self.hints.get(register), self.related.get(register)
+        if related is None:
+            return own or []
+        hints = list(own) if own is not None else []
+        for other in related:
             pieces = self.pieces.get(other)
             if pieces:
                 hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
@@ -407,7 +413,11 @@ class _Allocator:
         busy = self.busy[physical]
         for start, end in interval.ranges:
             busy.add(start, end, interval)
-        self._keep(interval)
+        pieces = self.pieces.get(interval.register)
+        if pieces is None:
+            self.pieces[interval.register] = [interval]
+        else:
+            pieces.append(interval)
 
     def _assign_until(self, interval: Interval, physical: int, limit: int) -> None:
         """Give the interval a register that it can have until `limit`; the rest comes later."""
@@ -526,16 +536,18 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     allocator.prepare()
     allocator.scan()
     for pieces in allocator.pieces.values():
-        pieces.sort(key=_start)
+        if len(pieces) > 1:
+            pieces.sort(key=_start)
     slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, allocator.in_slot)
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
-    for register, ranges in allocator.ranges.ranges.items():
-        crossed = sum(
-            bisect_left(positions, end - 1) - bisect_left(positions, start) for start, end in ranges
-        )
-        if crossed:
-            allocation.crossed_calls[register] = crossed
+    if positions:
+        for register, ranges in allocator.ranges.ranges.items():
+            crossed = 0
+            for start, end in ranges:
+                crossed += bisect_left(positions, end - 1) - bisect_left(positions, start)
+            if crossed:
+                allocation.crossed_calls[register] = crossed
     Resolver(function, allocator.ranges, allocator.pieces, slot_of, allocation).run()
     return allocation
 
