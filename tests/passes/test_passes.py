@@ -61,6 +61,8 @@ def test_fold_to_an_operand(body: str, result: str) -> None:
     ("body", "line"),
     [
         ("%r = mul i64 %a, 8\nreturn %r", "%r = shl i64 %a, 3"),
+        ("%r = udiv i64 %a, 1024\nreturn %r", "%r = lshr i64 %a, 10"),
+        ("%r = urem i64 %a, 1024\nreturn %r", "%r = and i64 %a, 1023"),
         ("%r = sub i64 %a, 5\nreturn %r", "%r = add i64 %a, -5"),
         ("%s = add i64 %a, 5\n%r = add i64 %s, 7\nreturn %r", "%r = add i64 %a, 12"),
         ("%r = slt i64 3, %a\nreturn %r", "%r = sgt i64 %a, 3"),

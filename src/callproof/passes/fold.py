@@ -191,6 +191,22 @@ def multiply_by_power(i: Instruction) -> Operand | None:
     return IN_PLACE
 
 
+def unsigned_by_power(i: Instruction) -> Operand | None:
+    """x udiv 2**k is x lshr k, x urem 2**k is x & 2**k - 1."""
+    divisor = number(i.operands[1])
+    if divisor is None or i.type is None:
+        return None
+    divisor &= (1 << i.type.bits) - 1
+    if divisor < 2 or divisor & (divisor - 1):
+        return None
+    value = divisor.bit_length() - 1
+    if i.operation is op.UREM:
+        value = divisor - 1
+    i.operation = op.LSHR if i.operation is op.UDIV else op.AND
+    i.operands = [i.operands[0], _integer(i, value)]
+    return IN_PLACE
+
+
 def subtract_constant(i: Instruction) -> Operand | None:
     """x - c is x + -c, so that constants gather in additions."""
     amount = number(i.operands[1])
@@ -373,9 +389,9 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
         multiply_by_power,
     ),
     op.SDIV: (constants, neutral, absorbing),
-    op.UDIV: (constants, neutral, absorbing),
+    op.UDIV: (constants, neutral, absorbing, unsigned_by_power),
     op.SREM: (constants,),
-    op.UREM: (constants,),
+    op.UREM: (constants, unsigned_by_power),
     op.AND: (constants, constant_second, neutral, absorbing, same_operands, gather_constants),
     op.OR: (constants, constant_second, neutral, absorbing, same_operands, gather_constants),
     op.XOR: (constants, constant_second, neutral, same_operands, gather_constants),

@@ -32,7 +32,7 @@ SIGNED = frozenset((op.SDIV, op.SREM, op.ASHR))
 UNSIGNED = frozenset((op.UDIV, op.UREM, op.LSHR))
 SHIFTS = frozenset((op.SHL, op.LSHR, op.ASHR))
 DIVISIONS = frozenset((op.SDIV, op.UDIV, op.SREM, op.UREM))
-COMPARED = {op.SMIN: op.SLT, op.SMAX: op.SGT}
+COMPARED = {op.SMIN: op.SLT, op.SMAX: op.SGT, op.FMIN: op.FLT, op.FMAX: op.FGT}
 REDUCED = {op.SUM_LANES: None, op.SMIN_LANES: op.SLT, op.SMAX_LANES: op.SGT}
 Lacks = Callable[[Instruction], bool]
 
@@ -237,13 +237,13 @@ class _Legaliser:
         vector: Operand = i.operands[0]
         for index in range(type_.lanes):
             lanes = [self.lane(operand, index) for operand in i.operands]
-            if element.bits < 32 and not shift:
+            if operation in COMPARED:
+                chosen = self.make(COMPARED[operation], element, lanes)
+                value = self.make(op.SELECT, element, [chosen, *lanes])
+            elif element.bits < 32 and not shift:
                 extend = op.SEXT if operation in SIGNED else op.ZEXT
                 wide: list[Operand] = [self.make(extend, I32, [lane]) for lane in lanes]
                 value = self.make(op.TRUNC, element, [self.make(operation, I32, wide)])
-            elif operation in COMPARED:
-                less = self.make(COMPARED[operation], element, lanes)
-                value = self.make(op.SELECT, element, [less, *lanes])
             else:
                 value = self.make(operation, element, lanes)
             if index == 0:  # the other lanes will be replaced

@@ -269,9 +269,6 @@ RULES = [
             (op.SREM, signed_by_power),
         )
     ),
-    *(
-        Rule(f"{operation}_by_constant", operation, divide_by_constant)
-        for operation in DIVISIONS
-    ),
+    *(Rule(f"{operation}_by_constant", operation, divide_by_constant) for operation in DIVISIONS),
     *(Rule(str(operation), operation, divide) for operation in DIVISIONS),
 ]
