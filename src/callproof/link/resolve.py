@@ -26,7 +26,7 @@ from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.source import CallproofError, Diagnostic, Note
 
 if TYPE_CHECKING:
-    from callproof.link import GivenSymbol, LinkOptions
+    from callproof.link import GivenSymbol, Input, LinkOptions
 
 MAXIMUM_MESSAGES = 20
 THE_LINKER = "the linker"
@@ -264,7 +264,7 @@ class _Resolver:
             for archive in archives:
                 found |= self.search(archive)
 
-    def take(self, item: Path | ObjectFile | ArchiveGroup | WholeArchive, ordered: bool) -> None:
+    def take(self, item: Input, ordered: bool) -> None:
         """One input, at its place in the order; archives are searched at once if that counts."""
         if isinstance(item, ObjectFile):
             self.add(item)
@@ -377,9 +377,7 @@ def load(path: Path) -> ObjectFile | Archive:
     raise CallproofError(script or f"{path}: neither an ELF object nor an archive")
 
 
-def resolve(
-    inputs: Sequence[Path | ObjectFile | ArchiveGroup | WholeArchive], options: LinkOptions
-) -> Resolved:
+def resolve(inputs: Sequence[Input], options: LinkOptions) -> Resolved:
     """Find all objects and definitions.
 
     Raises `CallproofError` for what is missing or double, with the `origins` of the missing.
