@@ -49,6 +49,8 @@ class Options:
     module_path   folders where Sox's imports look last
     sox_test      the test of a Sox program that runs instead of its `main`
     sox_bench     run a Sox program's benchmarks behind its `main`
+    debug         describe variables, types and frames to debuggers (lines always are); at
+                  level 0 variables are then kept in memory
     log           is told, for each call site of a Sox program, how it is called
     """
 
@@ -66,6 +68,7 @@ class Options:
     module_path: tuple[str, ...] = ()
     sox_test: str = ""
     sox_bench: bool = False
+    debug: bool = False
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
 
@@ -164,6 +167,7 @@ def front_ends(
             raise CallproofError(
                 "a Sox program is given by its one script, which imports the others"
             )
+        from callproof.ir.debug import DebugModule
         from callproof.sox.frontend import load
         from callproof.sox.lower import lower
         from callproof.sox.modules import SearchPlaces
@@ -171,7 +175,8 @@ def front_ends(
         places = SearchPlaces(folders=options.module_path)
         program = load(paths[0], places, diagnostics)
         sources = [program.script.source]
-        found = [lower(program, options.sox_test, options.sox_bench, options.log)]
+        debug = DebugModule("sox", options.level == 0) if options.debug else None
+        found = [lower(program, options.sox_test, options.sox_bench, options.log, debug)]
     else:
         sources = [SourceFile.read(path) for path in paths]
         found = _bcpl_and_ir(sources, diagnostics, options)
@@ -209,7 +214,7 @@ def _bcpl_and_ir(
 def _front_end_options(options: Options) -> FrontEndOptions:
     from callproof.bcpl.options import FrontEndOptions
 
-    return FrontEndOptions(options.include, options.bounds_check)
+    return FrontEndOptions(options.include, options.bounds_check, options.debug, options.level == 0)
 
 
 def verify_module(module: Module, options: Options) -> None:

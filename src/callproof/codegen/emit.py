@@ -7,6 +7,7 @@ from these same lines, so that what is printed is what is encoded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from callproof.codegen.machine import (
     DEF,
@@ -21,6 +22,9 @@ from callproof.codegen.machine import (
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
 from callproof.source import InternalError
+
+if TYPE_CHECKING:
+    from callproof.codegen.locate import FunctionLocations
 
 
 @dataclass(slots=True)
@@ -45,7 +49,11 @@ class CodeRelocation:
 
 @dataclass(slots=True)
 class EmittedFunction:
-    """A function's code; `lines` rows are (byte offset, source line)."""
+    """A function's code; `line_rows` are (byte offset, source line).
+
+    With debug information: `marks`, each line with its block, instruction and phase, and
+    `locations`, where variables are.
+    """
 
     name: str
     display_name: str
@@ -54,10 +62,17 @@ class EmittedFunction:
     code: bytes = b""
     relocations: list[CodeRelocation] = field(default_factory=list)
     line_rows: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
+    locations: FunctionLocations | None = None
+
+
+MOVES, FIRST, FURTHER, BEHIND, LEAVING = range(5)
+"""Phases of an instruction's lines: the moves before it, its first line and the others, what
+follows it (at the entry the prologue), and the epilogue before it."""
 
 
 class _Emitter:
-    __slots__ = ("allocation", "frame", "function", "poison", "target", "used_saved")
+    __slots__ = ("allocation", "frame", "function", "marks", "poison", "target", "used_saved")
 
     def __init__(
         self, function: MachineFunction, allocation: Allocation, target: Target, poison: bool
@@ -68,6 +83,9 @@ class _Emitter:
         self.target = target
         self.frame = target.shapes.frame(function, allocation)
         self.used_saved = target.convention.callee_saved
+        self.marks: list[tuple[Line, int, int, int]] | None = (
+            [] if function.debug is not None else None
+        )
 
     # --- comments ----------------------------------------------------------------------
 
@@ -144,6 +162,7 @@ class _Emitter:
         lines: list[Line] = []
         for index, instruction in enumerate(block.instructions):
             new = self.edits((block.index, index), instruction)
+            moves = len(new)
             form = instruction.form
             if form.control == "return":
                 new += shapes.epilogue(self.frame)
@@ -154,17 +173,33 @@ class _Emitter:
             if own:
                 own[-1].comment = instruction.comment or self.definition_comment(instruction)
                 own[-1].kept = self.allocation.kept.get(id(instruction))
+            leaving = len(new)
             new += own
+            done = len(new)
             is_entry = form is self.target.calls.entry
             if self.poison and (is_entry or instruction.is_call):
                 # After allocation, so that nothing could make room for it.
                 new += shapes.poison(_defined(instruction))
             if is_entry:
                 new += shapes.prologue(self.frame)
+            if self.marks is not None:
+                sizes = (moves, leaving - moves, done - leaving, len(new) - done)
+                self._mark(block.index, index, new, sizes)
             for line in new:
                 line.line = instruction.line
             lines += new
         return lines
+
+    def _mark(
+        self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
+    ) -> None:
+        """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
+        assert self.marks is not None
+        moves, leaving, own, behind = sizes
+        phases = [MOVES] * moves + [LEAVING] * leaving + [FIRST] * min(own, 1)
+        phases += [FURTHER] * (own - 1) + [BEHIND] * behind
+        for line, phase in zip(lines, phases, strict=True):
+            self.marks.append((line, block, index, phase))
 
     def definition_comment(self, instruction: MachineInstruction) -> str:
         registers = instruction.allocation or ()
@@ -198,6 +233,7 @@ def emit(
     _fall_through(blocks, target)
     _relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
+    result.marks = emitter.marks or []
     _encode(result)
     return result
 

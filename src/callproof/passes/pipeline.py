@@ -21,6 +21,7 @@ from callproof.passes import (
     tail_calls,
     thread_branches,
 )
+from callproof.passes.debug_guard import CAREFUL, Guard
 from callproof.source import CallproofError, InternalError
 
 Pass = Callable[[Function], bool]
@@ -68,7 +69,12 @@ def optimise(
             changed = False
             for name, run in passes:
                 start = time.perf_counter()
-                changed |= run(function)
+                if function.debug is None or name in CAREFUL:
+                    changed |= run(function)
+                else:
+                    guard = Guard(function)
+                    changed |= run(function)
+                    guard.check(function)
                 seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
                 if verify_each:
                     found = problems(function, module)
