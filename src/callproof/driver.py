@@ -50,6 +50,8 @@ class Options:
     sox_test      the test of a Sox program that runs instead of its `main`
     sox_bench     run a Sox program's benchmarks behind its `main`
     comments      listings of what is compiled will be wanted, with their remarks
+    debug         describe variables, types and frames to debuggers (lines always are); at
+                  level 0 variables are then kept in memory
     log           is told, for each call site of a Sox program, how it is called
     """
 
@@ -68,6 +70,7 @@ class Options:
     sox_test: str = ""
     sox_bench: bool = False
     comments: bool = True
+    debug: bool = False
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
 
@@ -166,6 +169,7 @@ def front_ends(
             raise CallproofError(
                 "a Sox program is given by its one script, which imports the others"
             )
+        from callproof.ir.debug import DebugModule
         from callproof.sox.frontend import load
         from callproof.sox.lower import lower
         from callproof.sox.modules import SearchPlaces
@@ -173,7 +177,8 @@ def front_ends(
         places = SearchPlaces(folders=options.module_path)
         program = load(paths[0], places, diagnostics)
         sources = [program.script.source]
-        found = [lower(program, options.sox_test, options.sox_bench, options.log)]
+        debug = DebugModule("sox", options.level == 0) if options.debug else None
+        found = [lower(program, options.sox_test, options.sox_bench, options.log, debug)]
     else:
         sources = [SourceFile.read(path) for path in paths]
         found = _bcpl_and_ir(sources, diagnostics, options)
@@ -211,7 +216,7 @@ def _bcpl_and_ir(
 def _front_end_options(options: Options) -> FrontEndOptions:
     from callproof.bcpl.options import FrontEndOptions
 
-    return FrontEndOptions(options.include, options.bounds_check)
+    return FrontEndOptions(options.include, options.bounds_check, options.debug, options.level == 0)
 
 
 def verify_module(module: Module, options: Options) -> None:

@@ -79,7 +79,14 @@ def compile_module(
         if module.observers:
             record_kept(machine, allocation, target.registers, module.observers)
         emitted = emit(machine, allocation, target, poison=poison, comments=comments)
-        _charge(seconds, "emit", start)
+        start = _charge(seconds, "emit", start)
+        if machine.debug is not None:
+            from callproof.codegen.locate import locate
+
+            emitted.locations = locate(
+                machine, allocation, target.registers, emitted, target.machine
+            )
+            _charge(seconds, "debug information", start)
 
         compiled.functions.append(emitted)
         for relocation in emitted.relocations:

@@ -28,6 +28,7 @@ from callproof.passes.legalise_vectors import is_missing
 
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
+    from callproof.codegen.unwind import FrameState
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,21 @@ class Shapes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Unwinding:
+    """How frames are described to debuggers (`unwind.py`): the registers SP and FP; how far
+    the CFA is from which register as a function begins, and what is saved by then; the
+    registers that it preserves; the return address's; what an instruction does."""
+
+    stack: int
+    frame: int
+    distances: dict[int, int]
+    saved: dict[int, int]
+    preserved: int
+    return_address: int
+    step: Callable[[Line, FrameState], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Assembly:
     """How listings are written: what begins a comment, the directive for eight bytes, the
     alignment of functions as a power of two, and a place in the argument area."""
@@ -210,3 +226,4 @@ class Target:
     code_alignment: int = 4
     largest_stack_alignment: int = 16
     assembly: Assembly = Assembly()
+    unwinding: Unwinding | None = None

@@ -180,6 +180,8 @@ class FunctionBuilder:
 
     # What a debugger shall know is kept by `debug_builder`'s builder; here it costs nothing.
 
+    keeps_debug = False
+
     def enter(self) -> object:
         """A block of the source begins; the answer is for `leave`."""
         return None

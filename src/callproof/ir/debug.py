@@ -80,13 +80,18 @@ class StructureType(DebugType):
 # --- variables -------------------------------------------------------------------------------
 
 
+Parts = tuple[Operand | None, ...]
+"""A variable's value, part by part; None for a part that nothing tells of."""
+
+
 @dataclass(slots=True, eq=False)
 class DebugVariable:
     """A variable, and how its value is put together from IR values.
 
     sizes      bytes of each part, in the order of memory; one for what is one IR value
-    content    None, or: the (only) part is an address, and the variable is in memory that
-               many bytes behind it
+    content    (), or: the (only) part is an address, and the variable is in memory that
+               many bytes behind it; of several offsets, all but the last lead to an address
+    incoming   a parameter's parts as the function is entered
     home       the address of its memory in the frame (`slot`), for one that has such
     """
 
@@ -95,8 +100,9 @@ class DebugVariable:
     line: int
     is_parameter: bool = False
     sizes: tuple[int, ...] = (8,)
-    content: int | None = None
+    content: tuple[int, ...] = ()
     home: Value | None = None
+    incoming: Parts = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -121,10 +127,6 @@ class Scope:
         self.variables: list[DebugVariable] = []
 
 
-Parts = tuple[Operand | None, ...]
-"""A variable's value, part by part; None for a part that nothing tells of."""
-
-
 class Place(int):
     """A line, and what is there.
 
@@ -141,10 +143,9 @@ class Place(int):
     values: dict[DebugVariable, Parts]
     inlined_at: Place | None = None
 
-    def at_call(self, call: Place | None, scopes: dict[int, Scope] | None = None) -> Place:
+    def at_call(self, call: Place) -> Place:
         """The same place in code that stands for a call.  Its values are not known: they
         are the called function's own."""
-        del scopes
         found = Place(self)
         found.owner, found.scope, found.values = self.owner, self.scope, {}
         outer = self.inlined_at
@@ -211,11 +212,6 @@ class DebugModule:
     in_memory: bool = False
     functions: dict[str, DebugFunction] = field(default_factory=dict)
     globals: list[DebugGlobal] = field(default_factory=list)
-
-
-def plain_line(line: int) -> int:
-    """The line alone."""
-    return int(line) if isinstance(line, Place) else line
 
 
 def forget_values_of_skipped(function: Function, values: Sequence[Value]) -> None:

@@ -34,6 +34,7 @@ class _Pending:
 class DebugBuilder(FunctionBuilder):
     """Builds a function together with its `function.debug`."""
 
+    keeps_debug = True
     _number = 0
     _place: Place | None = None
     _block: Block | None = None
@@ -43,6 +44,7 @@ class DebugBuilder(FunctionBuilder):
         self._scope = info.scope
         self._in_memory = in_memory
         self._keys: dict[DebugVariable, tuple[Hashable, ...]] = {}
+        self._parameters: dict[Hashable, DebugVariable] = {}
         self._written: set[Hashable] = set()
         self._watched: set[Hashable] = set()
         self._homes: dict[Hashable, tuple[Value, int]] = {}
@@ -54,7 +56,7 @@ class DebugBuilder(FunctionBuilder):
 
     # --- places ---------------------------------------------------------------------------
 
-    @property  # type: ignore[override]
+    @property
     def line(self) -> int:
         if self._info is None:
             return self._number
@@ -79,6 +81,8 @@ class DebugBuilder(FunctionBuilder):
             for variable in scope.variables:
                 keys = self._keys[variable]
                 if not all(key in self._written for key in keys):
+                    if len(variable.incoming) == len(keys):
+                        place.values[variable] = variable.incoming
                     continue
                 if variable.home is not None:
                     place.values[variable] = ()
@@ -116,6 +120,7 @@ class DebugBuilder(FunctionBuilder):
         self._scope.variables.append(variable)
         if variable.is_parameter:
             self._info.parameters.append(variable)
+            self._parameters.update(dict.fromkeys(keys, variable))
         if self._in_memory:
             types = [self._types[key][0] for key in keys]
             size = sum(type_.size for type_ in types)
@@ -140,6 +145,11 @@ class DebugBuilder(FunctionBuilder):
 
     def write(self, variable: Hashable, value: Operand) -> None:
         home = self._homes.get(variable)
+        if variable in self._parameters and variable not in self._written:
+            shown = self._parameters[variable]
+            if value.kind == VALUE and value.block is self.entry:  # type: ignore[union-attr]
+                shown.incoming += (value,)
+                self._place = None
         if home is not None:
             self.store(self._types[variable][0], value, home[0], home[1])
         else:
@@ -158,6 +168,13 @@ class DebugBuilder(FunctionBuilder):
     def _parameter(self, block: Block, variable: Hashable) -> Value:
         value = super()._parameter(block, variable)
         self._at_entry[block, variable] = value
+        return value
+
+    def slot(self, size: int, alignment: int, name: str) -> Value:
+        """It stands at the function's beginning, which is no part of the current line."""
+        value = super().slot(size, alignment, name)
+        assert value.definition is not None
+        value.definition.line = 0
         return value
 
     # --- the end ------------------------------------------------------------------------------
@@ -227,4 +244,3 @@ def _same(first: Operand, second: Operand) -> bool:
         return first.key() == second.key()  # type: ignore[union-attr]
     assert isinstance(first, Symbol) and isinstance(second, Symbol)
     return first.name == second.name and first.offset == second.offset
-

@@ -26,6 +26,7 @@ from callproof.target.x64.registers import (
     name,
 )
 from callproof.target.x64.shapes import X64Shapes
+from callproof.target.x64.unwind import UNWINDING
 
 ALL_RULES: list[Rule] = [
     *select_integer.RULES,
@@ -106,4 +107,5 @@ def make_target(target_name: str) -> Target:
         code_alignment=16,
         largest_stack_alignment=4096,
         assembly=ASSEMBLY,
+        unwinding=UNWINDING,
     )
