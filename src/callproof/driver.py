@@ -6,7 +6,6 @@ everything that a user can mend; they print nothing.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -359,6 +358,7 @@ SYSTEM_LINKERS = {
 def _link_with_system(files: Sequence[Input], output: Path, options: Options) -> None:
     import shutil
     import subprocess
+    import tempfile
 
     from callproof.link import ArchiveGroup, WholeArchive
     from callproof.object import write_elf
