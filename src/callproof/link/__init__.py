@@ -1,10 +1,13 @@
-"""The static linker: objects and archives in, one executable out.
+"""The linker: objects, archives and shared libraries in, one executable out.
 
     load, resolve     which objects take part, and what each name means   (resolve.py)
     collect           what the entry can reach                            (collect.py)
     layout            addresses; veneers for branches that reach too far  (layout.py, veneers.py)
     relocate          the values of addresses put into the code           (relocate.py)
     write             the ELF image                                       (executable.py)
+
+A position-independent or dynamically linked program has in addition what its loader
+needs: which names are imported and how (dynamic.py), the tables (dynamic_tables.py).
 
 Knows objects and relocations; knows nothing of the compiler.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +65,13 @@ class LinkOptions:
     wrap         names N: undefined references to N mean __wrap_N, those to __real_N mean N
     definitions  symbols that the command line defines
     build_id     put a note with the hash of the whole file into it (`.note.gnu.build-id`)
+    pie          position-independent: it may be loaded anywhere
+    dynamic      shared libraries may take part; the program is loaded by `interpreter`
+                 ('' for glibc's of the machine)
+    rpath        where the loader looks for libraries first (DT_RUNPATH)
+    as_needed    only libraries of which something is used are asked for
+    export_dynamic  libraries may see all of the program's global names, not only those they use
+    relr         relative relocations in their packed form (glibc from 2.36, musl from 1.2.4)
     """
 
     entry: str = "_start"
@@ -73,6 +83,13 @@ class LinkOptions:
     wrap: tuple[str, ...] = ()
     definitions: dict[str, GivenSymbol] = field(default_factory=dict)
     build_id: bool = False
+    pie: bool = False
+    dynamic: bool = False
+    interpreter: str = ""
+    rpath: tuple[str, ...] = ()
+    as_needed: bool = False
+    export_dynamic: bool = False
+    relr: bool = False
 
 
 def link_layout(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> Layout:
@@ -87,6 +104,8 @@ def link_layout(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None
     from callproof.link.resolve import resolve
 
     options = options or LinkOptions()
+    if options.pie:
+        options = replace(options, base=0)
     resolved = resolve(inputs, options)
     collect(resolved, options)
     layout = lay_out(resolved, options)

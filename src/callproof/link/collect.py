@@ -1,7 +1,8 @@
 """Which sections the program can reach; the others are left out.
 
 Roots are the entry, constructor and destructor arrays, the old `.init` and `.fini`
-fragments, and sections that somebody asks for by `__start_NAME` or `__stop_NAME`.
+fragments, what shared libraries may see, and sections that somebody asks for by
+`__start_NAME` or `__stop_NAME`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def collect(resolved: Resolved, options: LinkOptions) -> None:
     entry = resolved.names.get(options.entry)
     if entry is not None and entry.symbol.section is not None:
         pending.append(entry.symbol.section)
+    exported = (resolved.names[name].symbol.section for name in resolved.exported)
+    pending += [section for section in exported if section is not None]
     for section in pending:
         live.add(id(section))
         resolved.reasons[id(section)] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from callproof.link import loader_view
 from callproof.link.layout import BUILD_ID_SIZE, Layout
 from callproof.object import elf_format as elf
 from callproof.object.elf_write import SECTION_FACTS, StringTable
@@ -12,7 +13,7 @@ from callproof.source import CallproofError
 
 
 def write_executable(layout: Layout) -> bytes:
-    """A static `ET_EXEC` with program headers, section headers and a symbol table."""
+    """An ELF program with program headers, section headers and a symbol table."""
     image = bytearray(layout.headers_size)
     names = StringTable()
     headers = [bytes(elf.SECTION.size)]
@@ -20,6 +21,11 @@ def write_executable(layout: Layout) -> bytes:
 
     for output in layout.outputs():
         type_, flags = SECTION_FACTS[output.kind]
+        link = info = entry_size = 0
+        if layout.dynamic is not None:
+            type_, link, info, entry_size = loader_view.header_facts(
+                layout.dynamic, layout, output, type_
+            )
         headers.append(
             elf.SECTION.pack(
                 names.add(output.name),
@@ -28,10 +34,10 @@ def write_executable(layout: Layout) -> bytes:
                 output.address,
                 output.offset,
                 output.size,
-                0,
-                0,
+                link,
+                info,
                 output.alignment,
-                0,
+                entry_size,
             )
         )
         for piece in output.pieces:
@@ -66,7 +72,7 @@ def write_executable(layout: Layout) -> bytes:
     programs = _program_headers(layout)
     header = elf.HEADER.pack(
         elf.IDENT,
-        elf.ET_EXEC,
+        elf.ET_DYN if layout.options.pie else elf.ET_EXEC,
         elf.MACHINES[layout.resolved.machine],
         1,
         entry_address,
@@ -95,7 +101,8 @@ def _sign(layout: Layout, note: Section, image: bytearray) -> None:
 
 
 def _program_headers(layout: Layout) -> list[bytes]:
-    programs = [
+    before, behind = loader_view.program_headers(layout) if layout.dynamic else ([], [])
+    programs = before + [
         elf.PROGRAM.pack(
             elf.PT_LOAD,
             segment.flags,
@@ -132,7 +139,7 @@ def _program_headers(layout: Layout) -> list[bytes]:
             )
         )
     programs.append(elf.PROGRAM.pack(elf.PT_GNU_STACK, elf.PF_R | elf.PF_W, 0, 0, 0, 0, 0, 16))
-    return programs
+    return programs + behind
 
 
 def _symbol_table(

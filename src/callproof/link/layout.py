@@ -4,6 +4,8 @@
     R X  code (with veneers where branches would not reach)
     R W  thread-local data, constructor arrays, relocated read-only data, data, GOT, bss
 
+Of a program with a loader the part that only the loader writes comes before the last one.
+
 Each segment starts on a page of its own in memory, but follows the last one in the
 file without a hole: address and file offset agree modulo the page size.
 """
@@ -22,6 +24,7 @@ from callproof.source import CallproofError
 
 if TYPE_CHECKING:
     from callproof.link import LinkOptions
+    from callproof.link.dynamic import Dynamic
 
 ADDRESS_LIMIT = 1 << 47
 
@@ -77,6 +80,7 @@ class Layout:
     got         slot addresses by key (see relocate.py)
     tls         (address, file size, memory size, alignment) of the thread-local image
     unloaded    debug and other sections, by output name
+    dynamic     what the loader needs; `relro` is the segment that only the loader writes
     """
 
     resolved: Resolved
@@ -90,6 +94,8 @@ class Layout:
     unloaded: dict[str, list[Piece]] = field(default_factory=dict)
     veneers: Veneers | None = None
     headers_size: int = 0
+    dynamic: Dynamic | None = None
+    relro: Segment | None = None
 
     def outputs(self) -> list[OutputSection]:
         return [section for segment in self.segments for section in segment.sections]
@@ -134,6 +140,8 @@ class Layout:
             return 0
         if name == "_GLOBAL_OFFSET_TABLE_" and self.got_section is not None:
             return self.places[id(self.got_section)].address
+        if name == "_DYNAMIC" and self.dynamic is not None:
+            return self.places[id(self.dynamic.sections[".dynamic"])].address
         return None
 
     def end(self) -> int:
@@ -141,7 +149,7 @@ class Layout:
 
 
 # Output sections in order: (segment, name, kind).  Input sections find theirs by kind and name.
-READ, CODE, WRITE = 0, 1, 2
+READ, CODE, RELRO, WRITE = 0, 1, 2, 3
 SEGMENT_OF = {
     "note": READ,
     "rodata": READ,
@@ -155,7 +163,7 @@ SEGMENT_OF = {
     "bss": WRITE,
 }
 KIND_ORDER = tuple(SEGMENT_OF)
-FLAGS = (elf.PF_R, elf.PF_R | elf.PF_X, elf.PF_R | elf.PF_W)
+FLAGS = (elf.PF_R, elf.PF_R | elf.PF_X, elf.PF_R | elf.PF_W, elf.PF_R | elf.PF_W)
 PREFIXES = (
     (".data.rel.ro", ".data.rel.ro"),
     (".text", ".text"),
@@ -191,6 +199,11 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
     outputs: dict[tuple[str, str], OutputSection] = {}
     sections = [section for file in resolved.files for section in file.sections]
     sections += resolved.commons
+    if options.pie or options.dynamic:
+        from callproof.link.dynamic import Dynamic
+
+        layout.dynamic = Dynamic(resolved, options)
+        sections = layout.dynamic.prepare(sections) + sections
     slots = needed_got_slots(resolved, sections)
     if slots:
         layout.got_section = Section(".got", "data", bytes(8 * len(slots)), alignment=8)
@@ -200,6 +213,9 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
         layout.build_id = Section(".note.gnu.build-id", "note", BUILD_ID_NOTE, alignment=4)
         resolved.live.add(id(layout.build_id))
         sections.append(layout.build_id)
+    if layout.dynamic is not None:
+        layout.dynamic.got(slots, layout.got_section)
+        sections = layout.dynamic.reserve() + sections
     for section in sections:
         if section.kind in ("debug", "other"):
             _add_unloaded(layout, section)
@@ -213,7 +229,9 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
                 f"{section.alignment}, more than a page of {options.page}"
             )
         key = (section.kind, output_name(section))
-        output = outputs.setdefault(key, OutputSection(key[1], section.kind))
+        if layout.dynamic is not None:
+            key = layout.dynamic.place_of(section, key[1])
+        output = outputs.setdefault(key, OutputSection(key[1], key[0]))
         data = bytearray(section.data) if output.in_file else bytearray()
         piece = Piece(section, 0, data)
         output.pieces.append(piece)
@@ -223,20 +241,30 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
             output.pieces.sort(key=lambda piece: _priority(piece.section))
     ordered = sorted(outputs.values(), key=lambda output: KIND_ORDER.index(output.kind))
     for index, flags in enumerate(FLAGS):
-        inside = [output for output in ordered if SEGMENT_OF[output.kind] == index]
+        inside = [output for output in ordered if _segment_of(layout, output) == index]
         if inside or index == READ:
             layout.segments.append(Segment(flags, inside))
+        if inside and index == RELRO:
+            layout.relro = layout.segments[-1]
     notes = sum(output.kind == "note" for output in ordered)
     programs = len(layout.segments) + notes + 2  # with PT_TLS and PT_GNU_STACK
+    if layout.dynamic is not None:
+        programs += 4  # PT_PHDR, PT_INTERP, PT_DYNAMIC, PT_GNU_RELRO
     layout.headers_size = elf.HEADER.size + programs * elf.PROGRAM.size
     layout.veneers = Veneers(layout)
     place_all(layout)
-    while layout.veneers.add_needed():
+    while layout.veneers.add_needed() or (layout.dynamic and layout.dynamic.fit(layout)):
         place_all(layout)
     if layout.got_section is not None:
         base = layout.places[id(layout.got_section)].address
         layout.got = {key: base + 8 * index for index, key in enumerate(slots)}
     return layout
+
+
+def _segment_of(layout: Layout, output: OutputSection) -> int:
+    found = SEGMENT_OF[output.kind]
+    is_relro = layout.dynamic is not None and layout.dynamic.is_relro(output.name, output.kind)
+    return RELRO if found == WRITE and is_relro else found
 
 
 def _add_unloaded(layout: Layout, section: Section) -> None:
@@ -267,6 +295,9 @@ def place_all(layout: Layout) -> None:
         end = last[-1].offset + last[-1].size if last else offset
         segment.file_size = end - segment.offset
         offset = end
+        if segment is layout.relro:
+            # Pages are made read-only as wholes: nothing else may begin in the last one.
+            address = -(-address // options.page) * options.page
         segment.memory_size = address - segment.address
     _place_tls(layout)
 

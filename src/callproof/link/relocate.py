@@ -2,8 +2,8 @@
 
 S is the symbol's address, A the addend, P the place; Page(x) = x & ~0xFFF, as in
 the ELF supplement for AArch64 (2024Q3, 5.7).  Thread-local offsets are from the
-thread pointer: variant 1, the image begins 16 bytes (rounded up to its alignment)
-behind it.
+thread pointer: variant 1, the image begins at least 16 bytes behind it, at the first
+address that is as far from a multiple of its alignment as the image's own is.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ GOT_RELOCATIONS = frozenset(
 TLS_GOT_RELOCATIONS = frozenset(
     ("R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21", "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC")
 )
+DESCRIPTORS = frozenset(("R_AARCH64_TLSDESC_ADR_PAGE21", "R_AARCH64_TLSDESC_LD64_LO12"))
 
 
 class OutOfRange(Exception):
@@ -175,7 +176,10 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
     for section in sections:
         if id(section) in resolved.live:
             for relocation in section.relocations:
-                thread = relocation.type in TLS_GOT_RELOCATIONS
+                thread = relocation.type in TLS_GOT_RELOCATIONS or (
+                    relocation.type in DESCRIPTORS
+                    and resolved.imported(resolved.meaning(relocation.symbol)) is not None
+                )
                 if thread or relocation.type in GOT_RELOCATIONS:
                     slots[slot_key(resolved, relocation, thread)] = None
     return slots
@@ -202,6 +206,8 @@ def relocate(layout: Layout) -> None:
                 for address, target in layout.veneers.planned()
                 if output.address <= address < output.address + output.size
             ]
+    if layout.dynamic is not None:
+        layout.dynamic.finish(layout)
     for pieces in layout.unloaded.values():
         for piece in pieces:
             for relocation in piece.section.relocations:
@@ -230,7 +236,7 @@ class Relocator:
     def thread_pointer(self) -> int:
         """What to add to a thread-local's address for its offset from the thread pointer."""
         start, _, _, alignment = self.layout.tls
-        return -(-16 // alignment) * alignment - start
+        return 16 + (start - 16) % alignment - start
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
         owner = self.layout.resolved.owner.get(id(piece.section))
@@ -299,6 +305,8 @@ class Relocator:
         type_ = relocation.type
         value = (address or 0) + relocation.addend
         if type_.startswith("R_AARCH64_TLSDESC_"):
+            if self.layout.resolved.imported(self.layout.resolved.meaning(relocation.symbol)):
+                return self.loaded_descriptor(relocation, word, value, place)
             return self.relaxed_descriptor(piece, relocation, word, self.thread(value))
         if type_ in BRANCHES:
             if address is None:
@@ -333,6 +341,17 @@ class Relocator:
             content = self.thread(value) if thread else value
             DOUBLE.pack_into(piece.data, address - piece.address, content & (1 << 64) - 1)
         return address
+
+    def loaded_descriptor(
+        self, relocation: Relocation, word: int, value: int, place: int
+    ) -> int:
+        """A TLS descriptor's call sequence, relaxed to a load of a library's offset into X0."""
+        if relocation.type not in DESCRIPTORS:
+            return NOP
+        slot = self.slot(relocation, value, thread=True)
+        if relocation.type == "R_AARCH64_TLSDESC_ADR_PAGE21":
+            return _adrp(0x90000000, slot, place)  # adrp x0, slot
+        return _load_store(3)(0xF9400000, slot, place)  # ldr x0, [x0, #slot]
 
     def relaxed_descriptor(
         self, piece: Piece, relocation: Relocation, word: int, offset: int

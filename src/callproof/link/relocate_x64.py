@@ -63,7 +63,7 @@ def is_relaxed(resolved: Resolved, section: Section, relocation: Relocation) -> 
     if relocation.type not in RELAXABLE or offset < 2 or relocation.addend != -4:
         return False
     symbol = resolved.meaning(relocation.symbol)
-    if symbol is None or symbol.absolute:
+    if symbol is None or symbol.absolute or resolved.imported(symbol) is not None:
         return False
     opcode = bytes(section.data[offset - 2 : offset])
     return opcode in DIRECT or (opcode[0] == MOV_LOAD and opcode[1] & 0xC7 == 5)

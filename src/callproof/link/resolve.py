@@ -4,7 +4,8 @@ Objects always take part; a member of an archive does when it defines a name tha
 is still wanted (strongly).  All archives are searched until none has anything more
 to give, in the order in which they were named.  A strong definition beats a common
 one, a common one a weak one; the first of several equal ones counts, except that
-two strong ones are an error.
+two strong ones are an error.  Shared libraries (`--dynamic`) are searched along with the
+archives, and what a library defines is an import; a definition of the program's own beats it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from callproof.object.archive import THIN_MAGIC, Archive, read_archive
 from callproof.object.elf_read import read_elf
 from callproof.object.macho_read import is_macho
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
+from callproof.object.shared_read import (
+    SharedLibrary,
+    SharedSymbol,
+    is_shared_library,
+    read_shared,
+)
 from callproof.source import CallproofError, Diagnostic, Note
 
 if TYPE_CHECKING:
@@ -61,6 +68,26 @@ class Pull:
     wanted_by: str
 
 
+@dataclass(slots=True, eq=False)
+class Import:
+    """A name that a shared library defines, and how the program comes by it (`dynamic.py`).
+
+    symbol     stands for it in `Resolved.names`; it gets a place if it needs one in the program
+    is_weak    only weak references
+    plt        its entry in the procedure linkage table, from 0; -1 without
+    is_placed  its address for everybody is one in the program: its PLT entry's, or its copy's
+    is_used    something that is kept refers to it
+    """
+
+    symbol: Symbol
+    library: SharedLibrary
+    shared: SharedSymbol
+    is_weak: bool = False
+    plt: int = -1
+    is_placed: bool = False
+    is_used: bool = False
+
+
 @dataclass(slots=True)
 class Resolved:
     """Objects that take part, the meaning of each global name, and dropped group sections.
@@ -73,6 +100,8 @@ class Resolved:
     losers   definitions of a name that another one beat
     archives those that were searched
     wrapped  what an undefined name means instead of itself (`--wrap`)
+    imports  id(symbol) -> what a shared library defines; `libraries` in order of search
+    exported names that shared libraries may see
     """
 
     files: list[ObjectFile] = field(default_factory=list)
@@ -86,6 +115,9 @@ class Resolved:
     losers: dict[str, list[Definition]] = field(default_factory=dict)
     wrapped: dict[str, str] = field(default_factory=dict)
     archives: list[Archive] = field(default_factory=list)
+    libraries: list[SharedLibrary] = field(default_factory=list)
+    imports: dict[int, Import] = field(default_factory=dict)
+    exported: list[str] = field(default_factory=list)
     machine: str = "aarch64"
     entry: str = "_start"
 
@@ -95,6 +127,10 @@ class Resolved:
             return symbol
         found = self.names.get(self.wanted_name(symbol))
         return found.symbol if found else None
+
+    def imported(self, symbol: Symbol | None) -> Import | None:
+        """The import that a meaning is, if it is one."""
+        return self.imports.get(id(symbol)) if self.imports else None
 
     def wanted_name(self, symbol: Symbol) -> str:
         """The name that a global symbol refers to; only undefined ones are wrapped, as by ld."""
@@ -110,7 +146,17 @@ def _rank(symbol: Symbol) -> int:
 
 
 class _Resolver:
-    __slots__ = ("duplicates", "groups", "origins", "requested", "result", "wanted")
+    __slots__ = (
+        "duplicates",
+        "groups",
+        "is_positioned",
+        "origins",
+        "own",
+        "providers",
+        "requested",
+        "result",
+        "wanted",
+    )
 
     def __init__(self, options: LinkOptions) -> None:
         self.origins = options.origins
@@ -124,6 +170,9 @@ class _Resolver:
         self.duplicates: dict[str, list[str]] = {}
         self.groups: set[str] = set()
         self.requested: set[tuple[int, int]] = set()
+        self.providers: list[Archive | SharedLibrary] = []
+        self.own: set[str] = set()  # wanted with hidden visibility: from no shared library
+        self.is_positioned = options.pie or options.dynamic
 
     def add(self, file: ObjectFile) -> None:
         result = self.result
@@ -143,6 +192,8 @@ class _Resolver:
                 continue
             if not symbol.is_defined:
                 wanted = result.wanted_name(symbol)
+                if symbol.visibility in ("hidden", "internal"):
+                    self.own.add(wanted)
                 if symbol.binding != "weak" and wanted not in result.names:
                     self.wanted.setdefault(wanted, []).append(file.name)
                 continue
@@ -157,6 +208,9 @@ class _Resolver:
         known = self.result.names.get(name)
         self.wanted.pop(name, None)
         if known is None:
+            self.result.names[name] = Definition(symbol, file)
+            return
+        if self.result.imports.pop(id(known.symbol), None) is not None:
             self.result.names[name] = Definition(symbol, file)
             return
         new, old = _rank(symbol), _rank(known.symbol)
@@ -196,7 +250,8 @@ class _Resolver:
             if not given.base:
                 continue
             symbol, base = self.result.names[name].symbol, self.result.names.get(given.base)
-            if base is None or base.symbol.common or base.file.name == "--defsym":
+            is_own = base is not None and base.symbol.is_defined and not base.symbol.common
+            if base is None or not is_own or base.file.name == "--defsym":
                 raise CallproofError(
                     f"--defsym {name}: '{given.base}' must be defined by an object"
                 )
@@ -207,8 +262,46 @@ class _Resolver:
         found = True
         while found:
             found = False
-            for archive in self.result.archives:
-                found |= self.search(archive)
+            for provider in self.providers:
+                if isinstance(provider, Archive):
+                    found |= self.search(provider)
+                else:
+                    self.search_library(provider, [*self.wanted])
+
+    def search_library(self, library: SharedLibrary, names: list[str], weak: bool = False) -> None:
+        for name in names:
+            shared = library.symbols.get(name)
+            if shared is None or name in self.own:
+                continue
+            symbol = Symbol(name, kind=shared.kind, size=shared.size)
+            file = ObjectFile(library.name, library.machine)
+            self.result.names[name] = Definition(symbol, file)
+            self.result.imports[id(symbol)] = Import(symbol, library, shared, weak)
+            self.wanted.pop(name, None)
+
+    def finish_libraries(self, options: LinkOptions) -> None:
+        """Weak references may be to a library too; what libraries may see of the program."""
+        result = self.result
+        if not options.dynamic:
+            return
+        weak = {
+            result.wanted_name(symbol): None
+            for file in result.files
+            for symbol in file.symbols
+            if symbol.binding == "weak" and not symbol.is_defined and symbol.name
+        }
+        seen: set[str] = set()
+        for library in result.libraries:
+            missing = [name for name in weak if name not in result.names]
+            self.search_library(library, missing, weak=True)
+            seen |= library.undefined
+            seen.update(library.symbols)
+        for name, definition in result.names.items():
+            symbol = definition.symbol
+            if symbol.visibility not in ("default", "protected") or not symbol.is_defined:
+                continue
+            if name in seen or (options.export_dynamic and symbol.section is not None):
+                result.exported.append(name)
 
     def search(self, archive: Archive) -> bool:
         index = archive.index
@@ -247,7 +340,7 @@ class _Resolver:
                 )
             )
         for name, files in self.wanted.items():
-            if is_linker_defined(name):
+            if is_linker_defined(name) or (self.is_positioned and name == "_DYNAMIC"):
                 continue
             close = get_close_matches(name, self.result.names, n=1, cutoff=0.8)
             notes = [Note(f"needed by {file}") for file in dict.fromkeys(files)]
@@ -265,8 +358,8 @@ class _Resolver:
             raise CallproofError(problems)
 
 
-def load(path: Path) -> ObjectFile | Archive:
-    """Read an object or an archive from a file."""
+def load(path: Path) -> ObjectFile | Archive | SharedLibrary:
+    """Read an object, an archive or a shared library from a file."""
     try:
         status = path.stat()
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
@@ -282,13 +375,15 @@ def load(path: Path) -> ObjectFile | Archive:
             del _ARCHIVES[next(iter(_ARCHIVES))]
         _ARCHIVES[path] = identity, archive
         return archive
+    if is_shared_library(data):
+        return read_shared(data, str(path))
     if data[:4] == b"\x7fELF":
         return read_elf(data, str(path))
     if is_macho(data):
         # It could be read and linked, but Darwin passes variadic arguments and small stack
         # arguments elsewhere: such calls would go wrong silently.
         raise CallproofError(f"{path}: a Mach-O object, whose calls are Darwin's and not Linux's")
-    raise CallproofError(f"{path}: neither an ELF object nor an archive")
+    raise CallproofError(f"{path}: neither an ELF object nor an archive nor a shared library")
 
 
 def resolve(inputs: Sequence[Path | ObjectFile], options: LinkOptions) -> Resolved:
@@ -301,10 +396,22 @@ def resolve(inputs: Sequence[Path | ObjectFile], options: LinkOptions) -> Resolv
         loaded = item if isinstance(item, ObjectFile) else load(item)
         if isinstance(loaded, Archive):
             resolver.result.archives.append(loaded)
+            resolver.providers.append(loaded)
+        elif isinstance(loaded, SharedLibrary):
+            if not options.dynamic:
+                raise CallproofError(f"{loaded.name} is a shared library, which needs --dynamic")
+            resolver.result.libraries.append(loaded)
+            resolver.providers.append(loaded)
         else:
             resolver.add(loaded)
+    for library in resolver.result.libraries:
+        if library.machine != resolver.result.machine:
+            raise CallproofError(
+                f"{library.name} is for {library.machine}, not {resolver.result.machine}"
+            )
     resolver.define_given(options.definitions)
     resolver.search_archives()
+    resolver.finish_libraries(options)
     resolver.report()
     resolver.finish_given(options.definitions)
     result = resolver.result
