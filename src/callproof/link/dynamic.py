@@ -29,7 +29,7 @@ from callproof.source import CallproofError
 
 if TYPE_CHECKING:
     from callproof.link import LinkOptions
-    from callproof.link.layout import Layout, OutputSection
+    from callproof.link.layout import Layout
 
 INTERPRETERS = {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-linux-x86-64.so.2"}
 LIBC = "libc.so.6"
@@ -320,8 +320,10 @@ class Dynamic:
 
     def is_relro(self, name: str, kind: str) -> bool:
         """Whether an output section is the loader's to write and nobody's afterwards."""
-        return kind in RELRO_KINDS or name in RELRO_NAMES or (
-            kind == "data" and name in self.moved_names
+        return (
+            kind in RELRO_KINDS
+            or name in RELRO_NAMES
+            or (kind == "data" and name in self.moved_names)
         )
 
     def place_of(self, section: Section, name: str) -> tuple[str, str]:

@@ -82,14 +82,10 @@ def version_needs(needs: Sequence[NeededVersions], strings: dict[str, int]) -> b
     for index, need in enumerate(needs):
         size = 16 * (1 + len(need.names))
         following = 0 if index + 1 == len(needs) else size
-        data += struct.pack(
-            "<HHIII", 1, len(need.names), strings[need.file], 16, following
-        )
+        data += struct.pack("<HHIII", 1, len(need.names), strings[need.file], 16, following)
         for position, (name, number) in enumerate(need.names.items(), 1):
             following = 0 if position == len(need.names) else 16
-            data += struct.pack(
-                "<IHHII", elf_hash(name), 0, number, strings[name], following
-            )
+            data += struct.pack("<IHHII", elf_hash(name), 0, number, strings[name], following)
     return data
 
 

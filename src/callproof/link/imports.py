@@ -158,9 +158,7 @@ class Scan:
             self.moved.add(id(section))
         self.words.append((section, relocation.offset, found, relocation.addend))
 
-    def imported(
-        self, section: Section, relocation: Relocation, asked: str, found: Import
-    ) -> None:
+    def imported(self, section: Section, relocation: Relocation, asked: str, found: Import) -> None:
         is_thread = asked in (THREAD, THREAD_SLOT)
         if is_thread != (found.shared.kind == "tls"):
             raise self.fail(

@@ -30,10 +30,12 @@ def symbols(dynamic: Dynamic, layout: Layout) -> bytes:
     rows = [bytes(elf.SYMBOL.size)]
     for one in (*dynamic.plain, *dynamic.hashed):
         imported = isinstance(one, Import)
-        symbol = one.symbol if isinstance(one, Import) else one
-        weak = one.is_weak if isinstance(one, Import) else symbol.binding == "weak"
+        if isinstance(one, Import):
+            symbol, weak, is_placed = one.symbol, one.is_weak, one.is_placed
+        else:
+            symbol, weak, is_placed = one, one.binding == "weak", True
         number, value, size = elf.SHN_UNDEF, 0, 0
-        if not imported or one.is_placed:
+        if is_placed:
             address = layout.address_of(symbol)
             if address is None:
                 raise CallproofError(f"'{symbol.name}' is exported but was left out")
@@ -82,7 +84,6 @@ def entries(dynamic: Dynamic, layout: Layout) -> list[tuple[int, int]]:
     table(".dynstr", (elf.DT_STRTAB, -1), (elf.DT_STRSZ, -2))
     table(".dynsym", (elf.DT_SYMTAB, -1), (elf.DT_SYMENT, elf.SYMBOL.size))
     rows.append((elf.DT_DEBUG, 0))
-    table(".got.plt", (elf.DT_PLTGOT, -1))
     table(
         ".rela.plt",
         (elf.DT_PLTRELSZ, -2),
@@ -125,7 +126,8 @@ def header_facts(
 
 def program_headers(layout: Layout) -> tuple[list[bytes], list[bytes]]:
     """Those that stand before the loaded segments, and those behind them."""
-    before, behind = [], []
+    before: list[bytes] = []
+    behind: list[bytes] = []
     start = elf.HEADER.size
     address = layout.options.base + start
     size = layout.headers_size - start

@@ -342,9 +342,7 @@ class Relocator:
             DOUBLE.pack_into(piece.data, address - piece.address, content & (1 << 64) - 1)
         return address
 
-    def loaded_descriptor(
-        self, relocation: Relocation, word: int, value: int, place: int
-    ) -> int:
+    def loaded_descriptor(self, relocation: Relocation, word: int, value: int, place: int) -> int:
         """A TLS descriptor's call sequence, relaxed to a load of a library's offset into X0."""
         if relocation.type not in DESCRIPTORS:
             return NOP
