@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from callproof.codegen.backend import Compiled
     from callproof.codegen.target import Target
     from callproof.ir.model import Module
-    from callproof.link import LinkOptions
+    from callproof.link import Input, LinkOptions
     from callproof.link.layout import Layout
     from callproof.object.model import ObjectFile
 
@@ -262,7 +262,7 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
 
 
 def link_inputs(
-    inputs: Sequence[Path | ObjectFile],
+    inputs: Sequence[Input],
     output: Path,
     options: Options,
     *,
@@ -279,6 +279,11 @@ def link_inputs(
 
     start = time.perf_counter()
     files = with_runtime(inputs, options) if runtime else list(inputs)
+    if runtime and choices is not None and choices.ordered:
+        # Ours and musl's refer to each other.
+        count = len(inputs) + 1
+        archives = [item for item in files[count:] if isinstance(item, Path)]
+        files[count:] = [link.ArchiveGroup(tuple(archives))]
     _timed(options, "find runtime", start)
     start = time.perf_counter()
     layout = None
@@ -296,7 +301,7 @@ def link_inputs(
     return layout
 
 
-def with_runtime(inputs: Sequence[Path | ObjectFile], options: Options) -> list[Path | ObjectFile]:
+def with_runtime(inputs: Sequence[Input], options: Options) -> list[Input]:
     """The inputs of a link, and what every program of the target is linked with."""
     from callproof.runtime import runtime_files
 
@@ -313,11 +318,16 @@ def with_runtime(inputs: Sequence[Path | ObjectFile], options: Options) -> list[
     ]
 
 
-def _is_sox(file: Path | ObjectFile) -> bool:
+def _is_sox(file: Input) -> bool:
     """Whether a file has a Sox program's top level."""
+    from callproof.link.inputs import ArchiveGroup, WholeArchive
     from callproof.link.resolve import load as load_object
     from callproof.object.model import ObjectFile
 
+    if isinstance(file, ArchiveGroup):
+        return any(map(_is_sox, file.inputs))
+    if isinstance(file, WholeArchive):
+        return False
     if not isinstance(file, ObjectFile):
         if file.suffix != ".o":
             return False
@@ -334,10 +344,11 @@ SYSTEM_LINKERS = {
 }
 
 
-def _link_with_system(files: Sequence[Path | ObjectFile], output: Path, options: Options) -> None:
+def _link_with_system(files: Sequence[Input], output: Path, options: Options) -> None:
     import shutil
     import subprocess
 
+    from callproof.link import ArchiveGroup, WholeArchive
     from callproof.object import write_elf
 
     names = SYSTEM_LINKERS[options.target]
@@ -349,6 +360,12 @@ def _link_with_system(files: Sequence[Path | ObjectFile], output: Path, options:
         for index, item in enumerate(files):
             if isinstance(item, Path):
                 paths.append(str(item))
+                continue
+            if isinstance(item, ArchiveGroup):
+                paths += ["--start-group", *map(str, item.inputs), "--end-group"]
+                continue
+            if isinstance(item, WholeArchive):
+                paths += ["--whole-archive", str(item.path), "--no-whole-archive"]
                 continue
             path = Path(folder) / f"input{index}.o"
             path.write_bytes(write_elf(item))

@@ -31,6 +31,7 @@ from callproof.cli import (
     survey,
     test,
 )
+from callproof.cli.link_inputs import LinkCommand
 from callproof.cli.output import print_error, print_internal_error
 from callproof.source import CallproofError, InternalError
 
@@ -51,7 +52,7 @@ app.command("run", context_settings=run_command.CONTEXT)(run_command.run)
 app.command("build")(build.build)
 app.command("asm")(asm.asm)
 app.command("ir")(ir.ir)
-app.command("link")(link.link)
+app.command("link", cls=LinkCommand)(link.link)
 app.command("abi")(abi.abi)
 app.command("test")(test.test)
 app.command("bench")(bench.bench)

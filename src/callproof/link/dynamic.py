@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 from callproof.link import dynamic_tables as tables
 from callproof.link import plt
 from callproof.link.imports import Scan, asks_for
+from callproof.link.libraries import Import
+from callproof.link.linker_symbols import BASES
 from callproof.link.relocate import GotKey, slot_key
-from callproof.link.resolve import Import, Resolved
+from callproof.link.resolve import Resolved
 from callproof.object import elf_format as elf
 from callproof.object.elf_write import StringTable
 from callproof.object.model import Section, Symbol
@@ -35,15 +37,12 @@ INTERPRETERS = {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-li
 LIBC = "libc.so.6"
 RELR_VERSION = "GLIBC_ABI_DT_RELR"  # glibc refuses RELR to programs that do not ask for it
 
-RELATIVE, WORD, SLOT, JUMP, COPY, THREAD = range(6)
+RELATIVE, WORD, SLOT, JUMP, COPY, THREAD, CHOICE = range(7)
 TYPES = {
-    "aarch64": ("RELATIVE", "ABS64", "GLOB_DAT", "JUMP_SLOT", "COPY", "TLS_TPREL"),
-    "x86_64": ("RELATIVE", "64", "GLOB_DAT", "JUMP_SLOT", "COPY", "TPOFF64"),
+    "aarch64": ("RELATIVE", "ABS64", "GLOB_DAT", "JUMP_SLOT", "COPY", "TLS_TPREL", "IRELATIVE"),
+    "x86_64": ("RELATIVE", "64", "GLOB_DAT", "JUMP_SLOT", "COPY", "TPOFF64", "IRELATIVE"),
 }
 PREFIXES = {"aarch64": "R_AARCH64_", "x86_64": "R_X86_64_"}
-
-RELRO_KINDS = frozenset(("tdata", "tbss", "preinit_array", "init_array", "fini_array"))
-RELRO_NAMES = frozenset((".data.rel.ro", ".dynamic", ".got", ".got.plt"))
 
 # Section -> (type, section of `link`, size of an entry)
 HEADERS = {
@@ -62,13 +61,19 @@ HEADERS = {
 
 @dataclass(slots=True)
 class DynamicRelocation:
-    """The loader's work at an offset of a section; `kind` indexes `TYPES`."""
+    """The loader's work at an offset of a section; `kind` indexes `TYPES`.
+
+    is_doubtful  a relative one that is none if the word turns out to be 0
+    resolver     of a CHOICE: the function to call
+    """
 
     kind: int
     section: Section
     offset: int
     found: Import | None = None
     addend: int = 0
+    is_doubtful: bool = False
+    resolver: Symbol | None = None
 
 
 class Dynamic:
@@ -86,6 +91,7 @@ class Dynamic:
         "options",
         "plain",
         "plt",
+        "protected",
         "relocations",
         "resolved",
         "sections",
@@ -103,6 +109,7 @@ class Dynamic:
         self.plt: list[Import] = []
         self.moved: set[int] = set()
         self.moved_names: set[str] = set()
+        self.protected: set[str] = {".rela.iplt"}
         self.slots: dict[GotKey, Symbol | str] = {}
         self.words: list[DynamicRelocation] = []  # relative ones that may be packed
         self.strings = StringTable()
@@ -133,9 +140,12 @@ class Dynamic:
         self._move(scan, live)
         for section, offset, found, addend in scan.words:
             if found is None:
-                self._relative(section, offset)
+                self._relative(section, offset, (id(section), offset) in scan.doubtful)
             else:
                 self.relocations.append(DynamicRelocation(WORD, section, offset, found, addend))
+        for section, offset, resolver in self.resolved.choices:
+            choice = DynamicRelocation(CHOICE, section, offset, resolver=resolver)
+            self.relocations.append(choice)
         if self.options.dynamic:
             path = self.options.interpreter or INTERPRETERS[self.resolved.machine]
             self._add(".interp", "rodata", path.encode() + b"\0", 1)
@@ -152,10 +162,13 @@ class Dynamic:
             for section in live
             if id(section) in scan.moved and section.name.isidentifier()
         }
+        written = {section.name for section in live if section.kind not in ("rodata", "note")}
+        self.protected |= self.moved_names - written
 
-    def _relative(self, section: Section, offset: int) -> None:
-        entry = DynamicRelocation(RELATIVE, section, offset)
+    def _relative(self, section: Section, offset: int, is_doubtful: bool = False) -> None:
+        entry = DynamicRelocation(RELATIVE, section, offset, is_doubtful=is_doubtful)
         packed = self.options.relr and section.alignment % 2 == 0 and offset % 2 == 0
+        packed &= not is_doubtful
         (self.words if packed else self.relocations).append(entry)
 
     def _add(self, name: str, kind: str, data: bytes | int, alignment: int) -> Section:
@@ -208,7 +221,6 @@ class Dynamic:
         for index, found in enumerate(self.plt):
             found.plt = index
             found.symbol.section, found.symbol.value = code, plt.ENTRY_SIZE * index
-            found.symbol.size = plt.ENTRY_SIZE
             self.relocations.append(DynamicRelocation(JUMP, slots, 8 * index, found))
 
     def got(self, slots: Iterable[GotKey], section: Section | None) -> None:
@@ -222,12 +234,13 @@ class Dynamic:
             found = self.resolved.imported(symbol)
             if found is not None:
                 kind = THREAD if key[0] == "tls" else SLOT
-                self.relocations.append(DynamicRelocation(kind, section, 8 * index, found))
+                entry = DynamicRelocation(kind, section, 8 * index, found, key[2])
+                self.relocations.append(entry)
             elif key[0] == "tls" or not self.is_pie:
                 continue
             elif symbol is None:
                 if scan.is_linker_symbol(str(meaning)):
-                    self._relative(section, 8 * index)
+                    self._relative(section, 8 * index, str(meaning) not in BASES)
             elif not symbol.absolute:
                 self._relative(section, 8 * index)
 
@@ -318,21 +331,13 @@ class Dynamic:
 
     # With a layout
 
-    def is_relro(self, name: str, kind: str) -> bool:
-        """Whether an output section is the loader's to write and nobody's afterwards."""
-        return (
-            kind in RELRO_KINDS
-            or name in RELRO_NAMES
-            or (kind == "data" and name in self.moved_names)
-        )
-
-    def place_of(self, section: Section, name: str) -> tuple[str, str]:
-        """Kind and name of the output section of an input section."""
-        if section.name in self.moved_names:
+    def place_of(self, section: Section, kind: str, name: str) -> tuple[str, str]:
+        """Kind and name of the output section of an input section, given what they would be."""
+        if section.name in self.moved_names or (
+            id(section) in self.moved and name in self.protected
+        ):
             return "data", section.name
-        if id(section) in self.moved:
-            return "data", ".data.rel.ro"
-        return section.kind, name
+        return ("data", ".data.rel.ro") if id(section) in self.moved else (kind, name)
 
     def fit(self, layout: Layout) -> bool:
         """Settle sizes that depend on the layout; True if it must be made again."""
@@ -343,9 +348,10 @@ class Dynamic:
         if self.words:
             wanted[".relr.dyn"] = 8 * len(tables.packed_relocations(self._addresses(layout)))
         for name, size in wanted.items():
-            piece = layout.places[id(self.sections[name])]
-            if size > len(piece.data):
-                piece.data.extend(bytes(size - len(piece.data)))
+            section = self.sections[name]
+            piece = layout.places[id(section)]
+            if size > piece.size:
+                section.data, piece.size = bytes(size), size
                 changed = True
         return changed
 
@@ -396,12 +402,17 @@ class Dynamic:
             if one.kind == RELATIVE:
                 addend = int.from_bytes(piece.data[one.offset : one.offset + 8], "little")
                 addend -= addend >> 63 << 64
+                if one.is_doubtful and not addend:
+                    rows.append((len(TYPES[machine]), 0, piece.address + one.offset, 0, 0))
+                    continue
+            elif one.resolver is not None:
+                addend = layout.address_of(one.resolver) or 0
             elif one.found is not None:
                 symbol = self.numbers[id(one.found)]
             type_ = numbers[PREFIXES[machine] + TYPES[machine][one.kind]]
             rows.append((one.kind, symbol, piece.address + one.offset, type_, addend))
         if not jumps:
-            rows.sort()  # relative ones first, as RELACOUNT wants it, then by symbol
+            rows.sort()  # relative ones first, as RELACOUNT wants it; resolvers are called last
         return b"".join(
             elf.RELA.pack(place, symbol << 32 | type_, addend)
             for _, symbol, place, type_, addend in rows

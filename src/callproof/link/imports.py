@@ -15,8 +15,10 @@ would need an address in code is refused, for that would be a text relocation.
 
 from __future__ import annotations
 
+from callproof.link.libraries import Import
+from callproof.link.linker_symbols import BASES
 from callproof.link.relocate import GOT_RELOCATIONS, TLS_GOT_RELOCATIONS
-from callproof.link.resolve import Import, Resolved, is_linker_defined
+from callproof.link.resolve import LINKER_DEFINED, Resolved
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
 
@@ -29,6 +31,7 @@ DISTANCE = "distance"  # from here to there
 LOW = "low bits"  # the same wherever the program is loaded
 FIXED = "fixed"  # an absolute address that the loader cannot fill in
 THREAD = "thread offset"  # from the thread pointer, of the program's own
+NOTHING = ""
 
 ASKS = {
     "R_AARCH64_CALL26": CALL,
@@ -47,6 +50,18 @@ ASKS = {
     "R_X86_64_GOTPCRELX": SLOT,
     "R_X86_64_REX_GOTPCRELX": SLOT,
     "R_X86_64_GOTTPOFF": THREAD_SLOT,
+    "R_X86_64_TLSGD": THREAD_SLOT,
+    "R_X86_64_GOTPC32_TLSDESC": THREAD_SLOT,
+    "R_X86_64_TLSDESC_CALL": THREAD_SLOT,
+    "R_X86_64_TLSLD": THREAD,
+    "R_X86_64_GOT64": SLOT,
+    "R_X86_64_GOTPCREL64": SLOT,
+    "R_X86_64_GOTPC32": DISTANCE,
+    "R_X86_64_GOTPC64": DISTANCE,
+    "R_X86_64_GOTOFF64": DISTANCE,
+    "R_X86_64_PLTOFF64": DISTANCE,
+    "R_X86_64_SIZE32": NOTHING,
+    "R_X86_64_SIZE64": NOTHING,
     **dict.fromkeys(GOT_RELOCATIONS, SLOT),
     **dict.fromkeys(TLS_GOT_RELOCATIONS, THREAD_SLOT),
 }
@@ -55,6 +70,8 @@ BY_PREFIX = (
     ("R_AARCH64_LDST", LOW),
     ("R_AARCH64_ADD_ABS_", LOW),
     ("R_AARCH64_TLSDESC_", THREAD_SLOT),
+    ("R_AARCH64_TLSGD_", THREAD_SLOT),
+    ("R_AARCH64_TLSLD_", THREAD),
     ("R_AARCH64_TLSLE_", THREAD),
     ("R_X86_64_TPOFF", THREAD),
     ("R_X86_64_DTPOFF", THREAD),
@@ -68,7 +85,7 @@ BY_PREFIX = (
 
 
 def asks_for(type_: str) -> str:
-    """One of the above; '' for a type that the linker does not take anyway."""
+    """One of the above; nothing also for a type that the linker does not take anyway."""
     found = ASKS.get(type_)
     if found is None:
         found = next((what for prefix, what in BY_PREFIX if type_.startswith(prefix)), "")
@@ -80,17 +97,19 @@ class Scan:
     """Looks at every relocation of what is kept, before anything has an address.
 
     words    (section, offset, import or None for an address of the program's own, addend)
+    doubtful ids of sections and offsets of words that may turn out to be no addresses
     moved    ids of read-only sections that hold such words: the loader must be able to write
     calls    imports that need a PLT entry, in order; `copies` those that need a copy
     """
 
-    __slots__ = ("calls", "copies", "is_pie", "moved", "outputs", "resolved", "words")
+    __slots__ = ("calls", "copies", "doubtful", "is_pie", "moved", "outputs", "resolved", "words")
 
     def __init__(self, resolved: Resolved, is_pie: bool, outputs: set[str]) -> None:
         self.resolved = resolved
         self.is_pie = is_pie
         self.outputs = outputs
         self.words: list[tuple[Section, int, Import | None, int]] = []
+        self.doubtful: set[tuple[int, int]] = set()
         self.moved: set[int] = set()
         self.calls: dict[int, Import] = {}
         self.copies: dict[int, Import] = {}
@@ -119,7 +138,7 @@ class Scan:
         for prefix in ("__start_", "__stop_"):
             if name.startswith(prefix):
                 return name.removeprefix(prefix) in self.outputs
-        return is_linker_defined(name) or name == "_DYNAMIC"
+        return name in LINKER_DEFINED or name == "_DYNAMIC"
 
     def own(self, section: Section, relocation: Relocation, asked: str) -> None:
         """A reference of a position-independent program to something of its own, or to nothing."""
@@ -138,6 +157,8 @@ class Scan:
                 )
             if asked == WORD:
                 self.word(section, relocation, None)
+                if symbol is None and relocation.symbol.name not in BASES:
+                    self.doubtful.add((id(section), relocation.offset))
         elif asked == DISTANCE and section.kind not in ("debug", "other"):
             what = "an address that is not the program's" if symbol else "an undefined weak name"
             raise self.fail(

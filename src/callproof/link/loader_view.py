@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callproof.link.dynamic import HEADERS, RELATIVE, name_of
-from callproof.link.resolve import Import
+from callproof.link.libraries import Import
 from callproof.object import elf_format as elf
 from callproof.source import CallproofError
 
@@ -76,7 +76,7 @@ def entries(dynamic: Dynamic, layout: Layout) -> list[tuple[int, int]]:
         section = dynamic.sections.get(name)
         if section is not None:
             piece = layout.places[id(section)]
-            given = {-1: piece.address, -2: len(piece.data)}
+            given = {-1: piece.address, -2: piece.size}
             rows.extend((tag, given.get(value, value)) for tag, value in tags)
 
     table(".hash", (elf.DT_HASH, -1))
@@ -90,7 +90,7 @@ def entries(dynamic: Dynamic, layout: Layout) -> list[tuple[int, int]]:
         (elf.DT_PLTREL, elf.DT_RELA),
         (elf.DT_JMPREL, -1),
     )
-    relative = sum(one.kind == RELATIVE for one in dynamic.relocations)
+    relative = sum(one.kind == RELATIVE and not one.is_doubtful for one in dynamic.relocations)
     table(
         ".rela.dyn",
         (elf.DT_RELA, -1),
@@ -140,8 +140,4 @@ def program_headers(layout: Layout) -> tuple[list[bytes], list[bytes]]:
         place = (output.offset, output.address, output.address, output.size, output.size)
         row = elf.PROGRAM.pack(kind, flags, *place, output.alignment)
         (before if kind == elf.PT_INTERP else behind).append(row)
-    relro = layout.relro
-    if relro is not None:
-        place = (relro.offset, relro.address, relro.address, relro.file_size, relro.memory_size)
-        behind.append(elf.PROGRAM.pack(elf.PT_GNU_RELRO, elf.PF_R, *place, 1))
     return before, behind

@@ -2,7 +2,8 @@
 
 Objects always take part; a member of an archive does when it defines a name that
 is still wanted (strongly).  All archives are searched until none has anything more
-to give, in the order in which they were named.  A strong definition beats a common
+to give, in the order in which they were named; or, with `LinkOptions.ordered`, each
+once at its place, as by ld.  A strong definition beats a common
 one, a common one a weak one; the first of several equal ones counts, except that
 two strong ones are an error.  Shared libraries (`--dynamic`) are searched along with the
 archives, and what a library defines is an import; a definition of the program's own beats it.
@@ -10,29 +11,30 @@ archives, and what a library defines is an import; a definition of the program's
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callproof.link.inputs import ArchiveGroup, WholeArchive, script_message
+from callproof.link.libraries import Import
+from callproof.link.libraries import finish as finish_libraries
+from callproof.link.libraries import take as take_from
 from callproof.object.archive import MAGIC as ARCHIVE_MAGIC
 from callproof.object.archive import THIN_MAGIC, Archive, read_archive
-from callproof.object.elf_read import read_elf
+from callproof.object.elf_read import BITCODE, read_elf
 from callproof.object.macho_read import is_macho
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
-from callproof.object.shared_read import (
-    SharedLibrary,
-    SharedSymbol,
-    is_shared_library,
-    read_shared,
-)
+from callproof.object.shared_read import SharedLibrary, is_shared_library, read_shared
 from callproof.source import CallproofError, Diagnostic, Note
 
 if TYPE_CHECKING:
-    from callproof.link import GivenSymbol, LinkOptions
+    from callproof.link import GivenSymbol, Input, LinkOptions
 
 MAXIMUM_MESSAGES = 20
+THE_LINKER = "the linker"
 
 # Archives as they were last read, by path, with the file's identity then.  A process that
 # links many programs reads the members of the runtime's once.
@@ -44,12 +46,31 @@ LINKER_DEFINED = frozenset(
     """__bss_start __bss_start__ __bss_end__ _bss_end__ __end__ _end end _edata edata _etext etext
     __ehdr_start __executable_start __init_array_start __init_array_end __fini_array_start
     __fini_array_end __preinit_array_start __preinit_array_end __rela_iplt_start __rela_iplt_end
-    __global_pointer$ _GLOBAL_OFFSET_TABLE_""".split()
+    __global_pointer$ _GLOBAL_OFFSET_TABLE_ _TLS_MODULE_BASE_ __dso_handle __GNU_EH_FRAME_HDR
+    __eh_frame_hdr_start __eh_frame_hdr_end __eh_frame_start __eh_frame_end""".split()
 )
+# Its calls become offsets (see relocate.py), so nobody need define it.
+TLS_QUERY = "__tls_get_addr"
 
 
-def is_linker_defined(name: str) -> bool:
-    return name in LINKER_DEFINED or name.startswith(("__start_", "__stop_"))
+@dataclass(slots=True)
+class Moved:
+    """Where the bytes of a section went that became part of one the linker made.
+
+    starts, places  offsets in the old section, ascending, and in the new one; None: left out
+    """
+
+    section: Section
+    starts: list[int]
+    places: list[int | None]
+
+    def at(self, offset: int) -> int | None:
+        """The new offset of a byte, or of the end."""
+        index = bisect_right(self.starts, offset) - 1
+        if index < 0:
+            return None
+        place = self.places[index]
+        return None if place is None else place + offset - self.starts[index]
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +80,11 @@ class Definition:
     symbol: Symbol
     file: ObjectFile
 
+    def place(self) -> str:
+        section = self.symbol.section
+        where = f" ({section.name}+{self.symbol.value:#x})" if section is not None else ""
+        return self.file.name + where
+
 
 @dataclass(slots=True)
 class Pull:
@@ -66,26 +92,6 @@ class Pull:
 
     name: str
     wanted_by: str
-
-
-@dataclass(slots=True, eq=False)
-class Import:
-    """A name that a shared library defines, and how the program comes by it (`dynamic.py`).
-
-    symbol     stands for it in `Resolved.names`; it gets a place if it needs one in the program
-    is_weak    only weak references
-    plt        its entry in the procedure linkage table, from 0; -1 without
-    is_placed  its address for everybody is one in the program: its PLT entry's, or its copy's
-    is_used    something that is kept refers to it
-    """
-
-    symbol: Symbol
-    library: SharedLibrary
-    shared: SharedSymbol
-    is_weak: bool = False
-    plt: int = -1
-    is_placed: bool = False
-    is_used: bool = False
 
 
 @dataclass(slots=True)
@@ -102,6 +108,12 @@ class Resolved:
     wrapped  what an undefined name means instead of itself (`--wrap`)
     imports  id(symbol) -> what a shared library defines; `libraries` in order of search
     exported names that shared libraries may see
+    moved    id(section) -> where its contents went in a section that the linker made
+    folded   id(section) -> the identical one that is kept in its stead
+    attached id(section) -> relocations that are reached with it: of its frame descriptions
+    entries  id(indirect function) -> the symbol of the entry that goes to what it chooses
+    choices  slots that the loader fills with what a resolver function chooses
+    asked    names that the linker itself is to define
     """
 
     files: list[ObjectFile] = field(default_factory=list)
@@ -118,15 +130,34 @@ class Resolved:
     libraries: list[SharedLibrary] = field(default_factory=list)
     imports: dict[int, Import] = field(default_factory=dict)
     exported: list[str] = field(default_factory=list)
+    moved: dict[int, Moved] = field(default_factory=dict)
+    folded: dict[int, Section] = field(default_factory=dict)
+    attached: dict[int, list[Relocation]] = field(default_factory=dict)
+    entries: dict[int, Symbol] = field(default_factory=dict)
+    choices: list[tuple[Section, int, Symbol]] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
     machine: str = "aarch64"
     entry: str = "_start"
 
     def meaning(self, symbol: Symbol) -> Symbol | None:
         """The definition that a reference means; None for an undefined weak name."""
         if symbol.binding == "local" or not symbol.name:
-            return symbol
+            return self.entries.get(id(symbol), symbol) if self.entries else symbol
         found = self.names.get(self.wanted_name(symbol))
-        return found.symbol if found else None
+        if found is None:
+            return None
+        return self.entries.get(id(found.symbol), found.symbol) if self.entries else found.symbol
+
+    def make(self, sections: Sequence[Section], symbols: Sequence[Symbol] = ()) -> None:
+        """Add sections of the linker's own; they are kept."""
+        if not self.files or self.files[-1].name != THE_LINKER:
+            self.files.append(ObjectFile(THE_LINKER, self.machine))
+        own = self.files[-1]
+        own.sections += sections
+        own.symbols += symbols
+        for section in sections:
+            self.owner[id(section)] = own
+            self.live.add(id(section))
 
     def imported(self, symbol: Symbol | None) -> Import | None:
         """The import that a meaning is, if it is one."""
@@ -167,7 +198,7 @@ class _Resolver:
             self.result.wrapped[f"__real_{name}"] = name
         # Undefined names -> objects that refer to them; weak ones are not looked for.
         self.wanted: dict[str, list[str]] = {entry: ["the entry point"]}
-        self.duplicates: dict[str, list[str]] = {}
+        self.duplicates: dict[str, list[Definition]] = {}
         self.groups: set[str] = set()
         self.requested: set[tuple[int, int]] = set()
         self.providers: list[Archive | SharedLibrary] = []
@@ -199,6 +230,9 @@ class _Resolver:
                 continue
             if symbol.section is not None and id(symbol.section) in result.dropped:
                 continue
+            is_query_wanted = symbol.kind == "ifunc" and file.machine == "aarch64"
+            if is_query_wanted and "getauxval" not in result.names:
+                self.wanted.setdefault("getauxval", [THE_LINKER])  # see ifunc.py
             if symbol.common:
                 _ARCHIVES.clear()  # commons are changed in place: not to be used again
             self.define(symbol, file)
@@ -215,7 +249,7 @@ class _Resolver:
             return
         new, old = _rank(symbol), _rank(known.symbol)
         if new == old == 2:
-            self.duplicates.setdefault(name, [known.file.name]).append(file.name)
+            self.duplicates.setdefault(name, [known]).append(Definition(symbol, file))
         elif new == old == 1:
             # Common symbols of one name are one object of the largest size.
             if symbol.common > known.symbol.common:
@@ -258,50 +292,39 @@ class _Resolver:
             symbol.section, symbol.absolute = base.symbol.section, base.symbol.absolute
             symbol.value, symbol.kind = base.symbol.value + given.value, base.symbol.kind
 
-    def search_archives(self) -> None:
+    def search_archives(self, providers: Sequence[Archive | SharedLibrary]) -> None:
         found = True
         while found:
             found = False
-            for provider in self.providers:
+            for provider in providers:
                 if isinstance(provider, Archive):
                     found |= self.search(provider)
-                else:
-                    self.search_library(provider, [*self.wanted])
+                    continue
+                wanted = [name for name in self.wanted if name not in self.own]
+                for name in take_from(self.result, provider, wanted):
+                    del self.wanted[name]
 
-    def search_library(self, library: SharedLibrary, names: list[str], weak: bool = False) -> None:
-        for name in names:
-            shared = library.symbols.get(name)
-            if shared is None or name in self.own:
-                continue
-            symbol = Symbol(name, kind=shared.kind, size=shared.size)
-            file = ObjectFile(library.name, library.machine)
-            self.result.names[name] = Definition(symbol, file)
-            self.result.imports[id(symbol)] = Import(symbol, library, shared, weak)
-            self.wanted.pop(name, None)
-
-    def finish_libraries(self, options: LinkOptions) -> None:
-        """Weak references may be to a library too; what libraries may see of the program."""
-        result = self.result
-        if not options.dynamic:
+    def take(self, item: Input, ordered: bool) -> None:
+        """One input, at its place in the order; archives are searched at once if that counts."""
+        if isinstance(item, ObjectFile):
+            self.add(item)
             return
-        weak = {
-            result.wanted_name(symbol): None
-            for file in result.files
-            for symbol in file.symbols
-            if symbol.binding == "weak" and not symbol.is_defined and symbol.name
-        }
-        seen: set[str] = set()
-        for library in result.libraries:
-            missing = [name for name in weak if name not in result.names]
-            self.search_library(library, missing, weak=True)
-            seen |= library.undefined
-            seen.update(library.symbols)
-        for name, definition in result.names.items():
-            symbol = definition.symbol
-            if symbol.visibility not in ("default", "protected") or not symbol.is_defined:
-                continue
-            if name in seen or (options.export_dynamic and symbol.section is not None):
-                result.exported.append(name)
+        first = len(self.providers)
+        for path in item.inputs if isinstance(item, ArchiveGroup) else (item,):
+            loaded = load(path.path if isinstance(path, WholeArchive) else path)
+            if isinstance(loaded, ObjectFile):
+                self.add(loaded)
+            elif isinstance(loaded, SharedLibrary):
+                self.result.libraries.append(loaded)
+                self.providers.append(loaded)
+            elif isinstance(path, WholeArchive):
+                for offset in loaded.offsets():
+                    self.add(loaded.member(offset))
+            else:
+                self.result.archives.append(loaded)
+                self.providers.append(loaded)
+        if ordered:
+            self.search_archives(self.providers[first:])
 
     def search(self, archive: Archive) -> bool:
         index = archive.index
@@ -328,20 +351,35 @@ class _Resolver:
             ]
         return found
 
+    def is_linkers(self, name: str) -> bool:
+        """Whether the linker defines it; the bounds of a section only where there is one."""
+        for prefix in ("__start_", "__stop_"):
+            if name.startswith(prefix):
+                wanted = name.removeprefix(prefix)
+                return any(s.name == wanted for file in self.result.files for s in file.sections)
+        return (
+            name in LINKER_DEFINED
+            or name == TLS_QUERY
+            or (name == "_DYNAMIC" and self.is_positioned)
+        )
+
     def report(self) -> None:
         """Raise one error for all undefined and all duplicate names."""
         problems: list[Diagnostic] = []
-        for name, files in self.duplicates.items():
+        for name, places in self.duplicates.items():
             problems.append(
                 Diagnostic(
                     "error",
                     f"'{name}' is defined more than once",
-                    notes=tuple(Note(f"defined in {file}") for file in files),
+                    notes=tuple(Note(f"defined in {where.place()}") for where in places),
                 )
             )
         for name, files in self.wanted.items():
-            if is_linker_defined(name) or (self.is_positioned and name == "_DYNAMIC"):
+            if self.is_linkers(name):
+                self.result.asked.add(name)
                 continue
+            if files == [THE_LINKER]:
+                continue  # would be used if it were there
             close = get_close_matches(name, self.result.names, n=1, cutoff=0.8)
             notes = [Note(f"needed by {file}") for file in dict.fromkeys(files)]
             if name in self.origins:
@@ -369,7 +407,9 @@ def load(path: Path) -> ObjectFile | Archive | SharedLibrary:
         data = path.read_bytes()
     except OSError as error:
         raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
-    if data[:8] in (ARCHIVE_MAGIC, THIN_MAGIC):
+    if data[:8] == THIN_MAGIC:
+        return read_archive(data, str(path))  # its members may change while it does not
+    if data[:8] == ARCHIVE_MAGIC:
         archive = read_archive(data, str(path))
         while len(_ARCHIVES) >= MOST_ARCHIVES:
             del _ARCHIVES[next(iter(_ARCHIVES))]
@@ -377,51 +417,36 @@ def load(path: Path) -> ObjectFile | Archive | SharedLibrary:
         return archive
     if is_shared_library(data):
         return read_shared(data, str(path))
-    if data[:4] == b"\x7fELF":
+    if data[:4] in (b"\x7fELF", *BITCODE):
         return read_elf(data, str(path))
     if is_macho(data):
         # It could be read and linked, but Darwin passes variadic arguments and small stack
         # arguments elsewhere: such calls would go wrong silently.
         raise CallproofError(f"{path}: a Mach-O object, whose calls are Darwin's and not Linux's")
-    raise CallproofError(f"{path}: neither an ELF object nor an archive nor a shared library")
+    script = script_message(path, data)
+    raise CallproofError(script or f"{path}: neither an ELF object nor an archive")
 
 
-def resolve(inputs: Sequence[Path | ObjectFile], options: LinkOptions) -> Resolved:
+def resolve(inputs: Sequence[Input], options: LinkOptions) -> Resolved:
     """Find all objects and definitions.
 
     Raises `CallproofError` for what is missing or double, with the `origins` of the missing.
     """
     resolver = _Resolver(options)
     for item in inputs:
-        loaded = item if isinstance(item, ObjectFile) else load(item)
-        if isinstance(loaded, Archive):
-            resolver.result.archives.append(loaded)
-            resolver.providers.append(loaded)
-        elif isinstance(loaded, SharedLibrary):
-            if not options.dynamic:
-                raise CallproofError(f"{loaded.name} is a shared library, which needs --dynamic")
-            resolver.result.libraries.append(loaded)
-            resolver.providers.append(loaded)
-        else:
-            resolver.add(loaded)
-    for library in resolver.result.libraries:
-        if library.machine != resolver.result.machine:
-            raise CallproofError(
-                f"{library.name} is for {library.machine}, not {resolver.result.machine}"
-            )
+        resolver.take(item, options.ordered)
     resolver.define_given(options.definitions)
-    resolver.search_archives()
-    resolver.finish_libraries(options)
+    if not options.ordered or options.definitions:
+        resolver.search_archives(resolver.providers)
+    else:
+        # What a library defines stays known to what comes behind it.
+        resolver.search_archives(resolver.result.libraries)
+    finish_libraries(resolver.result, options, resolver.own)
     resolver.report()
     resolver.finish_given(options.definitions)
     result = resolver.result
     for definition in result.names.values():
         symbol = definition.symbol
-        if symbol.kind == "ifunc":
-            raise CallproofError(
-                f"{definition.file.name}: '{symbol.name}' is an indirect function (ifunc), "
-                "which is not supported yet"
-            )
         if symbol.common:
             # A common symbol becomes zero-filled memory of its own.
             section = Section(
