@@ -30,7 +30,7 @@ Progress = Callable[[str], None]
 BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
 SOX_SUFFIX = ".sox"
 SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
-LINK_SUFFIXES = (".o", ".a")
+LINK_SUFFIXES = (".o", ".a", ".so")
 
 
 @dataclass(slots=True)
@@ -50,6 +50,8 @@ class Options:
     sox_test      the test of a Sox program that runs instead of its `main`
     sox_bench     run a Sox program's benchmarks behind its `main`
     log           is told, for each call site of a Sox program, how it is called
+    link          how what is built is linked: position-independent, dynamically
+    libraries     names of libraries (`-l`) to link it with, from these folders (`-L`)
     """
 
     level: int = 1
@@ -68,6 +70,9 @@ class Options:
     sox_bench: bool = False
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
+    link: LinkOptions | None = None
+    libraries: tuple[str, ...] = ()
+    library_path: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -278,7 +283,7 @@ def link_inputs(
     from callproof import link
 
     start = time.perf_counter()
-    files = with_runtime(inputs, options) if runtime else list(inputs)
+    files = with_runtime(inputs, options, choices) if runtime else list(inputs)
     if runtime and choices is not None and choices.ordered:
         # Ours and musl's refer to each other.
         count = len(inputs) + 1
@@ -301,21 +306,69 @@ def link_inputs(
     return layout
 
 
-def with_runtime(inputs: Sequence[Input], options: Options) -> list[Input]:
-    """The inputs of a link, and what every program of the target is linked with."""
-    from callproof.runtime import runtime_files
+def with_runtime(
+    inputs: Sequence[Input], options: Options, choices: LinkOptions | None = None
+) -> list[Input]:
+    """The inputs of a link, and what every program of the target is linked with.
+
+    Raises `CallproofError` where a dynamic link does not find the system's C library.
+    """
+    from callproof.runtime import gnu_files, runtime_files
 
     provided = runtime_files(options.target, progress=options.progress)
+    is_pie = choices is not None and choices.pie
+    start = provided.rcrt1 if is_pie else provided.crt1
+    archives = provided.libraries
     # The first that has a `main` is the program's language's.
     first = "sox" if any(map(_is_sox, inputs)) else "bcpl"
-    libraries = sorted(provided.libraries, key=lambda name: name != first)
+    languages = sorted(provided.libraries, key=lambda name: name != first)
+    found: list[Input] = [provided.libc]
+    if choices is not None and choices.dynamic:
+        gnu = gnu_files(options.target, progress=options.progress)
+        start, archives = gnu.start, gnu.libraries
+        found = system_libraries(options)
     return [
-        provided.crt1,
+        start,
         *inputs,
-        *(provided.libraries[name] for name in libraries),
-        provided.libc,
+        *(archives[name] for name in languages),
+        *found,
         provided.compiler_rt,
     ]
+
+
+def machine_of(options: Options) -> str:
+    """The machine as objects name it."""
+    return options.target.partition("-")[0]
+
+
+def system_libraries(options: Options) -> list[Input]:
+    """The system's C library, and that of mathematics if it is used."""
+    from callproof.link import AsNeeded
+    from callproof.link.search import find_shared, system_folders
+
+    machine = machine_of(options)
+    folders = [*options.library_path, *system_folders(machine)]
+    found: list[Input] = []
+    for item in find_shared("m", folders, machine):
+        found.append(item if isinstance(item, AsNeeded) else AsNeeded(item))
+    found += find_shared("c", folders, machine)
+    return found
+
+
+def named_libraries(options: Options) -> list[Input]:
+    """What `-l` names; shared libraries if the link is dynamic."""
+    from callproof.link.inputs import find_library
+    from callproof.link.search import find_shared, system_folders
+
+    found: list[Input] = []
+    for name in options.libraries:
+        if options.link is not None and options.link.dynamic:
+            machine = machine_of(options)
+            folders = [*options.library_path, *system_folders(machine)]
+            found += find_shared(name, folders, machine)
+        else:
+            found.append(find_library(name, options.library_path))
+    return found
 
 
 def _is_sox(file: Input) -> bool:
@@ -378,6 +431,24 @@ def _link_with_system(files: Sequence[Input], output: Path, options: Options) ->
         write_output(output, result.read_bytes(), executable=True)
 
 
+def is_link_input(path: Path) -> bool:
+    """Whether a file is to be linked and not compiled, by its name."""
+    from callproof.link.search import names_shared_library
+
+    return path.suffix in LINK_SUFFIXES or names_shared_library(path)
+
+
+def _hide(files: Sequence[Path | ObjectFile]) -> None:
+    """A program's routines are its own: none that is called `write` is to be libraries' `write`."""
+    from callproof.object.model import ObjectFile
+
+    for file in files:
+        if isinstance(file, ObjectFile):
+            for symbol in file.symbols:
+                if symbol.is_defined and symbol.binding != "local":
+                    symbol.visibility = "hidden"
+
+
 EMIT_SUFFIX = {"exe": "", "obj": ".o", "asm": ".s", "ir": ".ir"}
 
 
@@ -385,8 +456,8 @@ def build(
     inputs: Sequence[Path], output: Path | None, emit: str, options: Options
 ) -> tuple[Path, list[Diagnostic]]:
     """Compile sources (and link them with objects and archives); the file written, warnings."""
-    sources = [path for path in inputs if path.suffix not in LINK_SUFFIXES]
-    others = [path for path in inputs if path.suffix in LINK_SUFFIXES]
+    sources = [path for path in inputs if not is_link_input(path)]
+    others = [path for path in inputs if is_link_input(path)]
     if not sources:
         raise CallproofError(
             "build takes at least one source file; callproof link takes objects and archives alone"
@@ -421,7 +492,11 @@ def build(
         origins: dict[str, Note] = {}
         for one in compilations:
             origins.update(one.module.origins)
-        link_inputs([*objects, *others], output, options, origins=origins)
+        choices = options.link
+        if choices is not None and choices.dynamic and not choices.export_dynamic:
+            _hide(objects)
+        files = [*objects, *others, *named_libraries(options)]
+        link_inputs(files, output, options, origins=origins, choices=choices)
     return output, compilations[0].warnings
 
 
@@ -474,7 +549,7 @@ def split_run_arguments(path: Path, arguments: Sequence[str]) -> tuple[list[Path
     """
     count = 0
     if path.suffix in (*SOURCE_SUFFIXES, ".ir"):
-        while count < len(arguments) and Path(arguments[count]).suffix in LINK_SUFFIXES:
+        while count < len(arguments) and is_link_input(Path(arguments[count])):
             count += 1
     rest = list(arguments[count:])
     if count and rest[:1] == ["--"]:

@@ -24,17 +24,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callproof.files import write_output
-from callproof.link.inputs import ArchiveGroup, WholeArchive
+from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
 from callproof.object.model import ObjectFile
 from callproof.source import CallproofError, Note
 
 if TYPE_CHECKING:
     from callproof.link.layout import Layout
 
-Input = Path | ObjectFile | ArchiveGroup | WholeArchive
+Input = Path | ObjectFile | ArchiveGroup | WholeArchive | AsNeeded
 
 __all__ = [
     "ArchiveGroup",
+    "AsNeeded",
     "GivenSymbol",
     "LinkOptions",
     "WholeArchive",

@@ -278,7 +278,8 @@ class Dynamic:
         by_library: dict[int, tables.NeededVersions] = {}
         number = 2
         for library in self.resolved.libraries:
-            if self.options.as_needed and id(library) not in wanted:
+            is_lazy = self.options.as_needed or id(library) in self.resolved.as_needed
+            if is_lazy and id(library) not in wanted:
                 continue
             file = library.soname or Path(library.name).name
             if file not in self.libraries:

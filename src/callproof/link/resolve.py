@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callproof.link.inputs import ArchiveGroup, WholeArchive, script_message
+from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive, script_message
 from callproof.link.libraries import Import
 from callproof.link.libraries import finish as finish_libraries
 from callproof.link.libraries import take as take_from
@@ -106,7 +106,8 @@ class Resolved:
     losers   definitions of a name that another one beat
     archives those that were searched
     wrapped  what an undefined name means instead of itself (`--wrap`)
-    imports  id(symbol) -> what a shared library defines; `libraries` in order of search
+    imports  id(symbol) -> what a shared library defines; `libraries` in order of search,
+             `as_needed` the ids of those that are asked for only if something of them is used
     exported names that shared libraries may see
     moved    id(section) -> where its contents went in a section that the linker made
     folded   id(section) -> the identical one that is kept in its stead
@@ -128,6 +129,7 @@ class Resolved:
     wrapped: dict[str, str] = field(default_factory=dict)
     archives: list[Archive] = field(default_factory=list)
     libraries: list[SharedLibrary] = field(default_factory=list)
+    as_needed: set[int] = field(default_factory=set)
     imports: dict[int, Import] = field(default_factory=dict)
     exported: list[str] = field(default_factory=list)
     moved: dict[int, Moved] = field(default_factory=dict)
@@ -311,11 +313,13 @@ class _Resolver:
             return
         first = len(self.providers)
         for path in item.inputs if isinstance(item, ArchiveGroup) else (item,):
-            loaded = load(path.path if isinstance(path, WholeArchive) else path)
+            loaded = load(path if isinstance(path, Path) else path.path)
             if isinstance(loaded, ObjectFile):
                 self.add(loaded)
             elif isinstance(loaded, SharedLibrary):
                 self.result.libraries.append(loaded)
+                if isinstance(path, AsNeeded):
+                    self.result.as_needed.add(id(loaded))
                 self.providers.append(loaded)
             elif isinstance(path, WholeArchive):
                 for offset in loaded.offsets():
