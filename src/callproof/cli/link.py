@@ -16,6 +16,7 @@ from callproof.link import GivenSymbol, LinkOptions
 from callproof.link.explain import explain as explain_symbol
 from callproof.link.layout import Layout
 from callproof.link.link_map import link_map
+from callproof.linked_with import machine_of
 from callproof.source import CallproofError
 
 
@@ -122,7 +123,7 @@ def link(
             f"{script}: linker scripts are not supported; --defsym defines symbols, and sections "
             "are laid out as ld's own script has them"
         )
-    machine = driver.machine_of(options) if dynamic else ""
+    machine = machine_of(options) if dynamic else ""
     inputs = read_inputs(objects, library_path or (), machine)
     layout = driver.link_inputs(inputs, output, options, runtime=runtime, choices=choices)
     if map_file is not None:
