@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 
 from callproof.link import ArchiveGroup, Input, WholeArchive
 from callproof.link.inputs import find_library
+from callproof.link.search import find_shared, follow, system_folders
 from callproof.source import CallproofError
 
 MARK = "\x01"
@@ -50,8 +51,11 @@ def _marked(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def read_inputs(words: Sequence[Path], folders: Sequence[Path]) -> list[Input]:
-    """Inputs for the linker.  Raises `CallproofError` for a library or a mark that is missing."""
+def read_inputs(words: Sequence[Path], folders: Sequence[Path], machine: str = "") -> list[Input]:
+    """Inputs for the linker; with a machine of a dynamic link.
+
+    Raises `CallproofError` for a library or a mark that is missing.
+    """
     found: list[Input] = []
     group: list[Path] | None = None
     is_whole = False
@@ -69,7 +73,16 @@ def read_inputs(words: Sequence[Path], folders: Sequence[Path]) -> list[Input]:
         elif text in (f"{MARK}+", f"{MARK}-"):
             is_whole = text[1] == "+"
         else:
-            path = find_library(text[2:], folders) if text.startswith(f"{MARK}l") else word
+            is_name = text.startswith(f"{MARK}l")
+            if machine and not is_whole and group is None:
+                places = [*folders, *system_folders(machine)]
+                found += (
+                    find_shared(text[2:], places, machine)
+                    if is_name
+                    else follow(word, places, machine)
+                )
+                continue
+            path = find_library(text[2:], folders) if is_name else word
             if is_whole:
                 found.append(WholeArchive(path))
             elif group is not None:
