@@ -28,8 +28,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from heapq import heapify, heappop, heappush
 
+from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, IN_MEMORY, Clobbers, Interval, Occupancy
-from callproof.codegen.liveness import Loops, Ranges
+from callproof.codegen.liveness import Ranges
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -58,10 +59,10 @@ class _Allocator:
         "call_positions",
         "calls_wide",
         "clobbers",
+        "flow",
         "function",
         "hints",
         "in_slot",
-        "loops",
         "needs",
         "pieces",
         "ranges",
@@ -77,7 +78,7 @@ class _Allocator:
         self.function = function
         self.register_file = register_file
         self.ranges = Ranges(function)
-        self.loops = Loops(function)
+        self.flow = Flow(function)
         self.block_starts = [4 * number for number in self.ranges.starts]
         self.busy = [Occupancy() for _ in range(64)]
         self.clobbers: dict[int, Clobbers] = {}
@@ -102,7 +103,10 @@ class _Allocator:
         for block in self.function.blocks:
             self._prepare_block(block)
         for register, ranges in self.ranges.ranges.items():
-            self._push(Interval(register, ranges, sorted(self.needs.get(register, ()))))
+            needs = sorted(self.needs.get(register, ()))
+            if register in self.remade and needs and needs[0] == ranges[0][0]:
+                del needs[0]  # nothing has to be made before it is wanted
+            self._push(Interval(register, ranges, needs))
         heapify(self.unhandled)
 
     def _prepare_block(self, block: MachineBlock) -> None:
@@ -210,13 +214,13 @@ class _Allocator:
         number = position >> 2
         gap = 4 * self.split_limit.get(number, number)
         block = bisect_right(self.block_starts, gap) - 1
-        header = self.loops.innermost[block]
+        header = self.flow.header[block]
         while header >= 0:
             start = self.block_starts[header]
             if start <= after:
                 break
             gap = start
-            header = self.loops.outer[header]
+            header = self.flow.outer[header]
         return gap
 
     def _last_gap(self, position: int) -> int:
@@ -239,8 +243,10 @@ class _Allocator:
         """Give an interval, or its first part, a register or leave it in memory."""
         register = interval.register
         need = interval.next_need(interval.start)
-        if need == FAR and register in self.pieces:
-            self._keep(interval)  # it has lost its register, and nothing needs one again
+        if need == FAR and (register in self.pieces or register in self.remade):
+            # It has lost its register, and nothing needs one again; or moves alone want it,
+            # which make it where they go to.
+            self._keep(interval)
             return
         class_ = self.function.classes[register - FIRST_VIRTUAL]
         candidates = self.register_file.allocatable[class_]

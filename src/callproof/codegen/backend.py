@@ -4,6 +4,7 @@ for each function:  scalarise_vectors (on targets without rules for vectors)
                     legalise_vectors, lower_switch, split_edges   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
+                    share_constants
                     allocate, allocation_check     (registers, spills)
                     emit                           (bytes and lines)
 then                build_object
@@ -15,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 
 from callproof.codegen import expand_calls
+from callproof.codegen.constants import share_constants
 from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
@@ -69,6 +71,7 @@ def compile_module(
         expand_calls.run(function, target.convention)
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits)
+        share_constants(machine)
         start = _charge(seconds, "select", start)
         allocation = allocate(machine, target.registers)
         start = _charge(seconds, "allocate", start)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from callproof.codegen.intervals import IN_MEMORY
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -150,7 +151,10 @@ class _Emitter:
             registers = instruction.allocation
             if registers is None:
                 raise InternalError(f"{self.function.name}: an instruction has no allocation")
-            own = shapes.instruction(self.frame, instruction, registers)
+            if registers and registers[0] == IN_MEMORY:
+                own = []  # a constant that is made where it is wanted
+            else:
+                own = shapes.instruction(self.frame, instruction, registers)
             if own:
                 own[-1].comment = instruction.comment or self.definition_comment(instruction)
                 own[-1].kept = self.allocation.kept.get(id(instruction))

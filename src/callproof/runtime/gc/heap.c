@@ -168,15 +168,13 @@ static struct large *old_or_new(size_t size, int is_zero) {
     struct large *old = gc_take_large(size);
     if (old != NULL) {
         uint64_t whole = old->size;
-        memset(old, 0, is_zero ? size : HEADS);
+        gc_clear(old, is_zero ? size : HEADS);
         old->size = whole;
         return old;
     }
-    /* calloc leaves fresh pages alone; below, it clears a word at a time. */
-    int is_fresh = is_zero && size >= FRESH_PAGES;
-    struct large *large = is_fresh ? calloc(1, size) : malloc(size);
+    struct large *large = gc_new_large(size);
     if (large == NULL) return NULL;
-    if (!is_fresh) gc_clear(large, is_zero ? size : HEADS);
+    if (size < FRESH_PAGES) gc_clear(large, is_zero ? size : HEADS);
     large->size = size;
     return large;
 }

@@ -64,6 +64,7 @@ void gc_add_spare(struct block *block);
 /* spare.c */
 extern size_t gc_spare_bytes;
 void gc_drop_spares(void);
+struct large *gc_new_large(size_t size); /* NULL: no memory; cleared from FRESH_PAGES bytes on */
 void gc_release_large(struct large *large);
 struct large *gc_take_large(size_t size); /* not cleared; NULL: there is none of about that size */
 

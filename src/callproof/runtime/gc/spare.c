@@ -5,6 +5,7 @@
  * clearing the old ones costs a fraction of that. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "heap.h"
 
@@ -14,8 +15,22 @@ static struct large *spares[MOST];
 static unsigned count;
 size_t gc_spare_bytes;
 
+/* Pages from the system are zero; this C library's calloc would clear them a byte at a time. */
+struct large *gc_new_large(size_t size) {
+    if (size < FRESH_PAGES) return malloc(size);
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+static void drop(struct large *large) {
+    if (large->size < FRESH_PAGES)
+        free(large);
+    else
+        munmap(large, large->size);
+}
+
 void gc_drop_spares(void) {
-    while (count > 0) free(spares[--count]);
+    while (count > 0) drop(spares[--count]);
     gc_spare_bytes = 0;
 }
 
@@ -24,7 +39,7 @@ void gc_release_large(struct large *large) {
     size_t size = large->size;
     int is_kept = size >= FRESH_PAGES && count < MOST && size <= MOST_BYTES - gc_spare_bytes;
     if (!is_kept || gc_stress) {
-        free(large);
+        drop(large);
         return;
     }
     spares[count++] = large;
