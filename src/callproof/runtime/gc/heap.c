@@ -168,12 +168,13 @@ static struct large *old_or_new(size_t size, int is_zero) {
     struct large *old = gc_take_large(size);
     if (old != NULL) {
         uint64_t whole = old->size;
-        gc_clear(old, is_zero ? size : HEADS);
+        memset(old, 0, is_zero ? size : HEADS);
         old->size = whole;
         return old;
     }
-    struct large *large = gc_new_large(size);
+    struct large *large = gc_get_pages_or_memory(size);
     if (large == NULL) return NULL;
+    /* Fresh pages are zero: to clear them would be most of what a program does with some. */
     if (size < FRESH_PAGES) gc_clear(large, is_zero ? size : HEADS);
     large->size = size;
     return large;
