@@ -49,6 +49,7 @@ class Options:
     module_path   folders where Sox's imports look last
     sox_test      the test of a Sox program that runs instead of its `main`
     sox_bench     run a Sox program's benchmarks behind its `main`
+    comments      listings of what is compiled will be wanted, with their remarks
     log           is told, for each call site of a Sox program, how it is called
     """
 
@@ -66,6 +67,7 @@ class Options:
     module_path: tuple[str, ...] = ()
     sox_test: str = ""
     sox_bench: bool = False
+    comments: bool = True
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
 
@@ -254,7 +256,12 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
     for source, module in zip(sources, modules, strict=True):
         optimise(module, options)
         compiled = compile_module(
-            module, target, verify=options.verify, poison=options.poison, timings=options.timings
+            module,
+            target,
+            verify=options.verify,
+            poison=options.poison,
+            timings=options.timings,
+            comments=options.comments,
         )
         found.append(Compilation(source, module, target, compiled, warnings))
         warnings = []
@@ -392,7 +399,7 @@ def build(
         optimise(module, options)
         write_output(output, print_module(module).encode())
         return output, warnings
-    compilations = compile_files(sources, options)
+    compilations = compile_files(sources, replace(options, comments=emit == "asm"))
     if emit == "asm":
         write_output(output, compilations[0].listing().encode())
     elif emit == "obj":

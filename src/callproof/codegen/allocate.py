@@ -29,7 +29,7 @@ from bisect import bisect_left, bisect_right
 from heapq import heapify, heappop, heappush
 
 from callproof.codegen.flow import Flow
-from callproof.codegen.intervals import FAR, IN_MEMORY, Clobbers, Interval, Occupancy
+from callproof.codegen.intervals import FAR, IN_MEMORY, Clobbers, Interval, Registers
 from callproof.codegen.liveness import Ranges
 from callproof.codegen.machine import (
     DEF,
@@ -80,7 +80,7 @@ class _Allocator:
         self.ranges = Ranges(function)
         self.flow = Flow(function)
         self.block_starts = [4 * number for number in self.ranges.starts]
-        self.busy = [Occupancy() for _ in range(64)]
+        self.busy = Registers()
         self.clobbers: dict[int, Clobbers] = {}
         self.calls_wide = Clobbers(register_file.callee_saved)
         self.call_positions: list[int] = []
@@ -102,12 +102,14 @@ class _Allocator:
         """Reservations, needs and hints of every instruction; the first intervals."""
         for block in self.function.blocks:
             self._prepare_block(block)
+        unhandled, needs_of = self.unhandled, self.needs
         for register, ranges in self.ranges.ranges.items():
-            needs = sorted(self.needs.get(register, ()))
+            needs = sorted(needs_of.get(register, ()))
             if register in self.remade and needs and needs[0] == ranges[0][0]:
                 del needs[0]  # nothing has to be made before it is wanted
-            self._push(Interval(register, ranges, needs))
-        heapify(self.unhandled)
+            interval = Interval(register, ranges, needs)
+            unhandled.append((interval.start, needs[0] if needs else FAR, register, interval))
+        heapify(unhandled)
 
     def _prepare_block(self, block: MachineBlock) -> None:
         number = self.ranges.starts[block.index]
@@ -115,7 +117,12 @@ class _Allocator:
         for instruction in block.instructions:
             number += 1
             position = 4 * number
-            self._prepare_operands(instruction, position, first_terminator)
+            for operand in instruction.operands:
+                if operand.constraint != REGISTER:
+                    self._prepare_operands(instruction, position, first_terminator)
+                    break
+            else:
+                self._prepare_plain(instruction, position)
             if instruction.form.is_move and len(instruction.operands) == 2:
                 self._relate(instruction.operands[1].register, instruction.operands[0].register)
             mask = instruction.clobbers
@@ -137,6 +144,26 @@ class _Allocator:
                 block.arguments, block.successors[0].parameters, strict=True
             ):
                 self._relate(source, destination)
+
+    def _prepare_plain(self, instruction: MachineInstruction, position: int) -> None:
+        """As `_prepare_operands`, where any registers will do for all operands."""
+        needs_of = self.needs
+        for operand in instruction.operands:
+            register = operand.register
+            if register < FIRST_VIRTUAL:
+                continue
+            needs = needs_of.get(register)
+            if needs is None:
+                needs = needs_of[register] = []
+            is_late = operand.timing == LATE
+            if operand.role != DEF:
+                needs.append(position + 1)
+                if is_late:
+                    needs.append(position + 2)
+            else:
+                if not is_late:
+                    needs.append(position + 1)
+                needs.append(position + 2)
 
     def _prepare_operands(
         self, instruction: MachineInstruction, position: int, first_terminator: int
@@ -242,7 +269,8 @@ class _Allocator:
     def _place(self, interval: Interval) -> None:
         """Give an interval, or its first part, a register or leave it in memory."""
         register = interval.register
-        need = interval.next_need(interval.start)
+        needs = interval.needs  # none is before the start
+        need = needs[0] if needs else FAR
         if need == FAR and (register in self.pieces or register in self.remade):
             # It has lost its register, and nothing needs one again; or moves alone want it,
             # which make it where they go to.
@@ -282,7 +310,9 @@ class _Allocator:
 
     def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
         """(mask, first position) of the register sets that change during the interval."""
-        found = []
+        found: list[tuple[int, int]] = []
+        if not self.clobbers:
+            return found
         for group in self.clobbers.values():
             position = group.first_in(interval)
             if position != FAR:
@@ -306,8 +336,8 @@ class _Allocator:
         remade = interval.register in self.remade
         for hint in self._hints(interval.register):
             if (
-                hint in candidates
-                and not changed >> hint & 1
+                not changed >> hint & 1
+                and hint in candidates
                 and not (remade and unsaved >> hint & 1)
                 and busy[hint].conflict(interval) == FAR
             ):
@@ -370,8 +400,11 @@ class _Allocator:
         return (cheap, cheap_longest) if cheap >= 0 else (best, longest)
 
     def _hints(self, register: int) -> list[int]:
-        hints = list(self.hints.get(register, NO_HINTS))
-        for other in self.related.get(register, NO_HINTS):
+        own, related = self.hints.get(register), self.related.get(register)
+        if related is None:
+            return own or []
+        hints = list(own) if own is not None else []
+        for other in related:
             pieces = self.pieces.get(other)
             if pieces:
                 hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
@@ -385,7 +418,11 @@ class _Allocator:
         busy = self.busy[physical]
         for start, end in interval.ranges:
             busy.add(start, end, interval)
-        self._keep(interval)
+        pieces = self.pieces.get(interval.register)
+        if pieces is None:
+            self.pieces[interval.register] = [interval]
+        else:
+            pieces.append(interval)
 
     def _assign_until(self, interval: Interval, physical: int, limit: int) -> None:
         """Give the interval a register that it can have until `limit`; the rest comes later."""
@@ -504,16 +541,18 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     allocator.prepare()
     allocator.scan()
     for pieces in allocator.pieces.values():
-        pieces.sort(key=_start)
+        if len(pieces) > 1:
+            pieces.sort(key=_start)
     slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, allocator.in_slot)
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
-    for register, ranges in allocator.ranges.ranges.items():
-        crossed = sum(
-            bisect_left(positions, end - 1) - bisect_left(positions, start) for start, end in ranges
-        )
-        if crossed:
-            allocation.crossed_calls[register] = crossed
+    if positions:
+        for register, ranges in allocator.ranges.ranges.items():
+            crossed = 0
+            for start, end in ranges:
+                crossed += bisect_left(positions, end - 1) - bisect_left(positions, start)
+            if crossed:
+                allocation.crossed_calls[register] = crossed
     Resolver(function, allocator.ranges, allocator.pieces, slot_of, allocation).run()
     return allocation
 

@@ -50,12 +50,13 @@ def compile_module(
     poison: bool = False,
     timings: dict[str, float] | None = None,
     hits: dict[str, int] | None = None,
+    comments: bool = True,
 ) -> Compiled:
     """Code for every function of the module.
 
     `verify` proves each allocation (`allocation_check`); `poison` adds instructions
     that overwrite what a call may change; `timings` collects seconds by stage;
-    `hits` counts the selection rules used.
+    `hits` counts the selection rules used; without `comments` a listing has no remarks.
     """
     from callproof.codegen.allocate import allocate
     from callproof.codegen.allocation_check import check
@@ -80,7 +81,7 @@ def compile_module(
             start = _charge(seconds, "check allocation", start)
         if module.observers:
             record_kept(machine, allocation, target.registers, module.observers)
-        emitted = emit(machine, allocation, target, poison=poison)
+        emitted = emit(machine, allocation, target, poison=poison, comments=comments)
         _charge(seconds, "emit", start)
 
         compiled.functions.append(emitted)

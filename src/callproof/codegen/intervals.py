@@ -76,7 +76,13 @@ class Occupancy:
         self.owners: list[Interval | int] = []
 
     def add(self, start: int, end: int, owner: Interval | int) -> None:
-        index = bisect_left(self.starts, start)
+        starts = self.starts
+        if not starts or starts[-1] < start:
+            starts.append(start)
+            self.ends.append(end)
+            self.owners.append(owner)
+            return
+        index = bisect_left(starts, start)
         self.starts.insert(index, start)
         self.ends.insert(index, end)
         self.owners.insert(index, owner)
@@ -119,6 +125,17 @@ class Occupancy:
         return None
 
 
+class Registers(dict[int, Occupancy]):
+    """The occupancy of each physical register, made when it is asked for.
+
+    Most functions use a few of the 64, and many functions are small.
+    """
+
+    def __missing__(self, physical: int) -> Occupancy:
+        made = self[physical] = Occupancy()
+        return made
+
+
 class Clobbers:
     """Positions of the instructions that change the same set of registers."""
 
@@ -131,6 +148,8 @@ class Clobbers:
     def first_in(self, interval: Interval) -> int:
         """The first position in the interval at which the registers change; FAR if none."""
         positions = self.positions
+        if not positions or positions[-1] < interval.start or positions[0] >= interval.end:
+            return FAR
         for start, end in interval.ranges:
             index = bisect_left(positions, start)
             if index == len(positions):

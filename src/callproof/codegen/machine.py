@@ -67,7 +67,7 @@ class Operand:
         self.register = register
         self.role = role
         self.constraint = constraint
-        self.timing = timing if timing >= 0 else (LATE if role == DEF else EARLY)
+        self.timing = timing if timing >= 0 else role  # a use is EARLY, a definition LATE
 
     def __repr__(self) -> str:
         return (
@@ -106,6 +106,7 @@ class Form:
     encode          arguments in operand order (registers as numbers, immediates as
                     plain integers, labels as byte distances) -> instruction bytes as an
                     integer; raises `ValueError` with a reason if one does not fit
+    roles           USE or DEF of each operand, -1 of those that are no registers
     size            bytes; 0 where that depends on the arguments: then `measure` tells
     field_end       how many bytes before the instruction's end the field of a symbol
                     begins; 0 where a relocation means the whole instruction
@@ -124,6 +125,7 @@ class Form:
         "name",
         "operands",
         "reads_flags",
+        "roles",
         "size",
         "text",
         "writes_flags",
@@ -151,6 +153,9 @@ class Form:
         self.name = name
         self.mnemonic = mnemonic
         self.operands = operands
+        self.roles = tuple(
+            (DEF if spec.role == "def" else USE) if spec.is_register else -1 for spec in operands
+        )
         self.encode = encode
         self.text = text
         self.control = control

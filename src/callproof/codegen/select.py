@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from callproof.codegen import calls
 from callproof.codegen.machine import (
-    DEF,
     FLOAT,
     GENERAL,
-    USE,
     Form,
     MachineBlock,
     MachineFunction,
@@ -138,10 +136,9 @@ class Selector:
         """Append an instruction with its arguments in assembly order."""
         operands = []
         immediates = []
-        for spec, argument in zip(form.operands, arguments, strict=True):
-            if spec.is_register:
-                assert isinstance(argument, int)
-                operands.append(Operand(argument, DEF if spec.role == "def" else USE))
+        for role, argument in zip(form.roles, arguments, strict=True):
+            if role >= 0:
+                operands.append(Operand(argument, role))  # type: ignore[arg-type]
             else:
                 immediates.append(argument)
         instruction = MachineInstruction(form, operands, immediates)
@@ -192,9 +189,7 @@ class Selector:
             instructions = instructions[:-1]  # the return is its own
         for instruction in reversed(instructions):
             operation = instruction.operation
-            if not operation.effect and not any(
-                result.number in registers for result in instruction.results
-            ):
+            if not operation.effect and instruction.results[0].number not in registers:
                 continue
             self._group = []
             if instruction is tail:
@@ -205,7 +200,12 @@ class Selector:
                 calls.lower_return(self, instruction)
             else:
                 # Rules choose by width, so a vector must never reach one for scalars.
-                suitable = vector_rules if works_on_vectors(instruction) else rules
+                suitable, type_ = rules, instruction.type
+                if type_ is not None and (
+                    type_.lanes > 1
+                    or (instruction.operands and instruction.operands[0].type.lanes > 1)
+                ):
+                    suitable = vector_rules
                 for rule in suitable.get(operation, ()):
                     if rule.apply(self, instruction):
                         if self.hits is not None:
@@ -227,13 +227,6 @@ class Selector:
         else:
             machine_block.parameters = [self.register(value) for value in block.parameters]
         machine_block.instructions = [item for group in reversed(groups) for item in group]
-
-
-def works_on_vectors(instruction: Instruction) -> bool:
-    type_, operands = instruction.type, instruction.operands
-    return type_ is not None and (
-        type_.lanes > 1 or (bool(operands) and operands[0].type.lanes > 1)
-    )
 
 
 def select(
