@@ -72,8 +72,9 @@ def compile_module(
         expand_calls.run(function, target.convention)
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits)
-        share_constants(machine)
         start = _charge(seconds, "select", start)
+        share_constants(machine)
+        start = _charge(seconds, "hoist constants", start)
         allocation = allocate(machine, target.registers)
         start = _charge(seconds, "allocate", start)
         if verify:

@@ -28,18 +28,19 @@ MOST_KNOWN = 40  # constants that a block takes over from the one before it
 
 
 def share_constants(function: MachineFunction) -> None:
-    """Move and merge the definitions in `function.rematerialise` that have no operands."""
-    if function.rematerialise:
+    """Move and merge the definitions that can stand anywhere and have no operands."""
+    if function.rematerialise or function.movable:
         _Sharing(function).run()
 
 
 class _Sharing:
     """known   for each block the constants that are there at its end, and where they are"""
 
-    __slots__ = ("flow", "function", "held", "hoisted", "known", "target", "uses")
+    __slots__ = ("flow", "function", "held", "hoisted", "known", "made", "target", "uses")
 
     def __init__(self, function: MachineFunction) -> None:
         self.function = function
+        self.made = function.rematerialise | function.movable
         self.flow = Flow(function)
         self.uses: dict[int, list[Operand]] = {}
         self.held: set[int] = set()  # what a register must hold for an instruction
@@ -48,7 +49,7 @@ class _Sharing:
         self.target: dict[int, int] = {}  # header -> the block in front of its outermost loop
 
     def run(self) -> None:
-        made = self.function.rematerialise
+        made = self.made
         for block in self.function.blocks:
             for instruction in block.instructions:
                 for operand in instruction.operands:
@@ -64,7 +65,7 @@ class _Sharing:
             instructions.insert(len(instructions) - 1, instruction)
 
     def _block(self, block: MachineBlock) -> None:
-        made, held = self.function.rematerialise, self.held
+        made, held = self.made, self.held
         index = block.index
         known = self._known_before(index)
         self.known.append(known)
@@ -92,7 +93,8 @@ class _Sharing:
                 for operand in self.uses[register]:
                     operand.register = other
                 self.uses[other] += self.uses.pop(register)
-                del made[register]
+                self.function.rematerialise.pop(register, None)
+                self.function.movable.pop(register, None)
         block.instructions = kept
         if gone and block.arguments:
             block.arguments = [gone.get(argument, argument) for argument in block.arguments]
