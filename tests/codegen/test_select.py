@@ -57,7 +57,7 @@ def body(instructions: str, signature: str = "(a: i64, b: i64, c: i64) -> i64") 
         ("%r = xor i64 %a, -1\nreturn %r", "mvn x0, x0"),
         ("%r = shl i64 %a, 4\nreturn %r", "lsl x0, x0, #4"),
         ("%r = lshr i64 %a, 64\nreturn %r", "mov x0, xzr"),
-        ("%r = srem i64 %a, %b\nreturn %r", "sdiv x2, x0, x1; msub x0, x2, x1, x0"),
+        ("%r = srem i64 %a, %b\nreturn %r", "sdiv x8, x0, x1; msub x0, x8, x1, x0"),
         ("%r = slt i64 %a, %b\nreturn %r", "cmp x0, x1; cset x0, lt"),
         ("%q = eq i64 %a, -3\n%r = select i64 %q, %b, %c\nreturn %r",
          "cmn x0, #3; csel x0, x1, x2, eq"),
