@@ -181,12 +181,17 @@ def test_every_rule_is_reached() -> None:
     )
     compile_module(wide, TARGET, hits=hits)
     for operation in ("add", "sub", "and", "or", "xor"):
-        for inner in ("shl i64 %b, 7", "xor i64 %b, -1"):
+        for inner in ("shl i64 %b, 7", "xor i64 %b, -1", "mul i64 %b, 5"):
             pattern = parse_module(
                 "function @f(a: i64, b: i64) -> i64 {\n^e(%a: i64, %b: i64):\n"
                 f"  %i = {inner}\n  %r = {operation} i64 %a, %i\n  return %r\n}}"
             )
             compile_module(pattern, TARGET, hits=hits)
+    word = parse_module(
+        "function @f(a: i64, b: i64) -> i64 {\n^e(%a: i64, %b: i64):\n"
+        "  %x = xor i64 %a, %b\n  %r = and i64 %x, 4294967295\n  return %r\n}"
+    )
+    compile_module(word, TARGET, hits=hits)
     assert {rule.name for rule in ALL_RULES} - set(hits) == set()
 
 

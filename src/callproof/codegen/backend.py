@@ -1,7 +1,7 @@
 """The back end as one function: an IR module in, code and an object file out.
 
 for each function:  scalarise_vectors (on targets without rules for vectors)
-                    legalise_vectors, lower_switch, split_edges   (IR)
+                    legalise_vectors, lower_switch, split_edges, sink_comparisons   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
                     share_constants
@@ -21,7 +21,13 @@ from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
 from callproof.ir.model import Function, Module
-from callproof.passes import legalise_vectors, lower_switch, scalarise_vectors, split_edges
+from callproof.passes import (
+    legalise_vectors,
+    lower_switch,
+    scalarise_vectors,
+    sink_comparisons,
+    split_edges,
+)
 
 
 @dataclass(slots=True)
@@ -40,6 +46,7 @@ def prepare(function: Function) -> None:
     legalise_vectors.run(function)
     lower_switch.run(function)
     split_edges.run(function)
+    sink_comparisons.run(function)
 
 
 def compile_module(
