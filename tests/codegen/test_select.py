@@ -61,7 +61,7 @@ def body(instructions: str, signature: str = "(a: i64, b: i64, c: i64) -> i64") 
         ("%r = xor i64 %a, -1\nreturn %r", "mvn x0, x0"),
         ("%r = shl i64 %a, 4\nreturn %r", "lsl x0, x0, #4"),
         ("%r = lshr i64 %a, 64\nreturn %r", "mov x0, xzr"),
-        ("%r = srem i64 %a, %b\nreturn %r", "sdiv x2, x0, x1; msub x0, x2, x1, x0"),
+        ("%r = srem i64 %a, %b\nreturn %r", "sdiv x8, x0, x1; msub x0, x8, x1, x0"),
         ("%r = sdiv i64 %a, 2\nreturn %r", "add x0, x0, x0, lsr #63; asr x0, x0, #1"),
         ("%r = srem i64 %a, 2\nreturn %r",
          "add x1, x0, x0, lsr #63; asr x1, x1, #1; sub x0, x0, x1, lsl #1"),
@@ -201,12 +201,17 @@ def test_every_rule_is_reached() -> None:
     )
     compile_module(halves, TARGET, hits=hits)
     for operation in ("add", "sub", "and", "or", "xor"):
-        for inner in ("shl i64 %b, 7", "xor i64 %b, -1"):
+        for inner in ("shl i64 %b, 7", "xor i64 %b, -1", "mul i64 %b, 5"):
             pattern = parse_module(
                 "function @f(a: i64, b: i64) -> i64 {\n^e(%a: i64, %b: i64):\n"
                 f"  %i = {inner}\n  %r = {operation} i64 %a, %i\n  return %r\n}}"
             )
             compile_module(pattern, TARGET, hits=hits)
+    word = parse_module(
+        "function @f(a: i64, b: i64) -> i64 {\n^e(%a: i64, %b: i64):\n"
+        "  %x = xor i64 %a, %b\n  %r = and i64 %x, 4294967295\n  return %r\n}"
+    )
+    compile_module(word, TARGET, hits=hits)
     assert {rule.name for rule in ALL_RULES} - set(hits) == set()
 
 

@@ -1,9 +1,9 @@
 """The back end as one function: an IR module in, code and an object file out.
 
-for each function:  legalise_vectors, lower_switch, split_edges   (IR)
+for each function:  legalise_vectors, lower_switch, split_edges, sink_comparisons   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
-                    hoist                          (constants out of loops)
+                    share_constants
                     allocate, allocation_check     (registers, spills)
                     emit                           (bytes and lines)
 then                build_object
@@ -14,12 +14,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from callproof.codegen import expand_calls, hoist
+from callproof.codegen import expand_calls
+from callproof.codegen.constants import share_constants
 from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
 from callproof.ir.model import Function, Module
-from callproof.passes import legalise_vectors, lower_switch, split_edges
+from callproof.passes import legalise_vectors, lower_switch, sink_comparisons, split_edges
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ def prepare(function: Function, target: Target) -> None:
     legalise_vectors.run(function, target.lacks)
     lower_switch.run(function)
     split_edges.run(function)
+    sink_comparisons.run(function)
 
 
 def compile_module(
@@ -69,7 +71,7 @@ def compile_module(
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits)
         start = _charge(seconds, "select", start)
-        hoist.run(machine)
+        share_constants(machine)
         start = _charge(seconds, "hoist constants", start)
         allocation = allocate(machine, target.registers)
         start = _charge(seconds, "allocate", start)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from callproof.codegen.intervals import IN_MEMORY
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -188,7 +189,10 @@ class _Emitter:
             registers = instruction.allocation
             if registers is None:
                 raise InternalError(f"{self.function.name}: an instruction has no allocation")
-            own = own_lines(frame, instruction, registers)
+            if registers and registers[0] == IN_MEMORY:
+                own = []  # a constant that is made where it is wanted
+            else:
+                own = own_lines(frame, instruction, registers)
             if own:
                 last = own[-1]
                 if comments:

@@ -301,7 +301,8 @@ class MachineFunction:
     `classes` GENERAL or FLOAT; `sizes` bytes to spill (8 or 16); `names` the source's
     name or ''.  `rematerialise` maps a virtual register to an instruction without
     register uses (except non-allocatable physical ones) that computes it anywhere in
-    the function: its operand 0 is the definition.
+    the function: its operand 0 is the definition.  `movable` has those that may stand
+    anywhere as well, but cost more than to spill and reload them.
     """
 
     __slots__ = (
@@ -309,6 +310,7 @@ class MachineFunction:
         "classes",
         "debug",
         "display_name",
+        "movable",
         "name",
         "names",
         "outgoing_bytes",
@@ -326,6 +328,7 @@ class MachineFunction:
         self.sizes: list[int] = []
         self.names: list[str] = []
         self.rematerialise: dict[int, MachineInstruction] = {}
+        self.movable: dict[int, MachineInstruction] = {}
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
         self.stack_alignment = 16

@@ -24,15 +24,28 @@ from callproof.codegen.target import Target
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
+from callproof.ir.operations import (
+    CALL,
+    CALL_INDIRECT,
+    RETURN,
+    SLOT,
+    STORE,
+    STORE8,
+    STORE16,
+    STORE32,
+    Operation,
+)
 from callproof.ir.types import Type
 from callproof.source import InternalError
+
+STORES = (STORE, STORE8, STORE16, STORE32)
 
 
 class Selector:
     """State of the selection of one function; the target's rules work on it."""
 
     __slots__ = (
+        "_address_uses",
         "_block_index",
         "_group",
         "_home",
@@ -64,6 +77,7 @@ class Selector:
         self.uses = [0] * function.next_number
         self._home = [-1] * function.next_number
         self._block_index = 0
+        self._address_uses: list[int] | None = None
         self.block: Block = function.blocks[0]
 
     # --- what rules may ask --------------------------------------------------------
@@ -108,6 +122,28 @@ class Selector:
         if definition is None or self.uses[definition.results[0].number] != 1:
             return None
         return definition
+
+    def only_addresses(self, value: Value) -> bool:
+        """Whether nothing but loads and stores of the value's own block use it, as addresses
+        without an offset: who folds it into all of these has it made nowhere."""
+        counts = self._address_uses
+        if counts is None:
+            counts = self._address_uses = [0] * self.function.next_number
+            home = self._home
+            for index, block in enumerate(reverse_postorder(self.function)):
+                for instruction in block.instructions:
+                    operation = instruction.operation
+                    if instruction.offset:
+                        continue
+                    if operation.reads:
+                        address = instruction.operands[0]
+                    elif operation in STORES:
+                        address = instruction.operands[1]
+                    else:
+                        continue
+                    if address.kind == VALUE and home[address.number] == index:  # type: ignore[union-attr]
+                        counts[address.number] += 1  # type: ignore[union-attr]
+        return counts[value.number] == self.uses[value.number]
 
     def comparison(self, operand: IrOperand) -> Instruction | None:
         """The comparison in this block that computes the operand, if one does."""
