@@ -93,6 +93,7 @@ def make_target(target_name: str) -> Target:
         rules=by_operation(ALL_RULES),
         vector_rules=by_operation(select_vector.VECTOR_RULES),
         lacks=select_vector.lacks,
+        splits_pairs=True,
         calls=calls,
         shapes=X64Shapes(),
         # Eight bytes may pass from slot to slot through either; see `parallel_move`.
