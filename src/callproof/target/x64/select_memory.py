@@ -34,6 +34,7 @@ class Access:
         self.relative: Form = FORMS[f"{name}_p"]
 
 
+SHARED = 3  # accesses that compute the same sum each for itself, as it costs them nothing
 VECTORS = {size: [v for v in types.VECTORS if v.size == size] for size in (8, 16)}
 LOADS = {
     types.I8: Access("movzbl_m"),
@@ -105,8 +106,8 @@ class Address:
 
 
 def _scaled(s: Selector, operand: IrOperand) -> tuple[IrOperand, int]:
-    """An index and its scale: `x << k` in one."""
-    shift = s.only_use(operand, op.SHL)
+    """An index and its scale: `x << k` in one; if others want the shifted value, that too."""
+    shift = s.definition(operand, op.SHL)
     if shift is not None:
         amount = constant(shift.operands[1])
         if amount is not None and 0 < amount <= 3 and shift.operands[0].kind == VALUE:
@@ -122,14 +123,21 @@ def _is_slot(operand: IrOperand) -> Instruction | None:
     return definition if definition is not None and definition.operation is op.SLOT else None
 
 
-def take_apart(s: Selector, operand: IrOperand, offset: int) -> Address:
-    """Everything of an address computation that an operand can do by itself.
+def _sum(s: Selector, operand: IrOperand) -> Instruction | None:
+    """The addition that makes an address, if nothing else or only few other accesses want it."""
+    total = s.definition(operand, op.ADD)
+    if total is None:
+        return None
+    number = total.results[0].number
+    uses = s.uses[number]
+    return total if uses == 1 or uses == s.addressed[number] <= SHARED else None
 
-    Sums that something else needs too are left alone.
-    """
+
+def take_apart(s: Selector, operand: IrOperand, offset: int) -> Address:
+    """Everything of an address computation that an operand can do by itself."""
     found = Address()
     while True:
-        total = s.only_use(operand, op.ADD)
+        total = _sum(s, operand)
         if total is None:
             break
         for base, addend in (total.operands, total.operands[::-1]):

@@ -11,6 +11,7 @@ from callproof.target.x64 import (
     select_compare,
     select_division,
     select_float,
+    select_folded,
     select_integer,
     select_memory,
     select_vector,
@@ -28,6 +29,7 @@ from callproof.target.x64.registers import (
 from callproof.target.x64.shapes import X64Shapes
 
 ALL_RULES: list[Rule] = [
+    *select_folded.RULES,
     *select_integer.RULES,
     *select_division.RULES,
     *select_compare.RULES,
