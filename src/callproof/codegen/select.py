@@ -31,16 +31,10 @@ from callproof.ir.operations import (
     LOAD,
     RETURN,
     SLOT,
-    STORE,
-    STORE8,
-    STORE16,
-    STORE32,
     Operation,
 )
 from callproof.ir.types import Type
 from callproof.source import InternalError
-
-STORES = frozenset((STORE, STORE8, STORE16, STORE32))
 
 
 class Selector:
@@ -54,7 +48,6 @@ class Selector:
         "_machine_blocks",
         "_registers",
         "_slots",
-        "addressed",
         "block",
         "epoch",
         "function",
@@ -80,9 +73,8 @@ class Selector:
         # For each value (by number): how often it is used, and in which block it is defined.
         self.uses = [0] * function.next_number
         self._home = [-1] * function.next_number
-        # How often each value is the address of a load or store.  For each load's result and
-        # for the instruction being selected: how many instructions with effects come before.
-        self.addressed = [0] * function.next_number
+        # For each load's result, and for the instruction being selected: how many
+        # instructions with effects come before.
         self._epochs = [-1] * function.next_number
         self.epoch = 0
         self._block_index = 0
@@ -203,10 +195,6 @@ class Selector:
                     self._epochs[instruction.results[0].number] = epoch
                 elif operation.effect:
                     epoch += 1
-                if operation.reads or operation in STORES:
-                    address = instruction.operands[-1]
-                    if address.kind == VALUE:
-                        self.addressed[address.number] += 1  # type: ignore[union-attr]
                 if operation is SLOT:
                     self._slots[instruction.results[0].number] = len(machine.slots)
                     machine.slots.append(calls.stack_slot(instruction))

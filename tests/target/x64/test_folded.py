@@ -50,7 +50,7 @@ COMPARISONS = "eq ne slt sle sgt sge ult ule ugt uge".split()
          "cmpb $-56, (%rsi); sete %al; movzbl %al, %eax"),
         ("%s = shl i64 %c, 3\n%p = add i64 %b, %s\n%l = load i64 %p\n%t = add i64 %l, %a\n"
          "store i64 %t, %p\nreturn %s",
-         "movq %rdx, %rax; shlq $3, %rax; addq %rdi, (%rsi,%rdx,8)"),
+         "movq %rdx, %rax; shlq $3, %rax; addq %rax, %rsi; addq %rdi, (%rsi)"),
     ],
 )  # fmt: skip
 def test_patterns(instructions: str, expected: str) -> None:
