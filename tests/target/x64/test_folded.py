@@ -22,9 +22,9 @@ COMPARISONS = "eq ne slt sle sgt sge ult ule ugt uge".split()
     ("instructions", "expected"),
     [
         ("%l = load i64 %b + 8\n%r = add i64 %a, %l\nreturn %r",
-         "movq %rdi, %rax; addq 8(%rsi), %rax"),
+         "addq 8(%rsi), %rdi; movq %rdi, %rax"),
         ("%l = load i64 %b\n%r = xor i64 %l, %a\nreturn %r",
-         "movq %rdi, %rax; xorq (%rsi), %rax"),
+         "xorq (%rsi), %rdi; movq %rdi, %rax"),
         ("%l = load i64 %b\n%t = add i64 %l, %a\nstore i64 %t, %b\nreturn %c",
          "addq %rdi, (%rsi); movq %rdx, %rax"),
         ("%l = load i64 %b + 16\n%t = add i64 %l, 1\nstore i64 %t, %b + 16\nreturn %c",
@@ -45,12 +45,12 @@ COMPARISONS = "eq ne slt sle sgt sge ult ule ugt uge".split()
         ("%l = load i64 %b\n%r = sub i64 %a, %l\n%s = mul i64 %r, %l\nreturn %s",
          "movq (%rsi), %rax; subq %rax, %rdi; imulq %rax, %rdi; movq %rdi, %rax"),
         ("%l = load i64 %b\n%q = slt i64 %a, %l\n%r = select i64 %q, %a, %c\nreturn %r",
-         "cmpq (%rsi), %rdi; movq %rdx, %rax; cmovl %rdi, %rax"),
+         "cmpq (%rsi), %rdi; cmovl %rdi, %rdx; movq %rdx, %rax"),
         ("%l = load_u8 i64 %b\n%q = eq i64 %l, 200\nreturn %q",
          "cmpb $-56, (%rsi); sete %al; movzbl %al, %eax"),
         ("%s = shl i64 %c, 3\n%p = add i64 %b, %s\n%l = load i64 %p\n%t = add i64 %l, %a\n"
          "store i64 %t, %p\nreturn %s",
-         "movq %rdx, %rax; shlq $3, %rax; addq %rax, %rsi; addq %rdi, (%rsi)"),
+         "shlq $3, %rdx; leaq (%rsi,%rdx), %rax; addq %rdi, (%rax); movq %rdx, %rax"),
     ],
 )  # fmt: skip
 def test_patterns(instructions: str, expected: str) -> None:

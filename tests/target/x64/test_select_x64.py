@@ -74,7 +74,7 @@ def body(instructions: str) -> list[str]:
         ("return -2", "movq $-2, %rax"),
         ("return 4294967295", "movl $4294967295, %eax"),
         ("return 81985529216486895", "movabsq $81985529216486895, %rax"),
-        ("%r = udiv i64 %a, 8\nreturn %r", "movq %rdi, %rax; shrq $3, %rax"),
+        ("%r = udiv i64 %a, 8\nreturn %r", "shrq $3, %rdi; movq %rdi, %rax"),
         ("%r = sdiv i64 %a, 2\nreturn %r",
          "movq %rdi, %rax; shrq $63, %rax; addq %rdi, %rax; sarq $1, %rax"),
         ("%r = udiv i64 %a, 10\nreturn %r",
