@@ -125,13 +125,14 @@ def make_entries(resolved: Resolved, options: LinkOptions) -> None:
         resolved.entries[id(function)] = entry
         resolved.entries[id(entry)] = entry
     resolved.make([entries, slots, table], symbols)
-    if START not in resolved.asked and not _is_asked_weakly(resolved):
+    if not _is_used(resolved, START):
         _make_apply(resolved, table, options)
 
 
-def _is_asked_weakly(resolved: Resolved) -> bool:
+def _is_used(resolved: Resolved, name: str) -> bool:
+    """Whether kept code refers to a name; start code does so weakly."""
     return any(
-        relocation.symbol.name == START
+        relocation.symbol.name == name
         for file in resolved.files
         for section in file.sections
         if id(section) in resolved.live
@@ -141,7 +142,7 @@ def _is_asked_weakly(resolved: Resolved) -> bool:
 
 def _make_apply(resolved: Resolved, table: Section, options: LinkOptions) -> None:
     """Our own function that applies the table, called before all constructors."""
-    if "__init_array_start" not in resolved.asked:
+    if not _is_used(resolved, "__init_array_start"):
         names = ", ".join(symbol.name for symbol in resolved.files[-1].symbols[:3])
         raise CallproofError(
             f"indirect functions ({names}), and no start code that would choose them: neither "

@@ -389,7 +389,8 @@ class Relocator:
         type_ = relocation.type
         value = (address or 0) + relocation.addend
         if type_.startswith("R_AARCH64_TLSDESC_"):
-            return self.relaxed_descriptor(piece, relocation, word, self.thread(value))
+            offset = value if address is None else self.thread(value)
+            return self.relaxed_descriptor(piece, relocation, word, offset)
         if type_ in BRANCHES:
             if relocation.symbol.name == "__tls_get_addr" and self.is_tls_call(piece, relocation):
                 return 0xD53BD041  # mrs x1, tpidr_el0; an `add x0, x1, x0` follows
@@ -412,9 +413,10 @@ class Relocator:
         elif "_DTPREL_" in type_:
             value -= self.layout.tls[0]
         elif type_.startswith(("R_AARCH64_TLSGD_", "R_AARCH64_TLSLD_")):
+            offset = value if address is None else self.thread(value)
             if type_.startswith("R_AARCH64_TLSLD_"):
-                value = self.layout.tls[0]
-            return self.relaxed_call(piece, relocation, word, self.thread(value))
+                offset = self.thread(self.layout.tls[0])
+            return self.relaxed_call(piece, relocation, word, offset)
         apply = INSTRUCTIONS.get(type_)
         if apply is None:
             raise self.fail(piece, relocation, "this relocation is not supported")
