@@ -25,8 +25,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import ziglang  # type: ignore[import-untyped]
+import ziglang
 from elftools.elf.elffile import ELFFile
 
 from callproof import driver
@@ -152,7 +153,10 @@ def build(subject: str, way: Way) -> Path:
 
 def compile_unit(command: Sequence[str], source: Path, output: Path) -> None:
     done = subprocess.run(
-        [*command, "-c", str(source), "-o", str(output)], capture_output=True, text=True, check=False
+        [*command, "-c", str(source), "-o", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} {source}:\n{done.stderr[:4000]}")
@@ -226,11 +230,11 @@ def check_map(text: str, output: Path) -> None:
         if len(words) == 2 and words[0].startswith("0x"):
             rows.add((words[1], int(words[0], 16)))
     with output.open("rb") as stream:
-        table = ELFFile(stream).get_section_by_name(".symtab")
-        for symbol in table.iter_symbols():  # type: ignore[union-attr]
-            if symbol["st_info"]["type"] == "STT_FUNC":
-                if (symbol.name, symbol["st_value"]) not in rows:
-                    raise RuntimeError(f"{output}: {symbol.name} is not in the map where it is")
+        table: Any = ELFFile(stream).get_section_by_name(".symtab")
+        for symbol in table.iter_symbols():
+            is_function = symbol["st_info"]["type"] == "STT_FUNC"
+            if is_function and (symbol.name, symbol["st_value"]) not in rows:
+                raise RuntimeError(f"{output}: {symbol.name} is not in the map where it is")
 
 
 def run_program(output: Path, words: Sequence[str], target: str) -> str:

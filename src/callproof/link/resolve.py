@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAXIMUM_MESSAGES = 20
 THE_LINKER = "the linker"
+HIDDEN = ("hidden", "internal")
 
 # Archives as they were last read, by path, with the file's identity then.  A process that
 # links many programs reads the members of the runtime's once.
@@ -106,6 +107,7 @@ class Resolved:
     attached id(section) -> relocations that are reached with it: of its frame descriptions
     entries  id(indirect function) -> the symbol of the entry that goes to what it chooses
     asked    names that the linker itself is to define
+    hidden   names that a definition or a reference calls hidden: theirs is the narrowest scope
     """
 
     files: list[ObjectFile] = field(default_factory=list)
@@ -124,6 +126,7 @@ class Resolved:
     attached: dict[int, list[Relocation]] = field(default_factory=dict)
     entries: dict[int, Symbol] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     machine: str = "aarch64"
     entry: str = "_start"
 
@@ -192,6 +195,8 @@ class _Resolver:
         for symbol in file.symbols:
             if symbol.binding == "local" or not symbol.name:
                 continue
+            if symbol.visibility in HIDDEN:
+                result.hidden.add(symbol.name)
             if not symbol.is_defined:
                 wanted = result.wanted_name(symbol)
                 if symbol.binding != "weak" and wanted not in result.names:
