@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
 from tests.support.foreign import (
+    SOURCES,
     TRIPLES,
     compile_text,
     compiled,
@@ -58,6 +60,39 @@ def test_all_references_of_clangs_objects(target: str, flags: str, tmp_path: Pat
     assert printed(output, target) == (5, EXPECTED)
     options = LinkOptions(icf="safe", relro=True, eh_frame_hdr=True, build_id=True)
     output = linked([*objects], tmp_path / "q", target, options)
+    assert printed(output, target) == (5, EXPECTED)
+
+
+# Code models and ways to thread-local variables that are not Clang's own choice.
+MODELS = [
+    ("aarch64-linux-gnu-gcc", "-O2 -fPIC -mtls-dialect=trad", "TLSGD_ADR_PAGE21"),
+    ("aarch64-linux-gnu-gcc", "-O2 -fpic", "LD64_GOTPAGE_LO15"),
+    ("aarch64-linux-gnu-gcc", "-O2 -fno-pic -mcmodel=large", "LDST64_ABS_LO12_NC"),
+    ("aarch64-linux-gnu-gcc", "-O1 -fno-pic -mcmodel=tiny", "TLSIE_LD_GOTTPREL_PREL19"),
+    ("gcc", "-O2 -fPIC -mtls-dialect=gnu2", "TLSDESC_CALL"),
+    ("gcc", "-O2 -fPIC -fno-plt", "GOTPCRELX"),
+    ("gcc", "-O2 -fPIC -mcmodel=large", "PLTOFF64"),
+    ("clang", "-O2 -fPIC -mcmodel=large", "GOT64"),
+    ("clang", "-O2 -fPIC -mcmodel=medium -mtls-dialect=gnu2", "GOTPC32_TLSDESC"),
+]
+
+
+@pytest.mark.parametrize(("compiler", "flags", "typical"), MODELS)
+def test_other_models(compiler: str, flags: str, typical: str, tmp_path: Path) -> None:
+    target = "aarch64-linux" if compiler.startswith("aarch64") else "x86_64-linux"
+    if compiler == "clang":
+        objects = features(target, flags)
+    elif shutil.which(compiler) is None or platform.machine() != "x86_64":
+        pytest.skip(f"{compiler} is not installed")
+    else:
+        objects = []
+        for name in ("features.c", "features_other.c"):
+            objects.append(tmp_path / f"{name}.o")
+            words = [compiler, "-w", "-fcommon", *flags.split(), "-c", str(SOURCES / name)]
+            subprocess.run([*words, "-o", str(objects[-1])], check=True)
+    prefix = "R_AARCH64_" if target == "aarch64-linux" else "R_X86_64_"
+    assert prefix + typical in relocation_types(objects[0])
+    output = linked([*objects], tmp_path / "p", target)
     assert printed(output, target) == (5, EXPECTED)
 
 
