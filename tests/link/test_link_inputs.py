@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.link.test_link import MAIN, calls, function, returns, words
 from tests.support.execute import run_image
+from tests.support.foreign import printed
 
-from callproof.cli.link_inputs import MARK, LinkCommand, _marked, read_inputs
+from callproof.cli.link_inputs import MARK, _marked, read_inputs
 from callproof.link import ArchiveGroup, Input, LinkOptions, WholeArchive, link_bytes
 from callproof.link.inputs import find_library
 from callproof.object import ObjectFile, Relocation, Section, Symbol, write_archive, write_elf
@@ -138,7 +139,30 @@ def test_words_among_the_files_keep_their_place(tmp_path: Path) -> None:
         Path("d.o"),
     ]
     assert list(_marked(["--", "-lone"])) == ["--", "-lone"], "behind -- everything is a file"
-    assert issubclass(LinkCommand, object)
+
+
+def test_what_is_in_musls_libc_needs_no_library() -> None:
+    marked = [Path(f"{MARK}lm")]
+    assert read_inputs(marked, [], with_libc=True) == []
+    with pytest.raises(CallproofError, match=r"there is no libm\.a"):
+        read_inputs(marked, [])
+
+
+def test_the_command_line_links_by_name(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from callproof.cli.app import app
+
+    archive(tmp_path / "libfive.a", returns("five", 5))
+    (tmp_path / "main.o").write_bytes(write_elf(calls("main", "five")))
+    output = tmp_path / "p"
+    words = ["link", str(tmp_path / "main.o"), "--start-group", "-lfive", "--end-group", "-L"]
+    words += [str(tmp_path), "-lm", "--ordered", "-o", str(output)]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert printed(output, "aarch64-linux") == (5, "")
+    with pytest.raises(CallproofError, match=r"x\.ld: linker scripts are not supported"):
+        CliRunner().invoke(app, [*words, "-T", "x.ld"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def link(
             f"{script}: linker scripts are not supported; --defsym defines symbols, and sections "
             "are laid out as ld's own script has them"
         )
-    inputs = read_inputs(objects, library_path or ())
+    inputs = read_inputs(objects, library_path or (), with_libc=runtime)
     layout = driver.link_inputs(inputs, output, options, runtime=runtime, choices=choices)
     if map_file is not None:
         write_output(map_file, link_map(_known(layout, "--map")).encode())

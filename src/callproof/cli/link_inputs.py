@@ -17,6 +17,7 @@ from callproof.link.inputs import find_library
 from callproof.source import CallproofError
 
 MARK = "\x01"
+PARTS_OF_LIBC = frozenset(("c", "m", "pthread", "dl", "rt", "util", "crypt", "resolv", "xnet"))
 MARKS = {
     "--start-group": "(",
     "-(": "(",
@@ -50,8 +51,14 @@ def _marked(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def read_inputs(words: Sequence[Path], folders: Sequence[Path]) -> list[Input]:
-    """Inputs for the linker.  Raises `CallproofError` for a library or a mark that is missing."""
+def read_inputs(
+    words: Sequence[Path], folders: Sequence[Path], *, with_libc: bool = False
+) -> list[Input]:
+    """Inputs for the linker.
+
+    `with_libc`: musl's libc.a is linked anyway, and has what elsewhere is in libm and others.
+    Raises `CallproofError` for a library or a mark that is missing.
+    """
     found: list[Input] = []
     group: list[Path] | None = None
     is_whole = False
@@ -69,7 +76,13 @@ def read_inputs(words: Sequence[Path], folders: Sequence[Path]) -> list[Input]:
         elif text in (f"{MARK}+", f"{MARK}-"):
             is_whole = text[1] == "+"
         else:
-            path = find_library(text[2:], folders) if text.startswith(f"{MARK}l") else word
+            path = word
+            if text.startswith(f"{MARK}l"):
+                name = text[2:]
+                known = any((folder / f"lib{name}.a").is_file() for folder in folders)
+                if with_libc and name in PARTS_OF_LIBC and not known:
+                    continue
+                path = find_library(name, folders)
             if is_whole:
                 found.append(WholeArchive(path))
             elif group is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from callproof.link import LinkOptions
 
 START, END = "__rela_iplt_start", "__rela_iplt_end"
+FIRST_CONSTRUCTOR = ".init_array.first"  # runs before those of any priority
 ENTRY_SIZE = 16
 
 # adrp x16, slot; ldr x17, [x16, #:lo12:slot]; add x16, x16, #:lo12:slot; br x17
@@ -172,6 +173,6 @@ def _make_apply(resolved: Resolved, table: Section, options: LinkOptions) -> Non
             body.relocations.append(Relocation(offset, "R_X86_64_PC32", bounds[name], -4))
     function = Symbol("callproof_apply_irelative", body, size=len(body.data), binding="local")
     function.kind = "function"
-    array = Section(".init_array.callproof", "init_array", bytes(8), alignment=8)
+    array = Section(FIRST_CONSTRUCTOR, "init_array", bytes(8), alignment=8)
     array.relocations.append(Relocation(0, pointer, function))
     resolved.make([body, array], [function])

@@ -17,7 +17,7 @@ static char order[16];
 static int ordered;
 __attribute__((constructor)) static void last(void) { order[ordered++] = 'c'; }
 __attribute__((constructor(200))) static void second(void) { order[ordered++] = 'b'; }
-__attribute__((constructor(101))) static void first(void) { order[ordered++] = 'a'; }
+__attribute__((constructor(101))) static void first(void) { order[ordered++] = 'a' + chosen(0); }
 
 struct item { const char *name; int value; };
 #define ITEM(id, v) static const struct item id __attribute__((section("items"), used)) = {#id, v}
