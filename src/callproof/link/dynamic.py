@@ -110,7 +110,7 @@ class Dynamic:
         self.plt: list[Import] = []
         self.moved: set[int] = set()
         self.moved_names: set[str] = set()
-        self.protected: set[str] = {".rela.iplt"}
+        self.protected: set[str] = {".rela.iplt", ".eh_frame"}
         self.slots: dict[GotKey, Symbol | str] = {}
         self.words: list[DynamicRelocation] = []  # relative ones that may be packed
         self.strings = StringTable()

@@ -34,9 +34,12 @@ DISTANCE = "distance"  # from here to there
 LOW = "low bits"  # the same wherever the program is loaded
 FIXED = "fixed"  # an absolute address that the loader cannot fill in
 THREAD = "thread offset"  # from the thread pointer, of the program's own
-NOTHING = ""
+NOTHING = "nothing"
+UNKNOWN = "unknown"
 
 ASKS = {
+    "R_AARCH64_NONE": NOTHING,
+    "R_X86_64_NONE": NOTHING,
     "R_AARCH64_CALL26": CALL,
     "R_AARCH64_JUMP26": CALL,
     "R_AARCH64_PLT32": CALL,
@@ -70,6 +73,8 @@ ASKS = {
 }
 BY_PREFIX = (
     ("R_AARCH64_MOVW_UABS_", FIXED),
+    ("R_AARCH64_MOVW_SABS_", FIXED),
+    ("R_AARCH64_MOVW_PREL_", DISTANCE),
     ("R_AARCH64_LDST", LOW),
     ("R_AARCH64_ADD_ABS_", LOW),
     ("R_AARCH64_TLSDESC_", THREAD_SLOT),
@@ -88,10 +93,10 @@ BY_PREFIX = (
 
 
 def asks_for(type_: str) -> str:
-    """One of the above; nothing also for a type that the linker does not take anyway."""
+    """One of the above; unknown for a type that the linker does not take anyway."""
     found = ASKS.get(type_)
     if found is None:
-        found = next((what for prefix, what in BY_PREFIX if type_.startswith(prefix)), "")
+        found = next((what for prefix, what in BY_PREFIX if type_.startswith(prefix)), UNKNOWN)
         ASKS[type_] = found
     return found
 
@@ -137,7 +142,7 @@ class Scan:
     def section(self, section: Section) -> None:
         for relocation in section.relocations:
             asked = asks_for(relocation.type)
-            if not asked or self.is_relaxed_call(section, relocation):
+            if asked == NOTHING or self.is_relaxed_call(section, relocation):
                 continue
             found = self.resolved.imported(self.resolved.meaning(relocation.symbol))
             if found is not None:
@@ -213,6 +218,8 @@ class Scan:
         self.words.append((section, relocation.offset, found, relocation.addend))
 
     def imported(self, section: Section, relocation: Relocation, asked: str, found: Import) -> None:
+        if asked == UNKNOWN:
+            raise self.fail(section, relocation, "of a shared library this is not supported")
         is_thread = asked in (THREAD, THREAD_SLOT)
         if is_thread != (found.shared.kind == "tls"):
             raise self.fail(
