@@ -133,7 +133,7 @@ def test_options_that_make_no_sense_are_told(tmp_path: Path) -> None:
         loading(pie=False, dynamic=False, relr=True)
     source, output = PROGRAMS / "bcpl" / "c_qsort.bcl", tmp_path / "out"
     dynamic = Options(target="x86_64-linux", link=LinkOptions(dynamic=True))
-    with pytest.raises(CallproofError, match="-l nowhere: there is no libnowhere.so"):
+    with pytest.raises(CallproofError, match=r"-l nowhere: there is no libnowhere\.so"):
         driver.build([source], output, "exe", replace(dynamic, libraries=("nowhere",)))
     if not why_not("x86_64"):
         with pytest.raises(CallproofError, match="these options are the builtin linker's"):
