@@ -61,7 +61,7 @@ def system_libraries(options: Options) -> list[Input]:
 
 def named_libraries(options: Options) -> list[Input]:
     """What `-l` names; shared libraries if the link is dynamic."""
-    from callproof.link.inputs import find_library
+    from callproof.link.inputs import find_library, is_in_libc
     from callproof.link.search import find_shared, system_folders
 
     found: list[Input] = []
@@ -70,7 +70,7 @@ def named_libraries(options: Options) -> list[Input]:
             machine = machine_of(options)
             folders = [*options.library_path, *system_folders(machine)]
             found += find_shared(name, folders, machine)
-        else:
+        elif not is_in_libc(name, options.library_path):
             found.append(find_library(name, options.library_path))
     return found
 

@@ -393,9 +393,10 @@ class Relocator:
         type_ = relocation.type
         value = (address or 0) + relocation.addend
         if tls_arm64.is_loaded(self.layout.resolved, relocation):
-            return self.loaded_sequence(relocation, value, place)
+            return tls_arm64.load(self, relocation, value, place)
         if type_.startswith("R_AARCH64_TLSDESC_"):
-            return self.relaxed_descriptor(piece, relocation, word, self.thread(value))
+            offset = value if address is None else self.thread(value)
+            return self.relaxed_descriptor(piece, relocation, word, offset)
         if type_ in BRANCHES:
             if relocation.symbol.name == "__tls_get_addr" and self.is_tls_call(piece, relocation):
                 return 0xD53BD041  # mrs x1, tpidr_el0; an `add x0, x1, x0` follows
@@ -418,9 +419,10 @@ class Relocator:
         elif "_DTPREL_" in type_:
             value -= self.layout.tls[0]
         elif type_.startswith(("R_AARCH64_TLSGD_", "R_AARCH64_TLSLD_")):
+            offset = value if address is None else self.thread(value)
             if type_.startswith("R_AARCH64_TLSLD_"):
-                value = self.layout.tls[0]
-            return self.relaxed_call(piece, relocation, word, self.thread(value))
+                offset = self.thread(self.layout.tls[0])
+            return self.relaxed_call(piece, relocation, word, offset)
         apply = INSTRUCTIONS.get(type_)
         if apply is None:
             raise self.fail(piece, relocation, "this relocation is not supported")
@@ -473,14 +475,6 @@ class Relocator:
         if kind == "ADD_LO12_NC" and word & 0xFFC003FF == 0x91000000:
             return 0xF2800000 | (offset & 0xFFFF) << 5  # movk x0, #lo
         raise self.fail(piece, relocation, f"unexpected in a TLS sequence ({word:#010x})")
-
-    def loaded_sequence(self, relocation: Relocation, value: int, place: int) -> int:
-        """One instruction of a sequence that loads a library's thread-local offset into X0."""
-        word = tls_arm64.LOADED.get(relocation.type, NOP)
-        if word == NOP:
-            return word
-        slot = self.slot(relocation, value, thread=True)
-        return (_adrp if word == tls_arm64.ADRP_X0 else _load_store(3))(word, slot, place)
 
     def relaxed_descriptor(
         self, piece: Piece, relocation: Relocation, word: int, offset: int
