@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,6 +58,17 @@ def system_libraries(options: Options) -> list[Input]:
         found.append(item if isinstance(item, AsNeeded) else AsNeeded(item))
     found += find_shared("c", folders, machine)
     return found
+
+
+def followed(paths: Sequence[Path], options: Options) -> list[Input]:
+    """Files to link with; in a dynamic link scripts give the files that they name."""
+    from callproof.link.search import follow, system_folders
+
+    if options.link is None or not options.link.dynamic:
+        return list(paths)
+    machine = machine_of(options)
+    folders = [*options.library_path, *system_folders(machine)]
+    return [item for path in paths for item in follow(path, folders, machine)]
 
 
 def named_libraries(options: Options) -> list[Input]:

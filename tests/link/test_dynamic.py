@@ -21,7 +21,10 @@ from tests.support.shared_libraries import (
 
 from callproof import driver
 from callproof.driver import Options
-from callproof.link import LinkOptions
+from callproof.link import Input, LinkOptions, link_layout
+from callproof.link.explain import explain
+from callproof.link.link_map import link_map
+from callproof.linked_with import with_runtime
 from callproof.run import run
 from callproof.source import CallproofError
 
@@ -309,6 +312,31 @@ def test_a_static_program_relocates_itself(machine: str, relr: bool, tmp_path: P
         assert rows is None and tags["DT_RELRSZ"] < 8 * 100
     else:
         assert tags["DT_RELACOUNT"] == len(section(output, ".rela.dyn"))
+
+
+def test_explain_tells_how_the_program_comes_by_it(library: Built, tmp_path: Path) -> None:
+    if reason := why_not("x86_64"):
+        pytest.skip(reason)
+    text = without_guarded(PROGRAM)
+    items: list[Input] = [
+        compiled(tmp_path, "x86_64", "program", text, "-fno-pic"),
+        library("x86_64") / "libdemo.so",
+    ]
+    options = Options(target="x86_64-linux")
+    choices = LinkOptions(dynamic=True)
+    layout = link_layout(with_runtime(items, options, choices), choices)
+
+    def told(name: str) -> str:
+        return explain(layout, name)[0].text()
+
+    assert "by the entry of .plt at 0x" in told("twice")
+    assert "(version V2)" in told("twice") and "everybody" not in told("twice")
+    assert "which is its address for everybody" in told("triple")
+    assert "object of 4 bytes, copied to 0x" in told("shared")
+    assert "thread-local object" in told("of_thread") and "by words that" in told("of_thread")
+    assert "shared libraries may see called_back" in told("called_back")
+    assert "R_X86_64_PLT32-0x4 in main (" in told("twice")
+    assert "libdemo.so" not in link_map(layout).split("Memory")[0]
 
 
 def test_equal_input_gives_equal_output(library: Built, tmp_path: Path) -> None:

@@ -77,13 +77,14 @@ def read_inputs(
             is_whole = text[1] == "+"
         else:
             is_name = text.startswith(f"{MARK}l")
-            if machine and not is_whole and group is None:
+            if machine and not is_whole:
                 places = [*folders, *system_folders(machine)]
-                found += (
-                    find_shared(text[2:], places, machine)
-                    if is_name
-                    else follow(word, places, machine)
-                )
+                find = find_shared(text[2:], places, machine) if is_name else None
+                for item in find or follow(word, places, machine):
+                    if group is not None and isinstance(item, Path):
+                        group.append(item)
+                    else:
+                        found.append(item)
                 continue
             path = word
             if is_name:
