@@ -30,7 +30,7 @@ Progress = Callable[[str], None]
 BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
 SOX_SUFFIX = ".sox"
 SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
-LINK_SUFFIXES = (".o", ".a")
+LINK_SUFFIXES = (".o", ".a", ".so")
 
 
 @dataclass(slots=True)
@@ -50,6 +50,8 @@ class Options:
     sox_test      the test of a Sox program that runs instead of its `main`
     sox_bench     run a Sox program's benchmarks behind its `main`
     log           is told, for each call site of a Sox program, how it is called
+    link          how what is built is linked: position-independent, dynamically
+    libraries     names of libraries (`-l`) to link it with, from these folders (`-L`)
     """
 
     level: int = 1
@@ -68,6 +70,9 @@ class Options:
     sox_bench: bool = False
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
+    link: LinkOptions | None = None
+    libraries: tuple[str, ...] = ()
+    library_path: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -276,9 +281,10 @@ def link_inputs(
     builtin linker made of it.
     """
     from callproof import link
+    from callproof.linked_with import with_runtime
 
     start = time.perf_counter()
-    files = with_runtime(inputs, options) if runtime else list(inputs)
+    files = with_runtime(inputs, options, choices) if runtime else list(inputs)
     if runtime and choices is not None and choices.ordered:
         # Ours and musl's refer to each other.
         count = len(inputs) + 1
@@ -301,43 +307,6 @@ def link_inputs(
     return layout
 
 
-def with_runtime(inputs: Sequence[Input], options: Options) -> list[Input]:
-    """The inputs of a link, and what every program of the target is linked with."""
-    from callproof.runtime import runtime_files
-
-    provided = runtime_files(options.target, progress=options.progress)
-    # The first that has a `main` is the program's language's.
-    first = "sox" if any(map(_is_sox, inputs)) else "bcpl"
-    libraries = sorted(provided.libraries, key=lambda name: name != first)
-    return [
-        provided.crt1,
-        *inputs,
-        *(provided.libraries[name] for name in libraries),
-        provided.libc,
-        provided.compiler_rt,
-    ]
-
-
-def _is_sox(file: Input) -> bool:
-    """Whether a file has a Sox program's top level."""
-    from callproof.link.inputs import ArchiveGroup, WholeArchive
-    from callproof.link.resolve import load as load_object
-    from callproof.object.model import ObjectFile
-
-    if isinstance(file, ArchiveGroup):
-        return any(map(_is_sox, file.inputs))
-    if isinstance(file, WholeArchive):
-        return False
-    if not isinstance(file, ObjectFile):
-        if file.suffix != ".o":
-            return False
-        found = load_object(file)
-        if not isinstance(found, ObjectFile):
-            return False
-        file = found
-    return any(one.name == "sox_script" and one.section is not None for one in file.symbols)
-
-
 SYSTEM_LINKERS = {
     "aarch64-linux": ("aarch64-linux-gnu-ld", "aarch64-linux-musl-ld", "ld.lld"),
     "x86_64-linux": ("x86_64-linux-gnu-ld", "x86_64-linux-musl-ld", "ld.lld"),
@@ -348,7 +317,7 @@ def _link_with_system(files: Sequence[Input], output: Path, options: Options) ->
     import shutil
     import subprocess
 
-    from callproof.link import ArchiveGroup, WholeArchive
+    from callproof.link import ArchiveGroup, AsNeeded, WholeArchive
     from callproof.object import write_elf
 
     names = SYSTEM_LINKERS[options.target]
@@ -364,6 +333,9 @@ def _link_with_system(files: Sequence[Input], output: Path, options: Options) ->
             if isinstance(item, ArchiveGroup):
                 paths += ["--start-group", *map(str, item.inputs), "--end-group"]
                 continue
+            if isinstance(item, AsNeeded):
+                paths.append(str(item.path))
+                continue
             if isinstance(item, WholeArchive):
                 paths += ["--whole-archive", str(item.path), "--no-whole-archive"]
                 continue
@@ -378,6 +350,24 @@ def _link_with_system(files: Sequence[Input], output: Path, options: Options) ->
         write_output(output, result.read_bytes(), executable=True)
 
 
+def is_link_input(path: Path) -> bool:
+    """Whether a file is to be linked and not compiled, by its name."""
+    from callproof.link.search import names_shared_library
+
+    return path.suffix in LINK_SUFFIXES or names_shared_library(path)
+
+
+def _hide(files: Sequence[Path | ObjectFile]) -> None:
+    """A program's routines are its own: none that is called `write` is to be libraries' `write`."""
+    from callproof.object.model import ObjectFile
+
+    for file in files:
+        if isinstance(file, ObjectFile):
+            for symbol in file.symbols:
+                if symbol.is_defined and symbol.binding != "local":
+                    symbol.visibility = "hidden"
+
+
 EMIT_SUFFIX = {"exe": "", "obj": ".o", "asm": ".s", "ir": ".ir"}
 
 
@@ -385,8 +375,8 @@ def build(
     inputs: Sequence[Path], output: Path | None, emit: str, options: Options
 ) -> tuple[Path, list[Diagnostic]]:
     """Compile sources (and link them with objects and archives); the file written, warnings."""
-    sources = [path for path in inputs if path.suffix not in LINK_SUFFIXES]
-    others = [path for path in inputs if path.suffix in LINK_SUFFIXES]
+    sources = [path for path in inputs if not is_link_input(path)]
+    others = [path for path in inputs if is_link_input(path)]
     if not sources:
         raise CallproofError(
             "build takes at least one source file; callproof link takes objects and archives alone"
@@ -421,7 +411,13 @@ def build(
         origins: dict[str, Note] = {}
         for one in compilations:
             origins.update(one.module.origins)
-        link_inputs([*objects, *others], output, options, origins=origins)
+        choices = options.link
+        if choices is not None and choices.dynamic and not choices.export_dynamic:
+            _hide(objects)
+        from callproof.linked_with import followed, named_libraries
+
+        files = [*objects, *followed(others, options), *named_libraries(options)]
+        link_inputs(files, output, options, origins=origins, choices=choices)
     return output, compilations[0].warnings
 
 
@@ -474,7 +470,7 @@ def split_run_arguments(path: Path, arguments: Sequence[str]) -> tuple[list[Path
     """
     count = 0
     if path.suffix in (*SOURCE_SUFFIXES, ".ir"):
-        while count < len(arguments) and Path(arguments[count]).suffix in LINK_SUFFIXES:
+        while count < len(arguments) and is_link_input(Path(arguments[count])):
             count += 1
     rest = list(arguments[count:])
     if count and rest[:1] == ["--"]:

@@ -16,6 +16,7 @@ from callproof.link import GivenSymbol, LinkOptions
 from callproof.link.explain import explain as explain_symbol
 from callproof.link.layout import Layout
 from callproof.link.link_map import link_map
+from callproof.linked_with import machine_of
 from callproof.source import CallproofError
 
 
@@ -23,9 +24,9 @@ def link(
     objects: Annotated[
         list[Path],
         typer.Argument(
-            help="ELF objects (.o) and archives (.a); among them -l NAME (a libNAME.a of the "
-            "folders of -L), --start-group ... --end-group, --whole-archive ... "
-            "--no-whole-archive."
+            help="ELF objects (.o), archives (.a) and, with --dynamic, shared libraries (.so); "
+            "among them -l NAME (of the folders of -L), --start-group ... --end-group, "
+            "--whole-archive ... --no-whole-archive."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The executable to write.")],
@@ -85,11 +86,18 @@ def link(
     script: Annotated[
         Path | None, typer.Option("--script", "-T", help="Not supported: linker scripts.")
     ] = None,
+    pie: shared.Pie = False,
+    dynamic: shared.Dynamic = False,
+    rpath: shared.Rpath = None,
+    interpreter: shared.Interpreter = "",
+    as_needed: shared.AsNeeded = False,
+    export_dynamic: shared.ExportDynamic = False,
+    relr: shared.Relr = False,
     target: shared.Target = "aarch64-linux",
     linker: shared.Linker = "builtin",
     time_passes: shared.TimePasses = False,
 ) -> None:
-    """Link objects and archives into a static executable.
+    """Link objects and archives into an executable: a static one, unless --dynamic is given.
 
     Undefined and duplicate symbols are reported all at once, with the files that
     need or define them.  All archives are searched until none has more to give, so
@@ -107,13 +115,16 @@ def link(
         relro=relro,
         icf=icf,
         exec_stack=exec_stack,
+        **shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr),
     )
+    options.library_path = tuple(library_path or ())
     if script is not None:
         raise CallproofError(
             f"{script}: linker scripts are not supported; --defsym defines symbols, and sections "
             "are laid out as ld's own script has them"
         )
-    inputs = read_inputs(objects, library_path or (), with_libc=runtime)
+    machine = machine_of(options) if dynamic else ""
+    inputs = read_inputs(objects, library_path or (), machine, with_libc=runtime)
     layout = driver.link_inputs(inputs, output, options, runtime=runtime, choices=choices)
     if map_file is not None:
         write_output(map_file, link_map(_known(layout, "--map")).encode())

@@ -13,11 +13,11 @@ from typing import Any
 from typer.core import TyperCommand
 
 from callproof.link import ArchiveGroup, Input, WholeArchive
-from callproof.link.inputs import find_library
+from callproof.link.inputs import find_library, is_in_libc
+from callproof.link.search import find_shared, follow, system_folders
 from callproof.source import CallproofError
 
 MARK = "\x01"
-PARTS_OF_LIBC = frozenset(("c", "m", "pthread", "dl", "rt", "util", "crypt", "resolv", "xnet"))
 MARKS = {
     "--start-group": "(",
     "-(": "(",
@@ -52,9 +52,9 @@ def _marked(words: Sequence[str]) -> Iterator[str]:
 
 
 def read_inputs(
-    words: Sequence[Path], folders: Sequence[Path], *, with_libc: bool = False
+    words: Sequence[Path], folders: Sequence[Path], machine: str = "", *, with_libc: bool = False
 ) -> list[Input]:
-    """Inputs for the linker.
+    """Inputs for the linker; with a machine of a dynamic link.
 
     `with_libc`: musl's libc.a is linked anyway, and has what elsewhere is in libm and others.
     Raises `CallproofError` for a library or a mark that is missing.
@@ -76,11 +76,20 @@ def read_inputs(
         elif text in (f"{MARK}+", f"{MARK}-"):
             is_whole = text[1] == "+"
         else:
+            is_name = text.startswith(f"{MARK}l")
+            if machine and not is_whole:
+                places = [*folders, *system_folders(machine)]
+                find = find_shared(text[2:], places, machine) if is_name else None
+                for item in find or follow(word, places, machine):
+                    if group is not None and isinstance(item, Path):
+                        group.append(item)
+                    else:
+                        found.append(item)
+                continue
             path = word
-            if text.startswith(f"{MARK}l"):
+            if is_name:
                 name = text[2:]
-                known = any((folder / f"lib{name}.a").is_file() for folder in folders)
-                if with_libc and name in PARTS_OF_LIBC and not known:
+                if with_libc and not machine and is_in_libc(name, folders):
                     continue
                 path = find_library(name, folders)
             if is_whole:

@@ -1,4 +1,4 @@
-"""The static linker: objects and archives in, one executable out.
+"""The linker: objects, archives and shared libraries in, one executable out.
 
     load, resolve     which objects take part, and what each name means   (inputs.py, resolve.py)
     collect           what the entry can reach                            (collect.py)
@@ -9,6 +9,9 @@
     relocate          the values of addresses put into the code           (relocate.py)
     write             the ELF image                                       (executable.py)
 
+A position-independent or dynamically linked program has in addition what its loader
+needs: which names are imported and how (dynamic.py), the tables (dynamic_tables.py).
+
 Knows objects and relocations; knows nothing of the compiler.
 """
 
@@ -16,22 +19,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callproof.files import write_output
-from callproof.link.inputs import ArchiveGroup, WholeArchive
+from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
 from callproof.object.model import ObjectFile
 from callproof.source import CallproofError, Note
 
 if TYPE_CHECKING:
     from callproof.link.layout import Layout
 
-Input = Path | ObjectFile | ArchiveGroup | WholeArchive
+Input = Path | ObjectFile | ArchiveGroup | WholeArchive | AsNeeded
 
 __all__ = [
     "ArchiveGroup",
+    "AsNeeded",
     "GivenSymbol",
     "LinkOptions",
     "WholeArchive",
@@ -76,6 +80,13 @@ class LinkOptions:
     wrap         names N: undefined references to N mean __wrap_N, those to __real_N mean N
     definitions  symbols that the command line defines
     build_id     put a note with the hash of the whole file into it (`.note.gnu.build-id`)
+    pie          position-independent: it may be loaded anywhere
+    dynamic      shared libraries may take part; the program is loaded by `interpreter`
+                 ('' for glibc's of the machine)
+    rpath        where the loader looks for libraries first (DT_RUNPATH)
+    as_needed    only libraries of which something is used are asked for
+    export_dynamic  libraries may see all of the program's global names, not only those they use
+    relr         relative relocations in their packed form (glibc from 2.36, musl from 1.2.4)
     ordered      search each archive once, at its place among the inputs, as ld does
     eh_frame_hdr keep frame descriptions (and their index) even if no unwinder takes part
     relro        a segment of what start code may make read-only (glibc's does, musl's does not)
@@ -92,6 +103,13 @@ class LinkOptions:
     wrap: tuple[str, ...] = ()
     definitions: dict[str, GivenSymbol] = field(default_factory=dict)
     build_id: bool = False
+    pie: bool = False
+    dynamic: bool = False
+    interpreter: str = ""
+    rpath: tuple[str, ...] = ()
+    as_needed: bool = False
+    export_dynamic: bool = False
+    relr: bool = False
     ordered: bool = False
     eh_frame_hdr: bool = False
     relro: bool = False
@@ -115,6 +133,11 @@ def link_layout(inputs: Sequence[Input], options: LinkOptions | None = None) -> 
     from callproof.link.resolve import resolve
 
     options = options or LinkOptions()
+    if options.pie:
+        options = replace(options, base=0)
+    if options.dynamic:
+        # Whether an unwinder takes part is only known when the program is loaded.
+        options = replace(options, eh_frame_hdr=True)
     if options.icf not in ("none", "safe"):
         raise CallproofError(f"--icf {options.icf}: there is none and safe")
     resolved = resolve(inputs, options)

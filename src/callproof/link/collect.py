@@ -1,9 +1,9 @@
 """Which sections the program can reach; the others are left out.
 
 Roots are the entry, constructor and destructor arrays, the old `.init` and `.fini`
-fragments, what its compiler marked to be retained, and sections that somebody asks for
-by `__start_NAME` or `__stop_NAME`.  The sections of one group, and those that describe
-another one (SHF_LINK_ORDER), stay together.
+fragments, what its compiler marked to be retained, what shared libraries may see, and
+sections that somebody asks for by `__start_NAME` or `__stop_NAME`.  The sections of one
+group, and those that describe another one (SHF_LINK_ORDER), stay together.
 """
 
 from __future__ import annotations
@@ -92,6 +92,10 @@ class _Collector:
         entry = resolved.names.get(entry_name)
         if entry is not None and entry.symbol.section is not None:
             self.reach(entry.symbol.section, None)
+        for name in resolved.exported:
+            exported = resolved.names[name].symbol.section
+            if exported is not None:
+                self.reach(exported, None)
         while self.pending:
             source = self.pending.pop()
             for relocation in source.relocations:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from callproof.link import loader_view
 from callproof.link.layout import BUILD_ID_SIZE, Layout
 from callproof.object import elf_format as elf
 from callproof.object.elf_write import SECTION_FACTS, StringTable
@@ -14,7 +15,7 @@ NOPS = {"aarch64": b"\x1f\x20\x03\xd5", "x86_64": b"\x90"}
 
 
 def write_executable(layout: Layout) -> bytes:
-    """A static `ET_EXEC` with program headers, section headers and a symbol table."""
+    """An ELF program with program headers, section headers and a symbol table."""
     image = bytearray(layout.headers_size)
     names = StringTable()
     headers = [bytes(elf.SECTION.size)]
@@ -22,6 +23,11 @@ def write_executable(layout: Layout) -> bytes:
 
     for output in layout.outputs():
         type_, flags = SECTION_FACTS[output.kind]
+        link = info = entry_size = 0
+        if layout.dynamic is not None:
+            type_, link, info, entry_size = loader_view.header_facts(
+                layout.dynamic, layout, output, type_
+            )
         headers.append(
             elf.SECTION.pack(
                 names.add(output.name),
@@ -30,10 +36,10 @@ def write_executable(layout: Layout) -> bytes:
                 output.address,
                 output.offset,
                 output.size,
-                0,
-                0,
+                link,
+                info,
                 output.alignment,
-                0,
+                entry_size,
             )
         )
         for piece in output.pieces:
@@ -77,7 +83,7 @@ def write_executable(layout: Layout) -> bytes:
     programs = _program_headers(layout)
     header = elf.HEADER.pack(
         elf.IDENT,
-        elf.ET_EXEC,
+        elf.ET_DYN if layout.options.pie else elf.ET_EXEC,
         elf.MACHINES[layout.resolved.machine],
         1,
         entry_address,
@@ -106,7 +112,8 @@ def _sign(layout: Layout, note: Section, image: bytearray) -> None:
 
 
 def _program_headers(layout: Layout) -> list[bytes]:
-    programs = [
+    before, behind = loader_view.program_headers(layout) if layout.dynamic else ([], [])
+    programs = before + [
         elf.PROGRAM.pack(
             elf.PT_LOAD,
             segment.flags,
@@ -152,7 +159,7 @@ def _program_headers(layout: Layout) -> list[bytes]:
             programs.append(elf.PROGRAM.pack(elf.PT_GNU_EH_FRAME, elf.PF_R, *place, 4))
     stack = elf.PF_R | elf.PF_W | (elf.PF_X if layout.exec_stack else 0)
     programs.append(elf.PROGRAM.pack(elf.PT_GNU_STACK, stack, 0, 0, 0, 0, 0, 16))
-    return programs
+    return programs + behind
 
 
 def _symbol_table(

@@ -6,8 +6,9 @@ one), a slot in `.igot` that the entry jumps through, and an R_*_IRELATIVE reloc
 
 glibc's start code walks the table from `__rela_iplt_start` to `__rela_iplt_end`.  Where
 nobody asks for these names (musl) we add a function of our own, first in `.init_array`,
-that does.  It gives resolvers what the platforms promise: on AArch64 the hardware
-capabilities with _IFUNC_ARG_HWCAP, and a pointer to {size, hwcap, hwcap2}; on x86-64 nothing.
+that does.  With shared libraries the loader does it (`dynamic.py`).  Ours gives resolvers
+what the platforms promise: on AArch64 the hardware capabilities with _IFUNC_ARG_HWCAP, and
+a pointer to {size, hwcap, hwcap2}; on x86-64 nothing.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def make_entries(resolved: Resolved, options: LinkOptions) -> None:
     absolute = "R_AARCH64_ABS64" if is_arm64 else "R_X86_64_64"
     relative = elf.RELOCATION_NUMBERS[resolved.machine][absolute.rpartition("_")[0] + "_IRELATIVE"]
     count = len(functions)
+    is_loaders = options.dynamic
     entries = Section(".iplt", "code", code * count, alignment=ENTRY_SIZE)
     slots = Section(".igot", "data", bytes(8 * count), alignment=8)
     rows = elf.RELA.pack(0, relative, 0) * count
@@ -110,6 +112,8 @@ def make_entries(resolved: Resolved, options: LinkOptions) -> None:
             at = ENTRY_SIZE * number + offset
             entries.relocations.append(Relocation(at, type_, slot, addend))
         resolver = Symbol("", function.section, function.value, binding="local")
+        if is_loaders:
+            resolved.choices.append((slots, 8 * number, resolver))
         row = elf.RELA.size * number
         table.relocations.append(Relocation(row, absolute, slot))
         table.relocations.append(Relocation(row + 16, absolute, resolver))
@@ -125,6 +129,9 @@ def make_entries(resolved: Resolved, options: LinkOptions) -> None:
         symbols.append(entry)
         resolved.entries[id(function)] = entry
         resolved.entries[id(entry)] = entry
+    if is_loaders:
+        resolved.make([entries, slots], symbols)
+        return
     resolved.make([entries, slots, table], symbols)
     if not _is_used(resolved, START):
         _make_apply(resolved, table, options)

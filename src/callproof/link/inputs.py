@@ -1,6 +1,7 @@
 """What a link is given besides plain files: groups, whole archives, libraries by name.
 
-`ArchiveGroup` and `WholeArchive` stand among the inputs of `link`; `find_library` is `-l`.
+`ArchiveGroup`, `WholeArchive` and `AsNeeded` stand among the inputs of `link`; `find_library`
+is `-l` of a static link (`search.py` has that of a dynamic one).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from callproof.source import CallproofError
 
+# What musl has in its libc, and other systems have beside it.
+PARTS_OF_LIBC = frozenset(("c", "m", "pthread", "dl", "rt", "util", "crypt", "resolv", "xnet"))
 SCRIPT_WORDS = re.compile(
     rb"\s*(?:/\*.*?\*/\s*)*(?:OUTPUT_FORMAT|INPUT|GROUP|SECTIONS|SEARCH_DIR|ENTRY|VERSION|MEMORY"
     rb"|PHDRS|TARGET|OUTPUT_ARCH)\b",
@@ -34,6 +37,18 @@ class WholeArchive:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class AsNeeded:
+    """`--as-needed`: a shared library that is asked for only if something of it is used."""
+
+    path: Path
+
+
+def is_in_libc(name: str, folders: Sequence[Path]) -> bool:
+    """Whether `-l NAME` is musl's libc itself, and of no archive in the folders."""
+    return name in PARTS_OF_LIBC and not any((one / f"lib{name}.a").is_file() for one in folders)
+
+
 def find_library(name: str, folders: Sequence[Path]) -> Path:
     """`-l NAME`: libNAME.a of the first folder that has it; `-l :FILE` is a file's own name.
 
@@ -48,7 +63,8 @@ def find_library(name: str, folders: Sequence[Path]) -> Path:
         shared = folder / f"lib{name}.so"
         if shared.exists():
             raise CallproofError(
-                f"-l {name}: {shared} is a shared library; a static executable needs {wanted}"
+                f"-l {name}: {shared} is a shared library; a static executable needs {wanted} "
+                "(--dynamic makes one that uses the library)"
             )
     raise CallproofError(f"-l {name}: there is no {wanted} (looked in {looked})")
 

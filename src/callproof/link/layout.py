@@ -5,6 +5,8 @@
     R W  thread-local data, constructor arrays, relocated read-only data, GOT, data, bss
          (in two segments if the first part is to be protected: `relro`)
 
+Of a program with a loader the part that only the loader writes comes before the last one.
+
 Each segment starts on a page of its own in memory, but follows the last one in the
 file without a hole: address and file offset agree modulo the page size.
 """
@@ -24,6 +26,7 @@ from callproof.source import CallproofError
 
 if TYPE_CHECKING:
     from callproof.link import LinkOptions
+    from callproof.link.dynamic import Dynamic
 
 ADDRESS_LIMIT = 1 << 47
 
@@ -85,6 +88,7 @@ class Layout:
     unloaded    debug and other sections, by output name
     relro       the segment that start code may make read-only
     exec_stack  an object wants a stack that can be executed
+    dynamic     what the program's loader needs
     """
 
     resolved: Resolved
@@ -100,6 +104,7 @@ class Layout:
     headers_size: int = 0
     relro: Segment | None = None
     exec_stack: bool = False
+    dynamic: Dynamic | None = None
 
     def outputs(self) -> list[OutputSection]:
         return [section for segment in self.segments for section in segment.sections]
@@ -161,7 +166,7 @@ FLAGS = {
 }
 # What nobody writes when start code is done.
 PROTECTED_KINDS = frozenset(("tdata", "tbss", "preinit_array", "init_array", "fini_array"))
-PROTECTED_NAMES = frozenset((".data.rel.ro", ".got", ".igot"))
+PROTECTED_NAMES = frozenset((".data.rel.ro", ".got", ".igot", ".got.plt", ".dynamic"))
 PREFIXES = (
     (".data.rel.ro", ".data.rel.ro"),
     (".text", ".text"),
@@ -245,6 +250,11 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
     outputs: dict[tuple[str, str], OutputSection] = {}
     sections = [section for file in resolved.files for section in file.sections]
     sections += resolved.commons
+    if options.pie or options.dynamic:
+        from callproof.link.dynamic import Dynamic
+
+        layout.dynamic = Dynamic(resolved, options)
+        sections = layout.dynamic.prepare(sections) + sections
     slots = needed_got_slots(resolved, sections)
     if slots or "_GLOBAL_OFFSET_TABLE_" in resolved.asked:
         layout.got_section = Section(".got", "data", bytes(8 * len(slots)), alignment=8)
@@ -255,6 +265,9 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
         resolved.live.add(id(layout.build_id))
         sections.append(layout.build_id)
     united = _output_kinds(resolved, sections)
+    if layout.dynamic is not None:
+        layout.dynamic.got(slots, layout.got_section)
+        sections = layout.dynamic.reserve() + sections
     for section in sections:
         if section.kind in ("debug", "other"):
             _add_unloaded(layout, section)
@@ -269,7 +282,9 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
             )
         kind = united.get(section.name, section.kind)
         key = (kind, output_name(section))
-        output = outputs.setdefault(key, OutputSection(key[1], kind))
+        if layout.dynamic is not None:
+            key = layout.dynamic.place_of(section, *key)
+        output = outputs.setdefault(key, OutputSection(key[1], key[0]))
         is_empty = section.kind in ("bss", "tbss")
         size = section.size if is_empty else len(section.data)
         piece = Piece(section, 0, bytearray(), size)
@@ -285,7 +300,7 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
     _make_segments(layout, list(outputs.values()))
     layout.veneers = Veneers(layout)
     place_all(layout)
-    while layout.veneers.add_needed():
+    while layout.veneers.add_needed() or (layout.dynamic and layout.dynamic.fit(layout)):
         place_all(layout)
     if layout.got_section is not None:
         base = layout.places[id(layout.got_section)].address
@@ -296,7 +311,7 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
 def _make_segments(layout: Layout, outputs: list[OutputSection]) -> None:
     ordered = sorted(outputs, key=lambda output: KIND_ORDER.index(output.kind))
     for index, flags in FLAGS.items():
-        inside = [o for o in ordered if _segment_of(o, layout.options.relro) == index]
+        inside = [o for o in ordered if _segment_of(layout, o) == index]
         if inside or index == READ:
             layout.segments.append(Segment(flags, inside))
             if index == PROTECT:
@@ -304,12 +319,18 @@ def _make_segments(layout: Layout, outputs: list[OutputSection]) -> None:
     notes = sum(output.kind == "note" for output in ordered)
     # With PT_TLS, PT_GNU_STACK, PT_GNU_EH_FRAME and PT_GNU_RELRO, some of which may stay unused.
     programs = len(layout.segments) + notes + 4
+    if layout.dynamic is not None:
+        programs += 3  # PT_PHDR, PT_INTERP, PT_DYNAMIC
     layout.headers_size = elf.HEADER.size + programs * elf.PROGRAM.size
 
 
-def _segment_of(output: OutputSection, relro: bool) -> int:
+def _segment_of(layout: Layout, output: OutputSection) -> int:
     index = SEGMENT_OF[output.kind]
     is_protected = output.kind in PROTECTED_KINDS or output.name in PROTECTED_NAMES
+    relro = layout.options.relro
+    if layout.dynamic is not None:
+        relro = True
+        is_protected |= output.name in layout.dynamic.protected
     return PROTECT if relro and index == WRITE and is_protected else index
 
 

@@ -57,6 +57,8 @@ def linker_symbol(layout: Layout, name: str) -> int | None:
         return start + size + (-(start + size)) % alignment
     if name == "_GLOBAL_OFFSET_TABLE_" and layout.got_section is not None:
         return layout.places[id(layout.got_section)].address
+    if name == "_DYNAMIC" and layout.dynamic is not None:
+        return layout.places[id(layout.dynamic.sections[".dynamic"])].address
     return None
 
 

@@ -2,8 +2,8 @@
 
 S is the symbol's address, A the addend, P the place; Page(x) = x & ~0xFFF, as in
 the ELF supplement for AArch64 (2024Q3, 5.7).  Thread-local offsets are from the
-thread pointer: variant 1, the image begins 16 bytes (rounded up to its alignment)
-behind it.
+thread pointer: variant 1, the image begins at least 16 bytes behind it, at the first
+address that is as far from a multiple of its alignment as the image's own is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from callproof.link import got_arm64
+from callproof.link import got_arm64, tls_arm64
 from callproof.link.veneers import BRANCHES
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
@@ -247,6 +247,7 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
                 if relocation.offset in relaxed:
                     continue
                 thread = relocation.type in TLS_GOT_RELOCATIONS
+                thread |= tls_arm64.is_loaded(resolved, relocation)
                 if thread or relocation.type in GOT_RELOCATIONS:
                     slots[slot_key(resolved, relocation, thread)] = None
     return slots
@@ -279,6 +280,8 @@ def relocate(layout: Layout) -> None:
                 for address, target in layout.veneers.planned()
                 if output.address <= address < output.address + output.size
             ]
+    if layout.dynamic is not None:
+        layout.dynamic.finish(layout)
     for pieces in layout.unloaded.values():
         for piece in pieces:
             relocator.begin(piece)
@@ -310,7 +313,7 @@ class Relocator:
     def thread_pointer(self) -> int:
         """What to add to a thread-local's address for its offset from the thread pointer."""
         start, _, _, alignment = self.layout.tls
-        return -(-16 // alignment) * alignment - start
+        return 16 + (start - 16) % alignment - start
 
     def begin(self, piece: Piece) -> None:
         """Called before a section's relocations are applied."""
@@ -394,6 +397,8 @@ class Relocator:
     ) -> int:
         type_ = relocation.type
         value = (address or 0) + relocation.addend
+        if tls_arm64.is_loaded(self.layout.resolved, relocation):
+            return tls_arm64.load(self, relocation, value, place)
         if type_.startswith("R_AARCH64_TLSDESC_"):
             offset = value if address is None else self.thread(value)
             return self.relaxed_descriptor(piece, relocation, word, offset)

@@ -88,7 +88,7 @@ def is_relaxed(resolved: Resolved, section: Section, relocation: Relocation) -> 
     if relocation.type not in RELAXABLE or offset < 2 or relocation.addend != -4:
         return False
     symbol = resolved.meaning(relocation.symbol)
-    if symbol is None or symbol.absolute:
+    if symbol is None or symbol.absolute or resolved.imported(symbol) is not None:
         return False
     opcode = bytes(section.data[offset - 2 : offset])
     return opcode in DIRECT or (opcode[0] == MOV_LOAD and opcode[1] & 0xC7 == 5)
@@ -103,8 +103,14 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
         for relocation in section.relocations:
             type_ = relocation.type
             if type_ in TLS_GOT:
-                if not tls_x64.is_relaxed(section, relocation):
+                if not tls_x64.is_relaxed(resolved, section, relocation):
                     slots[slot_key(resolved, relocation, True)] = None
+            elif type_ in tls_x64.LOADED and tls_x64.is_loaded(resolved, relocation):
+                slots[slot_key(resolved, relocation, True)] = None
+            elif relocation.symbol.name == TLS_QUERY and (
+                relocation.offset in tls_x64.consumed_calls(section)
+            ):
+                continue
             elif type_ in GOT and not is_relaxed(resolved, section, relocation):
                 slots[slot_key(resolved, relocation, False)] = None
     return slots
@@ -185,7 +191,7 @@ class X64Relocator(Relocator):
         if type_ in TLS_IN_IMAGE:
             return value - self.layout.tls[0]
         if type_ in TLS_GOT:
-            if tls_x64.is_relaxed(piece.section, relocation):
+            if tls_x64.is_relaxed(self.layout.resolved, piece.section, relocation):
                 tls_x64.relax_load(piece.data, offset)
                 self.put(piece, offset, 4, value if address is None else self.thread(value))
                 return None
@@ -207,6 +213,11 @@ class X64Relocator(Relocator):
 
     def relax_sequence(self, piece: Piece, relocation: Relocation, address: int | None) -> None:
         """A call of __tls_get_addr or of a descriptor, made the offset that this link knows."""
+        if tls_x64.is_loaded(self.layout.resolved, relocation):
+            slot = self.slot(relocation, 0, thread=True)
+            if not tls_x64.load_sequence(piece.data, relocation, slot - piece.address):
+                raise self.fail(piece, relocation, "unexpected in a TLS sequence")
+            return
         offset = 0 if address is None else self.thread(address)
         if not -(1 << 31) <= offset < 1 << 31:
             raise self.fail(piece, relocation, f"a thread-local offset of {offset:#x}")

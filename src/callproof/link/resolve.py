@@ -5,7 +5,8 @@ is still wanted (strongly).  All archives are searched until none has anything m
 to give, in the order in which they were named; or, with `LinkOptions.ordered`, each
 once at its place, as by ld.  A strong definition beats a common
 one, a common one a weak one; the first of several equal ones counts, except that
-two strong ones are an error.
+two strong ones are an error.  Shared libraries (`--dynamic`) are searched along with the
+archives, and what a library defines is an import; a definition of the program's own beats it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callproof.link.inputs import ArchiveGroup, WholeArchive, script_message
+from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive, script_message
+from callproof.link.libraries import Import
+from callproof.link.libraries import finish as finish_libraries
+from callproof.link.libraries import take as take_from
 from callproof.object.archive import MAGIC as ARCHIVE_MAGIC
 from callproof.object.archive import THIN_MAGIC, Archive, read_archive
 from callproof.object.elf_read import BITCODE, read_elf
 from callproof.object.macho_read import is_macho
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
+from callproof.object.shared_read import SharedLibrary, is_shared_library, read_shared
 from callproof.source import CallproofError, Diagnostic, Note
 
 if TYPE_CHECKING:
@@ -102,10 +107,14 @@ class Resolved:
     losers   definitions of a name that another one beat
     archives those that were searched
     wrapped  what an undefined name means instead of itself (`--wrap`)
+    imports  id(symbol) -> what a shared library defines; `libraries` in order of search,
+             `as_needed` the ids of those that are asked for only if something of them is used
+    exported names that shared libraries may see
     moved    id(section) -> where its contents went in a section that the linker made
     folded   id(section) -> the identical one that is kept in its stead
     attached id(section) -> relocations that are reached with it: of its frame descriptions
     entries  id(indirect function) -> the symbol of the entry that goes to what it chooses
+    choices  slots that the loader fills with what a resolver function chooses
     asked    names that the linker itself is to define
     hidden   names that a definition or a reference calls hidden: theirs is the narrowest scope
     """
@@ -121,10 +130,15 @@ class Resolved:
     losers: dict[str, list[Definition]] = field(default_factory=dict)
     wrapped: dict[str, str] = field(default_factory=dict)
     archives: list[Archive] = field(default_factory=list)
+    libraries: list[SharedLibrary] = field(default_factory=list)
+    as_needed: set[int] = field(default_factory=set)
+    imports: dict[int, Import] = field(default_factory=dict)
+    exported: list[str] = field(default_factory=list)
     moved: dict[int, Moved] = field(default_factory=dict)
     folded: dict[int, Section] = field(default_factory=dict)
     attached: dict[int, list[Relocation]] = field(default_factory=dict)
     entries: dict[int, Symbol] = field(default_factory=dict)
+    choices: list[tuple[Section, int, Symbol]] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
     machine: str = "aarch64"
@@ -150,6 +164,10 @@ class Resolved:
             self.owner[id(section)] = own
             self.live.add(id(section))
 
+    def imported(self, symbol: Symbol | None) -> Import | None:
+        """The import that a meaning is, if it is one."""
+        return self.imports.get(id(symbol)) if self.imports else None
+
     def wanted_name(self, symbol: Symbol) -> str:
         """The name that a global symbol refers to; only undefined ones are wrapped, as by ld."""
         if symbol.is_defined:
@@ -164,7 +182,17 @@ def _rank(symbol: Symbol) -> int:
 
 
 class _Resolver:
-    __slots__ = ("duplicates", "groups", "origins", "requested", "result", "wanted")
+    __slots__ = (
+        "duplicates",
+        "groups",
+        "is_positioned",
+        "origins",
+        "own",
+        "providers",
+        "requested",
+        "result",
+        "wanted",
+    )
 
     def __init__(self, options: LinkOptions) -> None:
         self.origins = options.origins
@@ -178,6 +206,9 @@ class _Resolver:
         self.duplicates: dict[str, list[Definition]] = {}
         self.groups: set[str] = set()
         self.requested: set[tuple[int, int]] = set()
+        self.providers: list[Archive | SharedLibrary] = []
+        self.own: set[str] = set()  # wanted with hidden visibility: from no shared library
+        self.is_positioned = options.pie or options.dynamic
 
     def add(self, file: ObjectFile) -> None:
         result = self.result
@@ -199,6 +230,8 @@ class _Resolver:
                 result.hidden.add(symbol.name)
             if not symbol.is_defined:
                 wanted = result.wanted_name(symbol)
+                if symbol.visibility in ("hidden", "internal"):
+                    self.own.add(wanted)
                 if symbol.binding != "weak" and wanted not in result.names:
                     self.wanted.setdefault(wanted, []).append(file.name)
                 continue
@@ -216,6 +249,9 @@ class _Resolver:
         known = self.result.names.get(name)
         self.wanted.pop(name, None)
         if known is None:
+            self.result.names[name] = Definition(symbol, file)
+            return
+        if self.result.imports.pop(id(known.symbol), None) is not None:
             self.result.names[name] = Definition(symbol, file)
             return
         new, old = _rank(symbol), _rank(known.symbol)
@@ -255,37 +291,49 @@ class _Resolver:
             if not given.base:
                 continue
             symbol, base = self.result.names[name].symbol, self.result.names.get(given.base)
-            if base is None or base.symbol.common or base.file.name == "--defsym":
+            is_own = base is not None and base.symbol.is_defined and not base.symbol.common
+            if base is None or not is_own or base.file.name == "--defsym":
                 raise CallproofError(
                     f"--defsym {name}: '{given.base}' must be defined by an object"
                 )
             symbol.section, symbol.absolute = base.symbol.section, base.symbol.absolute
             symbol.value, symbol.kind = base.symbol.value + given.value, base.symbol.kind
 
-    def search_archives(self, archives: Sequence[Archive]) -> None:
+    def search_archives(self, providers: Sequence[Archive | SharedLibrary]) -> None:
         found = True
         while found:
             found = False
-            for archive in archives:
-                found |= self.search(archive)
+            for provider in providers:
+                if isinstance(provider, Archive):
+                    found |= self.search(provider)
+                    continue
+                wanted = [name for name in self.wanted if name not in self.own]
+                for name in take_from(self.result, provider, wanted):
+                    del self.wanted[name]
 
     def take(self, item: Input, ordered: bool) -> None:
         """One input, at its place in the order; archives are searched at once if that counts."""
         if isinstance(item, ObjectFile):
             self.add(item)
             return
-        first = len(self.result.archives)
+        first = len(self.providers)
         for path in item.inputs if isinstance(item, ArchiveGroup) else (item,):
-            loaded = load(path.path if isinstance(path, WholeArchive) else path)
+            loaded = load(path if isinstance(path, Path) else path.path)
             if isinstance(loaded, ObjectFile):
                 self.add(loaded)
+            elif isinstance(loaded, SharedLibrary):
+                self.result.libraries.append(loaded)
+                if isinstance(path, AsNeeded):
+                    self.result.as_needed.add(id(loaded))
+                self.providers.append(loaded)
             elif isinstance(path, WholeArchive):
                 for offset in loaded.offsets():
                     self.add(loaded.member(offset))
             else:
                 self.result.archives.append(loaded)
+                self.providers.append(loaded)
         if ordered:
-            self.search_archives(self.result.archives[first:])
+            self.search_archives(self.providers[first:])
 
     def search(self, archive: Archive) -> bool:
         index = archive.index
@@ -318,7 +366,11 @@ class _Resolver:
             if name.startswith(prefix):
                 wanted = name.removeprefix(prefix)
                 return any(s.name == wanted for file in self.result.files for s in file.sections)
-        return name in LINKER_DEFINED or name == TLS_QUERY
+        return (
+            name in LINKER_DEFINED
+            or name == TLS_QUERY
+            or (name == "_DYNAMIC" and self.is_positioned)
+        )
 
     def report(self) -> None:
         """Raise one error for all undefined and all duplicate names."""
@@ -353,8 +405,8 @@ class _Resolver:
             raise CallproofError(problems)
 
 
-def load(path: Path) -> ObjectFile | Archive:
-    """Read an object or an archive from a file."""
+def load(path: Path) -> ObjectFile | Archive | SharedLibrary:
+    """Read an object, an archive or a shared library from a file."""
     try:
         status = path.stat()
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
@@ -372,6 +424,8 @@ def load(path: Path) -> ObjectFile | Archive:
             del _ARCHIVES[next(iter(_ARCHIVES))]
         _ARCHIVES[path] = identity, archive
         return archive
+    if is_shared_library(data):
+        return read_shared(data, str(path))
     if data[:4] in (b"\x7fELF", *BITCODE):
         return read_elf(data, str(path))
     if is_macho(data):
@@ -392,7 +446,11 @@ def resolve(inputs: Sequence[Input], options: LinkOptions) -> Resolved:
         resolver.take(item, options.ordered)
     resolver.define_given(options.definitions)
     if not options.ordered or options.definitions:
-        resolver.search_archives(resolver.result.archives)
+        resolver.search_archives(resolver.providers)
+    else:
+        # What a library defines stays known to what comes behind it.
+        resolver.search_archives(resolver.result.libraries)
+    finish_libraries(resolver.result, options, resolver.own)
     resolver.report()
     resolver.finish_given(options.definitions)
     result = resolver.result

@@ -1,4 +1,4 @@
-"""Thread-local accesses of x86-64 in a static link: all become local-exec (psABI, B.3).
+"""Thread-local accesses of x86-64: all become local-exec (psABI, B.3).
 
 The thread-local image of a static program lies at a known distance from the thread
 pointer, so calls of __tls_get_addr, calls of descriptors and loads of offsets from the GOT
@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import pack
 
+from callproof.link.resolve import Resolved
 from callproof.object.model import Relocation, Section
 
+LOADED = frozenset(("R_X86_64_TLSGD", "R_X86_64_GOTPC32_TLSDESC"))
 CALLS = frozenset(("R_X86_64_TLSGD", "R_X86_64_TLSLD"))
 SEQUENCES = CALLS | {"R_X86_64_GOTPC32_TLSDESC"}
 
@@ -28,6 +30,7 @@ ADD_AND_CALL = tuple(map(bytes.fromhex, ("48 01 d8 ff d0", "4c 01 f8 ff d0")))
 NOP_6 = bytes.fromhex("66 0f 1f 44 00 00")
 MOV_FS_0 = bytes.fromhex("64 48 8b 04 25 00 00 00 00")  # mov %fs:0, %rax
 LEA_RAX = bytes.fromhex("48 8d 80")  # lea offset(%rax), %rax
+ADD_RAX_SLOT = bytes.fromhex("48 03 05")  # add slot(%rip), %rax
 MOV, ADD, LEA = 0x8B, 0x03, 0x8D
 
 
@@ -106,10 +109,44 @@ def relax_call(data: bytearray, at: int) -> bool:
     return True
 
 
-def is_relaxed(section: Section, relocation: Relocation) -> bool:
+def is_loaded(resolved: Resolved, relocation: Relocation) -> bool:
+    """Whether a relocation is to a thread-local of a shared library, whose offset is loaded."""
+    if not resolved.imports:
+        return False
+    return resolved.imported(resolved.meaning(relocation.symbol)) is not None
+
+
+def load_sequence(data: bytearray, relocation: Relocation, slot: int) -> bool:
+    """As `relax_sequence`, with a load of the offset from its slot in the GOT.
+
+    `slot` is where that lies, seen from the section's start.
+    """
+    at = relocation.offset
+    if relocation.addend != -4 or relocation.type not in LOADED:
+        return False
+    if relocation.type == "R_X86_64_TLSGD":
+        start = at - len(GD_LEA)
+        if start < 0 or data[start:at] != GD_LEA or not _starts_with(data, at + 4, GD_CALLS):
+            return False
+        new = MOV_FS_0 + ADD_RAX_SLOT
+    else:
+        start = at - 3
+        register = _register(data, at, LEA)
+        if register is None:
+            return False
+        new = bytes((data[start], MOV, data[start + 2]))
+    end = start + len(new) + 4
+    new += pack("<i", slot - end)
+    if end > len(data):
+        return False
+    data[start:end] = new
+    return True
+
+
+def is_relaxed(resolved: Resolved, section: Section, relocation: Relocation) -> bool:
     """Whether a load of an offset from the GOT becomes an immediate; before and after layout."""
     at = relocation.offset
-    if relocation.addend != -4:
+    if relocation.addend != -4 or is_loaded(resolved, relocation):
         return False
     return any(_register(section.data, at, opcode) is not None for opcode in (MOV, ADD))
 
