@@ -6,7 +6,6 @@ everything that a user can mend; they print nothing.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -49,6 +48,9 @@ class Options:
     module_path   folders where Sox's imports look last
     sox_test      the test of a Sox program that runs instead of its `main`
     sox_bench     run a Sox program's benchmarks behind its `main`
+    comments      listings of what is compiled will be wanted, with their remarks
+    debug         describe variables, types and frames to debuggers (lines always are); at
+                  level 0 variables are then kept in memory
     log           is told, for each call site of a Sox program, how it is called
     link          how what is built is linked: position-independent, dynamically
     libraries     names of libraries (`-l`) to link it with, from these folders (`-L`)
@@ -68,6 +70,8 @@ class Options:
     module_path: tuple[str, ...] = ()
     sox_test: str = ""
     sox_bench: bool = False
+    comments: bool = True
+    debug: bool = False
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
     link: LinkOptions | None = None
@@ -169,6 +173,7 @@ def front_ends(
             raise CallproofError(
                 "a Sox program is given by its one script, which imports the others"
             )
+        from callproof.ir.debug import DebugModule
         from callproof.sox.frontend import load
         from callproof.sox.lower import lower
         from callproof.sox.modules import SearchPlaces
@@ -176,7 +181,8 @@ def front_ends(
         places = SearchPlaces(folders=options.module_path)
         program = load(paths[0], places, diagnostics)
         sources = [program.script.source]
-        found = [lower(program, options.sox_test, options.sox_bench, options.log)]
+        debug = DebugModule("sox", options.level == 0) if options.debug else None
+        found = [lower(program, options.sox_test, options.sox_bench, options.log, debug)]
     else:
         sources = [SourceFile.read(path) for path in paths]
         found = _bcpl_and_ir(sources, diagnostics, options)
@@ -214,7 +220,7 @@ def _bcpl_and_ir(
 def _front_end_options(options: Options) -> FrontEndOptions:
     from callproof.bcpl.options import FrontEndOptions
 
-    return FrontEndOptions(options.include, options.bounds_check)
+    return FrontEndOptions(options.include, options.bounds_check, options.debug, options.level == 0)
 
 
 def verify_module(module: Module, options: Options) -> None:
@@ -259,7 +265,12 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
     for source, module in zip(sources, modules, strict=True):
         optimise(module, options)
         compiled = compile_module(
-            module, target, verify=options.verify, poison=options.poison, timings=options.timings
+            module,
+            target,
+            verify=options.verify,
+            poison=options.poison,
+            timings=options.timings,
+            comments=options.comments,
         )
         found.append(Compilation(source, module, target, compiled, warnings))
         warnings = []
@@ -316,6 +327,7 @@ SYSTEM_LINKERS = {
 def _link_with_system(files: Sequence[Input], output: Path, options: Options) -> None:
     import shutil
     import subprocess
+    import tempfile
 
     from callproof.link import ArchiveGroup, AsNeeded, WholeArchive
     from callproof.object import write_elf
@@ -399,7 +411,7 @@ def build(
         optimise(module, options)
         write_output(output, print_module(module).encode())
         return output, warnings
-    compilations = compile_files(sources, options)
+    compilations = compile_files(sources, replace(options, comments=emit == "asm"))
     if emit == "asm":
         write_output(output, compilations[0].listing().encode())
     elif emit == "obj":

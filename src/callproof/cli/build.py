@@ -44,6 +44,7 @@ def build(
     include: shared.Include = None,
     bounds_check: shared.BoundsCheck = False,
     werror: shared.WarningsAreErrors = False,
+    debug: shared.Debug = False,
     log_calls: shared.LogCalls = False,
     module_path: shared.ModulePath = None,
     pie: shared.Pie = False,
@@ -73,6 +74,7 @@ def build(
         include=include,
         bounds_check=bounds_check,
         warnings_are_errors=werror,
+        debug=debug,
     )
     shared.sox(options, log_calls, module_path)
     shared.libraries(

@@ -53,6 +53,14 @@ BoundsCheck = Annotated[
 WarningsAreErrors = Annotated[
     bool, typer.Option("--werror", help="Refuse a program of which anything is warned.")
 ]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "-g",
+        help="Describe variables, types and frames to debuggers; with -O0 variables stay in "
+        "memory, so that all of them can be seen.",
+    ),
+]
 GcStress = Annotated[
     bool, typer.Option("--gc-stress", help="Sox: collect garbage at every allocation.")
 ]
@@ -184,6 +192,7 @@ def make(
     include: Sequence[Path] | None = None,
     bounds_check: bool = False,
     warnings_are_errors: bool = False,
+    debug: bool = False,
 ) -> Options:
     return Options(
         level=level(*levels),
@@ -195,5 +204,6 @@ def make(
         include=tuple(include or ()),
         bounds_check=bounds_check,
         warnings_are_errors=warnings_are_errors,
+        debug=debug,
         progress=progress,
     )

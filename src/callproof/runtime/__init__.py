@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -98,6 +97,28 @@ def _fingerprint(zig_version: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def _zig_version() -> str:
+    """The version of the `ziglang` package, '' if it is not installed.
+
+    By the name of its folder, which says it since PEP 376: `importlib.metadata` imports a
+    parser of mails for it, at every build from an editable install.
+    """
+    for place in sys.path:
+        try:
+            names = os.listdir(place or ".")
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith("ziglang-") and name.endswith(".dist-info"):
+                return name.removeprefix("ziglang-").removesuffix(".dist-info")
+    from importlib import metadata
+
+    try:
+        return metadata.version("ziglang")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 def runtime_files(target: str, progress: Progress | None = None) -> RuntimeFiles:
     """The files for a target; built on first use where no wheel brought them.
 
@@ -117,22 +138,21 @@ def _folder(target: str, flavour: str, names: tuple[str, ...], progress: Progres
     packaged = PACKAGED / (target + flavour)
     if _has(packaged, names):
         return packaged
-    from importlib import metadata
-
     from callproof.runtime.build import ZIG_TARGETS, build_gnu_runtime, build_runtime
 
     if target not in ZIG_TARGETS:
         raise CallproofError(f"there is no runtime for {target}")
-    try:
-        version = metadata.version("ziglang")
-    except metadata.PackageNotFoundError:
+    version = _zig_version()
+    if not version:
         raise CallproofError(
             f"the runtime for {target} is not in this installation and cannot be built, because "
             "the 'ziglang' package is missing; install it with: pip install ziglang"
-        ) from None
+        )
     folder = cache_folder() / f"runtime-{_fingerprint(version)}" / (target + flavour)
     if _has(folder, names):
         return folder
+    import tempfile
+
     build = build_gnu_runtime if flavour else build_runtime
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -156,5 +176,7 @@ def _move(place: Path, folder: Path, names: tuple[str, ...]) -> None:
         # Whoever was faster has files as good as ours.  An incomplete folder is nobody's
         # work in progress (that has another name), but damage.
         if not _has(folder, names):
+            import shutil
+
             shutil.rmtree(folder)
             os.rename(place, folder)
