@@ -246,7 +246,7 @@ class Writer:
             head = (
                 f"FOR {name} = 1 TO {last} DO $("
                 if bcpl
-                else f"for (var {name} = 1; {name} <= {last}; {name} = {name} + 1) {{"
+                else f"for var {name} = 1; {name} <= {last}; {name} = {name} + 1 {{"
             )
             one.line = self.add(depth, head)
             self.block(depth + 1, one.body)
