@@ -244,7 +244,11 @@ class Information:
         return int(frame.registers[rule.reg] + rule.offset) & MASK
 
     def value(
-        self, expression: list[Any], frame: Frame, memory: Callable[[int, int], bytes], at: int,
+        self,
+        expression: list[Any],
+        frame: Frame,
+        memory: Callable[[int, int], bytes],
+        at: int,
         size: int,
     ) -> bytes:
         """The bytes of a variable of `size` bytes."""

@@ -127,7 +127,8 @@ class Maker:
         if kind == "if":
             condition = Expression("<", self.expression(visible, 1), self.expression(visible, 1))
             body = self.statements(list(visible), depth - 1, loops)
-            other = self.statements(list(visible), depth - 1, loops) if source.random() < 0.4 else []
+            both = source.random() < 0.4
+            other = self.statements(list(visible), depth - 1, loops) if both else []
             return Statement("if", expression=condition, body=body, otherwise=other)
         if kind == "for":
             self.names += 1
@@ -143,8 +144,9 @@ class Maker:
             condition = Expression("<", _number(0), _variable(name))
             loop = Statement("while", expression=condition, body=[*body, step])
             start = Statement("let", name, _number(source.randint(1, 3)))
-            return Statement("if", expression=Expression("<", _number(0), _number(1)),
-                             body=[start, loop])
+            return Statement(
+                "if", expression=Expression("<", _number(0), _number(1)), body=[start, loop]
+            )
         return self.tick()
 
     def expression(self, visible: list[str], depth: int) -> Expression:
@@ -227,8 +229,11 @@ class Writer:
             one.line = self.add(depth, f"WRITEN({one.number})" if bcpl else f"print {one.number};")
         elif one.kind == "if":
             condition = self.text(one.expression)
-            head = f"TEST {condition} THEN $(" if bcpl and one.otherwise else (
-                f"IF {condition} THEN $(" if bcpl else f"if ({condition}) {{")
+            head = (
+                f"TEST {condition} THEN $("
+                if bcpl and one.otherwise
+                else (f"IF {condition} THEN $(" if bcpl else f"if ({condition}) {{")
+            )
             one.line = self.add(depth, head)
             self.block(depth + 1, one.body)
             if one.otherwise:
@@ -344,7 +349,9 @@ class Interpreter:
             self.assign(one.name, result)
         elif one.kind == "tick":
             active = []
-            for (name, scopes), line in zip(reversed(self.stack), reversed(self.lines), strict=True):
+            for (name, scopes), line in zip(
+                reversed(self.stack), reversed(self.lines), strict=True
+            ):
                 values: dict[str, int] = {}
                 for scope in scopes:
                     values.update(scope)

@@ -39,12 +39,23 @@ class Seen:
     located: int = 0
     frames: int = 0
     elsewhere: int = 0
+    unwound: int = 0
     wrong: list[str] = field(default_factory=list)
     why: Counter[str] = field(default_factory=Counter)
 
     def fail(self, text: str) -> None:
         if len(self.wrong) < 20:
             self.wrong.append(text)
+
+
+@dataclass(slots=True)
+class Entered:
+    """A function as it was entered: its CFA, where it returns to, its caller's registers."""
+
+    start: int
+    cfa: int
+    back: int
+    preserved: dict[int, int]
 
 
 class Watcher:
@@ -61,6 +72,7 @@ class Watcher:
         self.seen = Seen()
         self.count = 0
         self.ticks = 0
+        self.entered: list[Entered] = []
         self.tick = self.information.symbol(TICKS[language])
         image = load(data, path.name, any_machine=True)
         self.output = io.BytesIO()
@@ -71,9 +83,7 @@ class Watcher:
         machine = self.emulator.machine
         table = REGISTERS["aarch64" if self.information.machine == "AArch64" else "x86_64"]
         self.numbers = {
-            dwarf: machine.numbers[ours]
-            for ours, dwarf in table.items()
-            if ours in machine.numbers
+            dwarf: machine.numbers[ours] for ours, dwarf in table.items() if ours in machine.numbers
         }
         uc: Any = self.emulator.uc
         own = [one for one in self.information.functions if one.name in functions]
@@ -175,10 +185,47 @@ class Watcher:
             if name not in expected.values and variable.expression(at) is not None:
                 self.seen.fail(f"{name} is shown at {at:#x}, where it is not declared")
 
+    # --- frames at every instruction --------------------------------------------------------
+
+    def unwound(self, pc: int) -> None:
+        """The frame description of each instruction gives back what was there at the entry."""
+        information = self.information
+        function = information.function(pc)
+        if function is None:
+            return
+        is_arm = information.machine == "AArch64"
+        registers = self.registers()
+        stack = registers[STACK_POINTER[information.machine]]
+        while self.entered and pc == self.entered[-1].back and stack == self.entered[-1].cfa:
+            self.entered.pop()
+        if pc == function.start and not (self.entered and self.entered[-1].cfa == stack):
+            back = registers[30] if is_arm else int.from_bytes(self.memory(stack, 8), "little")
+            kept = {one: registers[one] for one in PRESERVED[information.machine]}
+            cfa = stack if is_arm else stack + 8
+            kept[STACK_POINTER[information.machine]] = cfa
+            self.entered.append(Entered(function.start, cfa, back, kept))
+        if not self.entered or self.entered[-1].start != function.start:
+            return
+        truth = self.entered[-1]
+        try:
+            caller = information.caller(Frame(pc, registers), self.memory, pc)
+        except Wrong as wrong:
+            self.seen.fail(f"at {pc:#x}: {wrong}")
+            return
+        self.seen.unwound += 1
+        if caller.pc != truth.back:
+            self.seen.fail(f"at {pc:#x}: it returns to {truth.back:#x}, not {caller.pc:#x}")
+        for number, value in truth.preserved.items():
+            if caller.registers.get(number, value) != value:
+                self.seen.fail(f"at {pc:#x}: register {number} of the caller is wrong")
+            if number not in caller.registers:
+                self.seen.fail(f"at {pc:#x}: register {number} of the caller is lost")
+
     # --- elsewhere --------------------------------------------------------------------------
 
     def at_instruction(self, _uc: Any, address: int, _size: int, _data: object) -> None:
         self.count += 1
+        self.unwound(address)
         if self.count % self.every or self.ticks >= len(self.truth.seen):
             return
         function = self.information.function(address)

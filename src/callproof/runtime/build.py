@@ -156,9 +156,7 @@ def strip_debug(data: bytes, name: str) -> bytes:
 
     file = read_elf(data, name)
     dropped = {
-        id(section)
-        for section in file.sections
-        if section.kind in ("debug", "other", "note")
+        id(section) for section in file.sections if section.kind in ("debug", "other", "note")
     }
     kept = [section for section in file.sections if id(section) not in dropped]
     used = {id(r.symbol) for section in kept for r in section.relocations}
