@@ -14,7 +14,6 @@ from typing import Any
 
 from elftools.dwarf.callframe import FDE
 from elftools.dwarf.dwarf_expr import DWARFExprParser
-from elftools.dwarf.locationlists import LocationParser
 from elftools.elf.elffile import ELFFile
 
 MASK = (1 << 64) - 1
@@ -85,13 +84,12 @@ class Information:
     """All functions, lines and frames of a program."""
 
     def __init__(self, data: bytes) -> None:
-        self.elf = ELFFile(BytesIO(data))
+        self.elf: Any = ELFFile(BytesIO(data))
         self.machine = self.elf.get_machine_arch()
-        self.dwarf = self.elf.get_dwarf_info(follow_links=False)
+        self.dwarf: Any = self.elf.get_dwarf_info(follow_links=False)
         self.functions: list[Function] = []
-        self.lists = self.dwarf.location_lists()
-        self.range_lists = self.dwarf.range_lists()
-        self.parser = LocationParser(self.lists)
+        self.lists: Any = self.dwarf.location_lists()
+        self.range_lists: Any = self.dwarf.range_lists()
         for unit in self.dwarf.iter_CUs():
             self.expressions = DWARFExprParser(unit.structs)
             for entry in unit.get_top_DIE().iter_children():
@@ -179,8 +177,8 @@ class Information:
                     found.append((state.address, 0 if state.end_sequence else state.line))
         return sorted(found)
 
-    def _frames(self) -> list[tuple[int, dict[str, Any] | None]]:
-        found: list[tuple[int, dict[str, Any] | None]] = []
+    def _frames(self) -> list[tuple[int, dict[Any, Any] | None]]:
+        found: list[tuple[int, dict[Any, Any] | None]] = []
         entries = list(self.dwarf.CFI_entries()) if self.dwarf.has_CFI() else []
         for entry in entries:
             if isinstance(entry, FDE) and entry.header["initial_location"]:
@@ -252,9 +250,9 @@ class Information:
         size: int,
     ) -> bytes:
         """The bytes of a variable of `size` bytes."""
-        whole, stack = b"", []
+        whole, stack = b"", list[int]()
         place: bytes | None = None
-        for number, operation in enumerate(expression):
+        for operation in expression:
             name, arguments = operation.op_name, operation.args
             if name.startswith("DW_OP_reg"):
                 register = arguments[0] if name == "DW_OP_regx" else operation.op - 0x50
@@ -283,7 +281,6 @@ class Information:
                 place = None
             else:
                 raise Wrong(f"operation {name}")
-            del number
         if whole:
             return whole
         return place[:size] if place is not None else memory(stack.pop(), size)

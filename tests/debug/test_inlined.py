@@ -69,7 +69,7 @@ def test_inlined_calls_have_entries_and_lines_of_their_own(target: str) -> None:
     made, _ = module()
     compiled = compile_module(made, by_name(target), verify=True)
     file = build_object(made, compiled.functions, compiled.pool, compiled.target, "main.bcl")
-    dwarf = ELFFile(BytesIO(write_elf(file))).get_dwarf_info()
+    dwarf: Any = ELFFile(BytesIO(write_elf(file))).get_dwarf_info()
     (unit,) = dwarf.iter_CUs()
     functions = [
         one for one in unit.get_top_DIE().iter_children() if one.tag == "DW_TAG_subprogram"

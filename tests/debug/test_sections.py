@@ -152,7 +152,7 @@ def test_every_function_has_frames_in_both_sections(tmp_path: Path, target: str)
 
     compilation = compiled(tmp_path, "bcpl", target, 1)
     elf = ELFFile(BytesIO(write_elf(compilation.object_file())))
-    dwarf = elf.get_dwarf_info()
+    dwarf: Any = elf.get_dwarf_info()
     count = len(compilation.compiled.functions)
     for entries in (dwarf.CFI_entries(), dwarf.EH_CFI_entries()):
         described = [one for one in entries if "initial_location" in one.header]

@@ -12,9 +12,9 @@ from unicorn import UC_HOOK_CODE
 
 from callproof.object.dwarf_expressions import REGISTERS
 from callproof.run.emulator import Emulator
-from callproof.run.files import OpenFile
 from callproof.run.limits import Limits
 from callproof.run.loader import load
+from callproof.run.process import OpenFile
 from tests.debug.dwarf import (
     PRESERVED,
     STACK_POINTER,
@@ -242,6 +242,11 @@ class Watcher:
             possible: set[int] = set()
             for truth in self.truth.seen[max(0, self.ticks - 1) : self.ticks + 2]:
                 possible |= truth.get((function.name, line, name), set())
+            if [one.op_name for one in expression] == ["DW_OP_fbreg"]:
+                # In memory it is what it is now, also where an instruction of the line
+                # was moved away from it, out of a loop.
+                for (_, _, variable_name), values in self.truth.seen[self.ticks].items():
+                    possible |= values if variable_name == name else set()
             if not possible:
                 continue  # the function's first line, say, which is no statement's
             frame = frame or Frame(address, self.registers())
