@@ -221,6 +221,7 @@ class ModuleLowering(DataLowering):
         variables += [variable for group, _ in self.info.globals for variable in group]
         kept = [variable for variable in variables if variable.type is not FLOAT]
         table = Datum("bcpl_roots", bytes(8 * len(kept) or 8), alignment=8, exported=True)
+        table.only_read = True
         for index, variable in enumerate(kept):
             self.global_symbol(variable)
             table.addresses.append(Address(8 * index, variable.symbol))

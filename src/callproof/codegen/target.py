@@ -24,6 +24,7 @@ from callproof.codegen.machine import (
 )
 from callproof.ir.model import Instruction, Operand
 from callproof.ir.operations import Operation
+from callproof.passes.legalise_vectors import is_missing
 
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
@@ -197,8 +198,8 @@ class Assembly:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`vector_rules` are for what works on vectors; for a target without them vectors
-    become their lanes, and whole ones are only loaded, stored and passed.
+    """`vector_rules` are for what works on vectors; `lacks` says of which vector
+    operations they do nothing, so that these are done lane by lane.
     `use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
@@ -220,6 +221,7 @@ class Target:
     use_stored: Callable[[Selector, Operand], int]
     pool_prefix: str
     vector_rules: dict[Operation, tuple[Rule, ...]] = field(default_factory=dict)
+    lacks: Callable[[Instruction], bool] = is_missing
     address_relocation: str = "R_AARCH64_ABS64"
     code_alignment: int = 4
     largest_stack_alignment: int = 16

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import gdb  # type: ignore[import-not-found]
-import gdb.printing  # type: ignore[import-not-found]
+import gdb  # type: ignore[import-untyped]
+import gdb.printing  # type: ignore[import-untyped]
 
 MOST_BYTES = 1 << 16  # of a string that is shown
 MOST_ELEMENTS = 1 << 16  # a damaged length must not hang gdb

@@ -277,6 +277,7 @@ class Datum:
     """A global: bytes, addresses in them, and whether it may be written.
 
     `zero_bytes` > 0 with empty `data` asks for zero-filled memory (.bss).
+    `only_read`: whoever finds an address in it, only reads what is there (a collector).
     """
 
     name: str
@@ -286,6 +287,7 @@ class Datum:
     writable: bool = False
     zero_bytes: int = 0
     exported: bool = False
+    only_read: bool = False
 
 
 @dataclass(slots=True)
