@@ -311,6 +311,8 @@ def link_inputs(
     elif options.linker == "builtin":
         choices = choices or link.LinkOptions()
         choices.origins = origins or {}
+        # Of the runtime too: through its functions a debugger has to get to their callers.
+        choices.eh_frame_hdr |= options.debug
         layout = link.link(files, output, choices)
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")

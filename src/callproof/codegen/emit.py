@@ -227,8 +227,12 @@ class _Emitter:
         """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
         assert self.marks is not None
         moves, leaving, own, behind = sizes
-        phases = [MOVES] * moves + [LEAVING] * leaving + [FIRST] * min(own, 1)
-        phases += [FURTHER] * (own - 1) + [BEHIND] * behind
+        phases = [MOVES] * moves + [LEAVING] * leaving
+        if leaving:  # also the return itself
+            phases += [LEAVING] * own
+        else:
+            phases += [FIRST] * min(own, 1) + [FURTHER] * (own - 1)
+        phases += [BEHIND] * behind
         for line, phase in zip(lines, phases, strict=True):
             self.marks.append((line, block, index, phase))
 
