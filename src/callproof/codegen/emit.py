@@ -21,6 +21,7 @@ from callproof.codegen.machine import (
 )
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
+from callproof.codegen.wrapping import wrap
 from callproof.source import InternalError
 
 
@@ -62,7 +63,16 @@ class EmittedFunction:
 
 
 class _Emitter:
-    __slots__ = ("allocation", "comments", "frame", "function", "poison", "target", "used_saved")
+    __slots__ = (
+        "allocation",
+        "comments",
+        "frame",
+        "function",
+        "poison",
+        "target",
+        "used_saved",
+        "wrapping",
+    )
 
     def __init__(
         self,
@@ -79,6 +89,9 @@ class _Emitter:
         self.target = target
         self.frame = target.shapes.frame(function, allocation)
         self.used_saved = target.convention.callee_saved
+        frame = self.frame
+        framed = frame.size or frame.saved or frame.record is not None
+        self.wrapping = wrap(function, allocation, target.registers) if framed else None
 
     # --- comments ----------------------------------------------------------------------
 
@@ -156,7 +169,19 @@ class _Emitter:
         own_lines = shapes.instruction
         edits, kept, comments = self.allocation.edits, self.allocation.kept, self.comments
         number = block.index
+        wrapping = self.wrapping
+        inside = wrapping is None or wrapping.inside[number]
         lines: list[Line] = []
+        last_index = -1
+        if wrapping is not None:
+            if number == wrapping.start:
+                lines = shapes.prologue(frame)
+            elif number in wrapping.left:
+                lines = shapes.epilogue(frame)
+            if number in wrapping.leave:
+                last_index = len(block.instructions) - 1
+            for line in lines:
+                line.line = block.instructions[0].line
         for index, instruction in enumerate(block.instructions):
             form = instruction.form
             registers = instruction.allocation
@@ -172,7 +197,7 @@ class _Emitter:
                     last.comment = instruction.comment or self.definition_comment(instruction)
                 if kept:
                     last.kept = kept.get(id(instruction))
-            if form.control == "return":
+            if (form.control == "return" and inside) or index == last_index:
                 new = shapes.epilogue(frame) + new
             groups = edits.get((number, index))
             if groups is not None:
@@ -180,13 +205,13 @@ class _Emitter:
             if self.poison and (form is entry or instruction.is_call):
                 # After allocation, so that nothing could make room for it.
                 new += shapes.poison(_defined(instruction))
-            if form is entry:
+            if form is entry and wrapping is None:
                 new += shapes.prologue(frame)
             source_line = instruction.line
             for line in new:
                 line.line = source_line
             lines += new
-        return lines
+        return shapes.improve(lines)
 
     def definition_comment(self, instruction: MachineInstruction) -> str:
         registers = instruction.allocation or ()
