@@ -79,7 +79,8 @@ LET all{n}(x) = VALOF $(
     LET v = VEC [x, {m}, {k}, 7, x + 1]
     LET a = NEW Account{n}(x + 1000, {m})
     sort{n}(v, 5)
-    RESULTIS work{n}(x, v!2, 7) + kind{n}(v!0) + mean{n}(4) + text{n}("abc{n}", "abd{n}") + a.grow(3)
+    LET same = text{n}("abc{n}", "abd{n}")
+    RESULTIS work{n}(x, v!2, 7) + kind{n}(v!0) + mean{n}(4) + same + a.grow(3)
 $)
 
 """

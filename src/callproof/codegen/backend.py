@@ -1,7 +1,6 @@
 """The back end as one function: an IR module in, code and an object file out.
 
-for each function:  scalarise_vectors (on targets without rules for vectors)
-                    legalise_vectors, lower_switch, split_edges, sink_comparisons   (IR)
+for each function:  legalise_vectors, lower_switch, split_edges, sink_comparisons   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
                     share_constants
@@ -21,13 +20,7 @@ from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
 from callproof.ir.model import Function, Module
-from callproof.passes import (
-    legalise_vectors,
-    lower_switch,
-    scalarise_vectors,
-    sink_comparisons,
-    split_edges,
-)
+from callproof.passes import legalise_vectors, lower_switch, sink_comparisons, split_edges
 
 
 @dataclass(slots=True)
@@ -40,10 +33,10 @@ class Compiled:
     pool: dict[str, bytes] = field(default_factory=dict)
 
 
-def prepare(function: Function) -> None:
+def prepare(function: Function, target: Target) -> None:
     """The shape that selection takes: vectors of registers' size, two-way branches, no
     critical edges."""
-    legalise_vectors.run(function)
+    legalise_vectors.run(function, target.lacks)
     lower_switch.run(function)
     split_edges.run(function)
     sink_comparisons.run(function)
@@ -73,9 +66,7 @@ def compile_module(
     seconds = timings if timings is not None else {}
     for function in module.functions.values():
         start = time.perf_counter()
-        if not target.vector_rules:
-            scalarise_vectors.run(function)
-        prepare(function)
+        prepare(function, target)
         expand_calls.run(function, target.convention)
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits)
@@ -90,7 +81,14 @@ def compile_module(
         if module.observers:
             record_kept(machine, allocation, target.registers, module.observers)
         emitted = emit(machine, allocation, target, poison=poison, comments=comments)
-        _charge(seconds, "emit", start)
+        start = _charge(seconds, "emit", start)
+        if machine.debug is not None:
+            from callproof.codegen.locate import locate
+
+            emitted.locations = locate(
+                machine, allocation, target.registers, emitted, target.machine
+            )
+            _charge(seconds, "debug information", start)
 
         compiled.functions.append(emitted)
         for relocation in emitted.relocations:

@@ -7,6 +7,7 @@ from these same lines, so that what is printed is what is encoded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from callproof.codegen.intervals import IN_MEMORY
 from callproof.codegen.machine import (
@@ -23,6 +24,9 @@ from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
 from callproof.codegen.wrapping import wrap
 from callproof.source import InternalError
+
+if TYPE_CHECKING:
+    from callproof.codegen.locate import FunctionLocations
 
 
 @dataclass(slots=True)
@@ -51,7 +55,11 @@ class CodeRelocation:
 
 @dataclass(slots=True)
 class EmittedFunction:
-    """A function's code; `lines` rows are (byte offset, source line)."""
+    """A function's code; `line_rows` are (byte offset, source line).
+
+    With debug information: `marks`, each line with its block, instruction and phase, and
+    `locations`, where variables are.
+    """
 
     name: str
     display_name: str
@@ -60,6 +68,13 @@ class EmittedFunction:
     code: bytes = b""
     relocations: list[CodeRelocation] = field(default_factory=list)
     line_rows: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
+    locations: FunctionLocations | None = None
+
+
+MOVES, FIRST, FURTHER, BEHIND, LEAVING = range(5)
+"""Phases of an instruction's lines: the moves before it, its first line and the others, what
+follows it (at the entry the prologue), and the epilogue before it."""
 
 
 class _Emitter:
@@ -68,6 +83,7 @@ class _Emitter:
         "comments",
         "frame",
         "function",
+        "marks",
         "poison",
         "target",
         "used_saved",
@@ -92,6 +108,9 @@ class _Emitter:
         frame = self.frame
         framed = frame.size or frame.saved or frame.record is not None
         self.wrapping = wrap(function, allocation, target.registers) if framed else None
+        self.marks: list[tuple[Line, int, int, int]] | None = (
+            [] if function.debug is not None else None
+        )
 
     # --- comments ----------------------------------------------------------------------
 
@@ -188,30 +207,48 @@ class _Emitter:
             if registers is None:
                 raise InternalError(f"{self.function.name}: an instruction has no allocation")
             if registers and registers[0] == IN_MEMORY:
-                new = []  # a constant that is made where it is wanted
+                own = []  # a constant that is made where it is wanted
             else:
-                new = own_lines(frame, instruction, registers)
-            if new:
-                last = new[-1]
+                own = own_lines(frame, instruction, registers)
+            if own:
+                last = own[-1]
                 if comments:
                     last.comment = instruction.comment or self.definition_comment(instruction)
                 if kept:
                     last.kept = kept.get(id(instruction))
-            if (form.control == "return" and inside) or index == last_index:
-                new = shapes.epilogue(frame) + new
             groups = edits.get((number, index))
-            if groups is not None:
-                new = self.edits(groups, instruction) + new
+            new = self.edits(groups, instruction) if groups is not None else []
+            moves = len(new)
+            if (form.control == "return" and inside) or index == last_index:
+                new += shapes.epilogue(frame)
+            leaving = len(new)
+            new += own
+            done = len(new)
             if self.poison and (form is entry or instruction.is_call):
                 # After allocation, so that nothing could make room for it.
                 new += shapes.poison(_defined(instruction))
             if form is entry and wrapping is None:
                 new += shapes.prologue(frame)
+            if self.marks is not None:
+                sizes = (moves, leaving - moves, done - leaving, len(new) - done)
+                self._mark(number, index, new, sizes)
             source_line = instruction.line
             for line in new:
                 line.line = source_line
             lines += new
-        return shapes.improve(lines)
+        # What is known of variables at each line is known of lines in this order.
+        return shapes.improve(lines) if self.marks is None else lines
+
+    def _mark(
+        self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
+    ) -> None:
+        """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
+        assert self.marks is not None
+        moves, leaving, own, behind = sizes
+        phases = [MOVES] * moves + [LEAVING] * leaving + [FIRST] * min(own, 1)
+        phases += [FURTHER] * (own - 1) + [BEHIND] * behind
+        for line, phase in zip(lines, phases, strict=True):
+            self.marks.append((line, block, index, phase))
 
     def definition_comment(self, instruction: MachineInstruction) -> str:
         registers = instruction.allocation or ()
@@ -252,6 +289,7 @@ def emit(
     _fall_through(blocks, target)
     _relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
+    result.marks = emitter.marks or []
     _encode(result)
     return result
 

@@ -38,6 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callproof.ir.debug import DebugFunction
 
 FIRST_VIRTUAL = 128
 ZERO_REGISTER = 64
@@ -280,6 +284,16 @@ class StackSlot:
     alignment: int
 
 
+@dataclass(slots=True)
+class MachineDebug:
+    """For debug information: virtual registers, and indices of stack slots, by the numbers
+    of the IR values that they are (or whose address is theirs)."""
+
+    function: DebugFunction
+    registers: dict[int, int]
+    slots: dict[int, int]
+
+
 class MachineFunction:
     """Blocks in emission order, `blocks[0]` the entry, `blocks[i].index == i`.
 
@@ -294,6 +308,7 @@ class MachineFunction:
     __slots__ = (
         "blocks",
         "classes",
+        "debug",
         "display_name",
         "movable",
         "name",
@@ -317,6 +332,7 @@ class MachineFunction:
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
         self.stack_alignment = 16
+        self.debug: MachineDebug | None = None
 
     def new_register(self, register_class: int, name: str = "", size: int = 8) -> int:
         self.classes.append(register_class)

@@ -15,6 +15,7 @@ from callproof.codegen.machine import (
     GENERAL,
     Form,
     MachineBlock,
+    MachineDebug,
     MachineFunction,
     MachineInstruction,
     Operand,
@@ -206,6 +207,8 @@ class Selector:
                     machine.slots.append(calls.stack_slot(instruction))
         for index in range(len(order) - 1, -1, -1):
             self._select_block(order[index], index)
+        if self.function.debug is not None:
+            machine.debug = MachineDebug(self.function.debug, self._registers, self._slots)
         return machine
 
     def _select_block(self, block: Block, index: int) -> None:

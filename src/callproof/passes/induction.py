@@ -6,6 +6,7 @@ All arithmetic is modulo 2**64, so a linear form is exact whatever wraps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from callproof.ir import operations as op
@@ -235,7 +236,7 @@ def counted_exit(form: LoopForm, entering: list[Target]) -> Exit | None:
 
 
 # Comparison -> whether it holds for (value, bound)
-STAYS = {
+STAYS: dict[op.Operation, Callable[[int, int], bool]] = {
     op.SLT: lambda value, bound: value < bound,
     op.SLE: lambda value, bound: value <= bound,
     op.SGT: lambda value, bound: value > bound,
