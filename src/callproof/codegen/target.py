@@ -155,6 +155,10 @@ class Shapes(Protocol):
         """Overwrite what a call may change, except the registers in the mask `keep`."""
         ...
 
+    def improve(self, lines: list[Line]) -> list[Line]:
+        """A block's lines, or others with the same effect."""
+        ...
+
     def jump(self, block: MachineBlock) -> Line: ...
 
     def invert(self, branch: Line) -> Line:
