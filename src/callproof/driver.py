@@ -39,6 +39,7 @@ class Options:
 
     level         0, 1 or 2: how much to optimise
     verify        check the IR after every pass and prove every register allocation
+    inlining      put small functions into their callers
     poison        emit code that overwrites what calls may change
     print_after   name of a pass after which each function is shown through `show`
     timings       seconds by stage, filled in
@@ -55,6 +56,7 @@ class Options:
     level: int = 1
     target: str = "aarch64-linux"
     verify: bool = False
+    inlining: bool = True
     poison: bool = False
     print_after: str = ""
     show: Callable[[str], None] | None = None
@@ -230,6 +232,7 @@ def optimise(module: Module, options: Options) -> None:
         print_after=options.print_after or None,
         show=options.show,
         verify_each=options.verify,
+        inlining=options.inlining,
         timings=options.timings,
     )
 

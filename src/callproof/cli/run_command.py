@@ -86,6 +86,7 @@ def run(
         bounds_check=bounds_check,
         warnings_are_errors=werror,
     )
+    options.inlining = not trace_calls  # calls that are gone cannot be shown
     shared.sox(options, log_calls, module_path)
     shared.collector(gc_stress, gc_stats)
     with tempfile.TemporaryDirectory(prefix="callproof-") as folder:

@@ -20,6 +20,7 @@ from callproof.codegen.machine import (
 )
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
+from callproof.ir.places import Site
 from callproof.source import InternalError
 
 
@@ -45,7 +46,8 @@ class CodeRelocation:
 
 @dataclass(slots=True)
 class EmittedFunction:
-    """A function's code; `lines` rows are (byte offset, source line)."""
+    """A function's code; `line_rows` are (byte offset, place), `sites` what places mean
+    that were inlined (see `ir/places.py`)."""
 
     name: str
     display_name: str
@@ -54,6 +56,7 @@ class EmittedFunction:
     code: bytes = b""
     relocations: list[CodeRelocation] = field(default_factory=list)
     line_rows: list[tuple[int, int]] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
 
 
 class _Emitter:
@@ -198,6 +201,7 @@ def emit(
     _fall_through(blocks, target)
     _relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
+    result.sites = function.sites
     _encode(result)
     return result
 

@@ -39,6 +39,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from callproof.ir.places import Site
+
 FIRST_VIRTUAL = 128
 ZERO_REGISTER = 64
 
@@ -187,7 +189,7 @@ class MachineInstruction:
     clobbers    mask of physical registers changed besides the definitions
     allocation  set by the allocator: a location for each of `operands`
     comment     for the listing
-    line        source line, 0 for none
+    line        source line, 0 for none, and what inlined it (see `ir/places.py`)
     is_call     control leaves the function and comes back here
     argument_names   calls: physical register -> the parameter's name, for the listing
     """
@@ -293,6 +295,7 @@ class MachineFunction:
         "names",
         "outgoing_bytes",
         "rematerialise",
+        "sites",
         "sizes",
         "slots",
         "stack_alignment",
@@ -302,6 +305,7 @@ class MachineFunction:
         self.name = name
         self.display_name = display_name or name
         self.blocks: list[MachineBlock] = []
+        self.sites: list[Site] = []  # what was inlined (see `ir/places.py`)
         self.classes: list[int] = []
         self.sizes: list[int] = []
         self.names: list[str] = []

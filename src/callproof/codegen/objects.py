@@ -14,6 +14,7 @@ from callproof.codegen.emit import EmittedFunction
 from callproof.codegen.target import Target
 from callproof.codegen.traces import trace_data
 from callproof.ir.model import Datum, Module
+from callproof.ir.places import line_in
 from callproof.object.dwarf import FunctionLines, debug_sections, section_symbols
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.run.functions import encode_records, record_of
@@ -100,6 +101,16 @@ class _Builder:
             section.relocations.append(Relocation(offset, type_, self.symbol(name), addend))
 
 
+def _lines_of_its_file(emitted: EmittedFunction, source_name: str) -> list[tuple[int, int]]:
+    """(byte offset, line) rows; what was inlined from another file has its call's line."""
+    rows: list[tuple[int, int]] = []
+    for offset, place in emitted.line_rows:
+        line = line_in(emitted.sites, place, source_name)
+        if line and (not rows or rows[-1][1] != line):
+            rows.append((offset, line))
+    return rows
+
+
 def build_object(
     module: Module,
     functions: list[EmittedFunction],
@@ -138,7 +149,7 @@ def build_object(
             emitted.display_name,
             len(emitted.code),
             module.functions[emitted.name].source_name or source_name,
-            emitted.line_rows,
+            _lines_of_its_file(emitted, module.functions[emitted.name].source_name),
         )
         for emitted in functions
     ]

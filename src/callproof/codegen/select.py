@@ -56,6 +56,7 @@ class Selector:
         self.function = function
         self.target = target
         self.machine = MachineFunction(function.name, function.display_name)
+        self.machine.sites = function.sites
         self.hits = hits
         self._registers: dict[int, int] = {}
         self._group: list[MachineInstruction] = []

@@ -72,6 +72,7 @@ class Line:
 
     arguments   the form's arguments; a label is a `MachineBlock`, a symbol 0 with
                 `reference` set, everything else an integer
+    line        as an instruction's (see `ir/places.py`)
     kept        of a call that shows registers: the variables in them
     """
 

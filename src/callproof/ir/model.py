@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from callproof.abi.signature import Signature
 from callproof.abi.types import leaves
 from callproof.ir.operations import Operation
+from callproof.ir.places import Site
 from callproof.ir.types import PTR, Type, of_scalar
 from callproof.source import Note
 
@@ -105,7 +106,7 @@ class Instruction:
     tail       calls right before a return of their results: may be made a jump
     cases      switch: signed integers, one per target after the first
     size, alignment, slot_name   slot
-    line       source line, 0 for none
+    line       source line, 0 for none, and what inlined it (see `places.py`)
     object_address   set by `expand_calls` where a call's results, or a return's, are moved
                between memory and registers that no SSA value can be in (x87's)
     """
@@ -188,7 +189,9 @@ class Block:
 
 class Function:
     """`blocks[0]` is the entry: it has no predecessors, and its parameters are the
-    leaves of the signature's parameters, in order (see `parameter_leaves`)."""
+    leaves of the signature's parameters, in order (see `parameter_leaves`).
+
+    `sites`: the calls that were inlined (see `places.py`)."""
 
     __slots__ = (
         "blocks",
@@ -197,6 +200,7 @@ class Function:
         "name",
         "next_number",
         "signature",
+        "sites",
         "source_name",
     )
 
@@ -206,6 +210,7 @@ class Function:
         self.signature = signature
         self.source_name = source_name
         self.blocks: list[Block] = []
+        self.sites: list[Site] = []
         self.next_number = 0
         self.exported = True
 
