@@ -41,6 +41,7 @@ def asm(
         bounds_check=bounds_check,
         warnings_are_errors=werror,
     )
+    options.keep = function
     compilation = driver.compile_file(file, options)
     print_diagnostics(compilation.warnings)
     print(compilation.listing(function), end="")

@@ -8,6 +8,7 @@ and where, spills by variable; and the source line that the code belongs to.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from callproof.codegen.emit import EmittedBlock, EmittedFunction
 from callproof.codegen.machine import MachineBlock
@@ -44,11 +45,18 @@ def quoted(symbol: str) -> str:
 
 
 class Listing:
-    """Collects the lines of a text; `source` gives the source lines to show."""
+    """Collects the lines of a text; `source` gives the source lines to show, `find` other
+    files by their names, as far as they are there."""
 
-    __slots__ = ("_assembly", "_shown", "_sites", "_source", "_text")
+    __slots__ = ("_assembly", "_find", "_shown", "_sites", "_source", "_text")
 
-    def __init__(self, source: SourceFile | None = None, assembly: Assembly | None = None) -> None:
+    def __init__(
+        self,
+        source: SourceFile | None = None,
+        assembly: Assembly | None = None,
+        find: Callable[[str], SourceFile | None] | None = None,
+    ) -> None:
+        self._find = find
         self._assembly = assembly or Assembly()
         self._source = self._shown = source
         self._sites: list[Site] = []
@@ -107,7 +115,7 @@ class Listing:
             site = next(one for one in self._sites if one.callee == callee)
             text += f" of {callee}"
             if shown is not None and site.source_name not in ("", shown.name):
-                return f"{text} in {site.source_name}"
+                shown = self._find(site.source_name) if self._find is not None else None
         source = shown.line_text(number).strip() if shown is not None and number else ""
         return f"{text}: {source}".rstrip(": ")
 

@@ -297,6 +297,7 @@ class Module:
     `trace_prefix`) and no call becomes a jump.
     `trace_tables`: of a program of several modules in one of them, a name and the prefixes
     of all, for a table of tables.
+    `kept`: functions that stay functions, whoever calls them (nothing inlines them).
     `observers`: functions at whose calls the tables tell of the variables in registers.
     `origins`: of some names outside, what the linker shall add if nobody defines them.
     """
@@ -309,6 +310,7 @@ class Module:
     trace_names: dict[str, bytes] = field(default_factory=dict)
     trace_prefix: str = "sox_trace_"
     trace_tables: tuple[str, tuple[str, ...]] | None = None
+    kept: frozenset[str] = frozenset()
     observers: frozenset[str] = frozenset()
     origins: dict[str, Note] = field(default_factory=dict)
 

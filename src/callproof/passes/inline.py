@@ -10,8 +10,9 @@ been through the passes itself, and `Inliner.run` puts callees into one function
 
 Not inlined are functions that take objects by value or any number of arguments, calls whose
 signature is another, calls on paths that end in an error, calls of what asks for its
-own stack frame (`Module.observers`), and whatever would make a function too large. In a
-recursive function nothing is inlined that needs much stack, as each level would.
+own stack frame (`Module.observers`) or is to stay (`Module.kept`), and whatever would make
+a function too large.  In a recursive function nothing is inlined that needs much stack, as
+each level would.
 
 The copied code's lines tell what was inlined (`ir/places.py`): stack walks print the
 same. A stack slot of the callee becomes one of the caller, one for all its copies, as no
@@ -178,7 +179,8 @@ class Inliner:
         self._stack[name] = sum(i.size for i in instructions if i.operation is SLOT)
         signature = function.signature
         if (
-            signature.variadic_from is not None
+            name in self.module.kept
+            or signature.variadic_from is not None
             or any(parameter.in_memory for parameter in signature.parameters)
             or any(i.callee in self.module.observers for i in instructions)
         ):

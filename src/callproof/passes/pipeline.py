@@ -19,24 +19,27 @@ from callproof.passes import (
     fold,
     gvn,
     inline,
+    memory,
     simplify_cfg,
     tail_calls,
     thread_branches,
 )
 from callproof.source import CallproofError, InternalError
 
-Pass = Callable[[Function], bool]
+Pass = Callable[..., bool]  # of a function, and of its module if the name is in WITH_MODULE
 
 ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg", simplify_cfg.run),
     ("thread-branches", thread_branches.run),
     ("fold", fold.run),
     ("copy-propagation", copy_propagation.run),
+    ("memory", memory.run),
     ("gvn", gvn.run),
     ("fold-2", fold.run),
     ("dce", dce.run),
     ("simplify-cfg-2", simplify_cfg.run),
 ]
+WITH_MODULE = frozenset(("memory",))
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
@@ -65,7 +68,7 @@ def optimise(
 
     def run_pass(name: str, run: Pass, function: Function) -> bool:
         start = time.perf_counter()
-        changed = run(function)
+        changed = run(function, module) if name in WITH_MODULE else run(function)
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
         if verify_each:
             found = problems(function, module)
