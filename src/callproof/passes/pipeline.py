@@ -22,6 +22,7 @@ from callproof.passes import (
     memory,
     simplify_cfg,
     tail_calls,
+    tail_recursion,
     thread_branches,
 )
 from callproof.source import CallproofError, InternalError
@@ -30,6 +31,7 @@ Pass = Callable[..., bool]  # of a function, and of its module if the name is in
 
 ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg", simplify_cfg.run),
+    ("tail-recursion", tail_recursion.run),
     ("thread-branches", thread_branches.run),
     ("fold", fold.run),
     ("copy-propagation", copy_propagation.run),
@@ -39,7 +41,7 @@ ONCE: list[tuple[str, Pass]] = [
     ("dce", dce.run),
     ("simplify-cfg-2", simplify_cfg.run),
 ]
-WITH_MODULE = frozenset(("memory",))
+WITH_MODULE = frozenset(("memory", "tail-recursion"))
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
@@ -86,6 +88,8 @@ def optimise(
         for _ in range(MAXIMUM_ROUNDS[level]):
             changed = False
             for name, run in ONCE:
+                if name == "tail-recursion" and not inlining:
+                    continue
                 changed |= run_pass(name, run, function)
             if not changed:
                 break
