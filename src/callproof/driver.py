@@ -443,6 +443,25 @@ def build_for_run(
     return build([path, *others], folder / (path.stem or "program"), "exe", options)
 
 
+def target_for_run(others: Sequence[Path], on: str = "") -> str:
+    """What `run` compiles for where nobody says it: the machine of the objects that the program
+    is linked with; ARM64 for qemu; else the host's."""
+    from callproof.link.resolve import load as load_object
+    from callproof.object.archive import Archive
+    from callproof.target import ARM64, NAMES, host
+
+    for path in others:
+        file = load_object(path)
+        if isinstance(file, Archive):
+            offset = next(iter(file.index.values()), None)
+            if offset is None:
+                continue
+            file = file.member(offset)
+        name = f"{file.machine}-linux"
+        return name if name in NAMES else host()
+    return ARM64[0] if on == "qemu" else host()
+
+
 def split_run_arguments(path: Path, arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     """What follows a program on the command line: files to link it with, its own arguments.
 

@@ -16,6 +16,12 @@ Source = Annotated[Path, typer.Argument(help="NewBCPL source (.bcl) or IR text (
 Target = Annotated[
     str, typer.Option("--target", help="What to compile for: aarch64-linux or x86_64-linux.")
 ]
+RunTarget = Annotated[
+    str,
+    typer.Option(
+        "--target", help="What to compile for: aarch64-linux or x86_64-linux (default: the host)."
+    ),
+]
 Verify = Annotated[
     bool,
     typer.Option(

@@ -55,7 +55,7 @@ def run(
     o0: shared.Level0 = False,
     o1: shared.Level1 = False,
     o2: shared.Level2 = False,
-    target: shared.Target = "aarch64-linux",
+    target: shared.RunTarget = "",
     verify: shared.Verify = False,
     linker: shared.Linker = "builtin",
     time_passes: shared.TimePasses = False,
@@ -76,9 +76,10 @@ def run(
     """
     if seed is not None:
         os.environ["CALLPROOF_SEED"] = str(seed)
+    others, passed = driver.split_run_arguments(file, arguments or [])
     options = shared.make(
         (o0, o1, o2),
-        target,
+        target or driver.target_for_run(others, on),
         verify,
         time_passes,
         linker=linker,
@@ -90,7 +91,6 @@ def run(
     shared.sox(options, log_calls, module_path)
     shared.collector(gc_stress, gc_stats)
     with tempfile.TemporaryDirectory(prefix="callproof-") as folder:
-        others, passed = driver.split_run_arguments(file, arguments or [])
         executable, warnings = driver.build_for_run(file, options, Path(folder), others)
         print_diagnostics(warnings)
         if options.timings is not None:
