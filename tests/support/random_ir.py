@@ -306,11 +306,14 @@ class _Generator:
 
     def switch(self, depth: int) -> None:
         builder = self.builder
-        count = self.source.randrange(1, 8)
+        count = self.source.randrange(1, 12)
         values = self.source.sample(range(-4, 12), count)
+        if self.source.random() < 0.3:
+            values = [value * 1000 + 5 if value > 5 else value for value in values]
         blocks = [builder.new_block("case") for _ in values]
         default, end = builder.new_block("default"), builder.new_block("end")
-        masked = builder.value(op.AND, I64, self.operand(I64), Constant(I64, 7))
+        masked = builder.value(op.AND, I64, self.operand(I64), Constant(I64, 15))
+        masked = builder.value(op.SUB, I64, masked, Constant(I64, 5))
         builder.switch(masked, default, list(zip(values, blocks, strict=True)))
         known = {type_: list(names) for type_, names in self.variables.items()}
         for block in (*blocks, default):

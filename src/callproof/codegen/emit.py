@@ -47,7 +47,7 @@ class CodeRelocation:
 @dataclass(slots=True)
 class EmittedFunction:
     """A function's code; `line_rows` are (byte offset, place), `sites` what places mean
-    that were inlined (see `ir/places.py`)."""
+    that were inlined (see `ir/places.py`), `tables` the jump tables' symbols and entries."""
 
     name: str
     display_name: str
@@ -57,6 +57,7 @@ class EmittedFunction:
     relocations: list[CodeRelocation] = field(default_factory=list)
     line_rows: list[tuple[int, int]] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
+    tables: list[tuple[str, list[EmittedBlock]]] = field(default_factory=list)
 
 
 class _Emitter:
@@ -156,6 +157,7 @@ class _Emitter:
             own = shapes.instruction(self.frame, instruction, registers)
             if own:
                 own[-1].comment = instruction.comment or self.definition_comment(instruction)
+                own[-1].table = instruction.table
                 own[-1].kept = self.allocation.kept.get(id(instruction))
             new += own
             is_entry = form is self.target.calls.entry
@@ -240,6 +242,8 @@ def _forward_empty_blocks(blocks: list[EmittedBlock]) -> None:
             label = _label(line)
             if label is not None:
                 _retarget(line, destination(label))
+            if line.table is not None:
+                line.table.blocks = [destination(block) for block in line.table.blocks]
 
 
 def _reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
@@ -249,9 +253,13 @@ def _reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
     while pending:
         for line in pending.pop().lines:
             label = _label(line)
-            if label is not None and label.index not in seen:
-                seen.add(label.index)
-                pending.append(by_index[label.index])
+            labels = [] if label is None else [label]
+            if line.table is not None:
+                labels += line.table.blocks
+            for label in labels:
+                if label.index not in seen:
+                    seen.add(label.index)
+                    pending.append(by_index[label.index])
     return [emitted for emitted in blocks if emitted.block.index in seen]
 
 
@@ -338,7 +346,8 @@ def _branch_far(
 
 def _encode(function: EmittedFunction) -> None:
     offsets = {emitted.block.index: emitted.offset for emitted in function.blocks}
-    labelled = set()
+    by_index = {emitted.block.index: emitted for emitted in function.blocks}
+    labelled: set[int] = set()
     code = bytearray()
     last_line = 0
     for emitted in function.blocks:
@@ -346,6 +355,10 @@ def _encode(function: EmittedFunction) -> None:
             form = line.form
             label = _label(line)
             arguments = line.arguments
+            if line.table is not None:
+                entries = [by_index[block.index] for block in line.table.blocks]
+                function.tables.append((line.table.symbol, entries))
+                labelled.update(block.index for block in line.table.blocks)
             if label is not None:
                 labelled.add(label.index)
                 arguments = (*arguments[:-1], offsets[label.index] - line.offset)

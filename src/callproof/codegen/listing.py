@@ -95,6 +95,8 @@ class Listing:
             line = self._block(block, number, line)
         put(f"        .size {name}, . - {name}")
         put("")
+        for symbol, entries in function.tables:
+            self._table(symbol, entries, number)
 
     def _block(self, block: EmittedBlock, number: int, last_line: int) -> int:
         for line in block.lines:
@@ -105,6 +107,18 @@ class Listing:
                 self._comment_at(f"        {_instruction(line, number)}", line.comment)
             )
         return last_line
+
+    def _table(self, symbol: str, entries: list[EmittedBlock], number: int) -> None:
+        name = quoted(symbol)
+        self._text += [
+            f'        .section .rodata.{_section_suffix(symbol)},"a",%progbits',
+            "        .p2align 2",
+            f"        .type {name}, %object",
+            f"{name}:",
+            *(f"        .4byte .L{number}_{one.block.index} - {name}" for one in entries),
+            f"        .size {name}, {4 * len(entries)}",
+            "",
+        ]
 
     def _place(self, place: int) -> str:
         """The source line, and for inlined code the function that it is of."""

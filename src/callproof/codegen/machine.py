@@ -177,6 +177,15 @@ class SymbolReference:
         self.addend = addend
 
 
+@dataclass(slots=True)
+class JumpTable:
+    """Read-only data, a symbol of its own: for each entry the 32-bit distance from the
+    table's start to a block."""
+
+    symbol: str
+    blocks: list[MachineBlock]
+
+
 class MachineInstruction:
     """A form with its arguments.
 
@@ -191,6 +200,7 @@ class MachineInstruction:
     comment     for the listing
     line        source line, 0 for none, and what inlined it (see `ir/places.py`)
     is_call     control leaves the function and comes back here
+    table       of a jump through a table: where it leads
     argument_names   calls: physical register -> the parameter's name, for the listing
     """
 
@@ -204,6 +214,7 @@ class MachineInstruction:
         "is_call",
         "line",
         "operands",
+        "table",
     )
 
     def __init__(
@@ -224,6 +235,7 @@ class MachineInstruction:
         self.comment = comment
         self.is_call = form.control in ("call", "indirect_call")
         self.allocation: list[int] | None = None
+        self.table: JumpTable | None = None
         self.argument_names: dict[int, str] = NO_NAMES
 
     def __repr__(self) -> str:
@@ -299,6 +311,7 @@ class MachineFunction:
         "sizes",
         "slots",
         "stack_alignment",
+        "tables",
     )
 
     def __init__(self, name: str, display_name: str = "") -> None:
@@ -312,6 +325,7 @@ class MachineFunction:
         self.rematerialise: dict[int, MachineInstruction] = {}
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
+        self.tables = 0  # jump tables made so far
         self.stack_alignment = 16
 
     def new_register(self, register_class: int, name: str = "", size: int = 8) -> int:

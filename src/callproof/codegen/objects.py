@@ -59,6 +59,17 @@ class _Builder:
                 (section, relocation.offset, relocation.type, relocation.symbol, relocation.addend)
             )
 
+        for name, entries in emitted.tables:
+            section = Section(f".rodata.{name}", "rodata", bytes(4 * len(entries)), alignment=4)
+            self.file.sections.append(section)
+            size = len(section.data)
+            self.define(Symbol(name, section, size=size, binding="local", kind="object"))
+            for number, block in enumerate(entries):
+                # The distance from the table's start, not from the entry.
+                place, addend = 4 * number, block.offset + 4 * number
+                type_ = self.target.distance_relocation
+                self.pending.append((section, place, type_, emitted.name, addend))
+
     def datum(self, datum: Datum) -> None:
         if datum.zero_bytes:
             section = Section(

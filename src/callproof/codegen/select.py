@@ -16,6 +16,7 @@ from callproof.codegen.machine import (
     GENERAL,
     USE,
     Form,
+    JumpTable,
     MachineBlock,
     MachineFunction,
     MachineInstruction,
@@ -25,7 +26,7 @@ from callproof.codegen.target import Target
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
+from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, SWITCH, Operation
 from callproof.ir.types import Type
 from callproof.source import InternalError
 
@@ -133,6 +134,13 @@ class Selector:
     def machine_block(self, block: Block) -> MachineBlock:
         return self._machine_blocks[id(block)]
 
+    def jump_table(self, instruction: Instruction) -> JumpTable:
+        """The table of a `switch` (see `passes/lower_switch.py`)."""
+        blocks = [self.machine_block(target.block) for target in instruction.targets[1:]]
+        number = self.machine.tables
+        self.machine.tables += 1
+        return JumpTable(f"{self.machine.name}.switch{number}", blocks)
+
     # --- what rules may do ---------------------------------------------------------
 
     def emit(self, form: Form, *arguments: object) -> MachineInstruction:
@@ -180,9 +188,10 @@ class Selector:
         self._block_index = index
         self.block = block
         machine_block = self._machine_blocks[id(block)]
-        machine_block.successors = [
-            self._machine_blocks[id(target.block)] for target in block.terminator.targets
-        ]
+        targets = [self._machine_blocks[id(target.block)] for target in block.terminator.targets]
+        # Several entries of a table may lead to one block.
+        is_table = block.terminator.operation is SWITCH
+        machine_block.successors = list(dict.fromkeys(targets)) if is_table else targets
         groups: list[list[MachineInstruction]] = []
         rules = self.target.rules
         vector_rules = self.target.vector_rules or rules
