@@ -66,6 +66,11 @@ def run(
     gc_stats: shared.GcStats = False,
     log_calls: shared.LogCalls = False,
     module_path: shared.ModulePath = None,
+    pie: shared.Pie = False,
+    dynamic: shared.Dynamic = False,
+    libraries: shared.Libraries = None,
+    library_path: shared.LibraryPath = None,
+    rpath: shared.Rpath = None,
 ) -> None:
     """Compile a program if need be, and run it; ends with the program's exit status.
 
@@ -89,6 +94,8 @@ def run(
     )
     options.inlining = not trace_calls  # calls that are gone cannot be shown
     shared.sox(options, log_calls, module_path)
+    choices = shared.loading(pie, dynamic, rpath)
+    shared.libraries(options, choices, libraries, library_path)
     shared.collector(gc_stress, gc_stats)
     with tempfile.TemporaryDirectory(prefix="callproof-") as folder:
         executable, warnings = driver.build_for_run(file, options, Path(folder), others)

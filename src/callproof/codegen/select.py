@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from callproof.codegen import calls
 from callproof.codegen.machine import (
-    DEF,
     FLOAT,
     GENERAL,
-    USE,
     Form,
     JumpTable,
     MachineBlock,
+    MachineDebug,
     MachineFunction,
     MachineInstruction,
     Operand,
@@ -26,15 +25,29 @@ from callproof.codegen.target import Target
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, SWITCH, Operation
+from callproof.ir.operations import (
+    CALL,
+    CALL_INDIRECT,
+    RETURN,
+    SLOT,
+    STORE,
+    STORE8,
+    STORE16,
+    STORE32,
+    SWITCH,
+    Operation,
+)
 from callproof.ir.types import Type
 from callproof.source import InternalError
+
+STORES = (STORE, STORE8, STORE16, STORE32)
 
 
 class Selector:
     """State of the selection of one function; the target's rules work on it."""
 
     __slots__ = (
+        "_address_uses",
         "_block_index",
         "_group",
         "_home",
@@ -67,6 +80,7 @@ class Selector:
         self.uses = [0] * function.next_number
         self._home = [-1] * function.next_number
         self._block_index = 0
+        self._address_uses: list[int] | None = None
         self.block: Block = function.blocks[0]
 
     # --- what rules may ask --------------------------------------------------------
@@ -112,6 +126,28 @@ class Selector:
             return None
         return definition
 
+    def only_addresses(self, value: Value) -> bool:
+        """Whether nothing but loads and stores of the value's own block use it, as addresses
+        without an offset: who folds it into all of these has it made nowhere."""
+        counts = self._address_uses
+        if counts is None:
+            counts = self._address_uses = [0] * self.function.next_number
+            home = self._home
+            for index, block in enumerate(reverse_postorder(self.function)):
+                for instruction in block.instructions:
+                    operation = instruction.operation
+                    if instruction.offset:
+                        continue
+                    if operation.reads:
+                        address = instruction.operands[0]
+                    elif operation in STORES:
+                        address = instruction.operands[1]
+                    else:
+                        continue
+                    if address.kind == VALUE and home[address.number] == index:  # type: ignore[union-attr]
+                        counts[address.number] += 1  # type: ignore[union-attr]
+        return counts[value.number] == self.uses[value.number]
+
     def comparison(self, operand: IrOperand) -> Instruction | None:
         """The comparison in this block that computes the operand, if one does."""
         if operand.kind != VALUE:
@@ -147,10 +183,9 @@ class Selector:
         """Append an instruction with its arguments in assembly order."""
         operands = []
         immediates = []
-        for spec, argument in zip(form.operands, arguments, strict=True):
-            if spec.is_register:
-                assert isinstance(argument, int)
-                operands.append(Operand(argument, DEF if spec.role == "def" else USE))
+        for role, argument in zip(form.roles, arguments, strict=True):
+            if role >= 0:
+                operands.append(Operand(argument, role))  # type: ignore[arg-type]
             else:
                 immediates.append(argument)
         instruction = MachineInstruction(form, operands, immediates)
@@ -182,6 +217,8 @@ class Selector:
                     machine.slots.append(calls.stack_slot(instruction))
         for index in range(len(order) - 1, -1, -1):
             self._select_block(order[index], index)
+        if self.function.debug is not None:
+            machine.debug = MachineDebug(self.function.debug, self._registers, self._slots)
         return machine
 
     def _select_block(self, block: Block, index: int) -> None:
@@ -202,9 +239,7 @@ class Selector:
             instructions = instructions[:-1]  # the return is its own
         for instruction in reversed(instructions):
             operation = instruction.operation
-            if not operation.effect and not any(
-                result.number in registers for result in instruction.results
-            ):
+            if not operation.effect and instruction.results[0].number not in registers:
                 continue
             self._group = []
             if instruction is tail:
@@ -215,7 +250,12 @@ class Selector:
                 calls.lower_return(self, instruction)
             else:
                 # Rules choose by width, so a vector must never reach one for scalars.
-                suitable = vector_rules if works_on_vectors(instruction) else rules
+                suitable, type_ = rules, instruction.type
+                if type_ is not None and (
+                    type_.lanes > 1
+                    or (instruction.operands and instruction.operands[0].type.lanes > 1)
+                ):
+                    suitable = vector_rules
                 for rule in suitable.get(operation, ()):
                     if rule.apply(self, instruction):
                         if self.hits is not None:
@@ -237,13 +277,6 @@ class Selector:
         else:
             machine_block.parameters = [self.register(value) for value in block.parameters]
         machine_block.instructions = [item for group in reversed(groups) for item in group]
-
-
-def works_on_vectors(instruction: Instruction) -> bool:
-    type_, operands = instruction.type, instruction.operands
-    return type_ is not None and (
-        type_.lanes > 1 or (bool(operands) and operands[0].type.lanes > 1)
-    )
 
 
 def select(

@@ -11,6 +11,7 @@ its arguments in its `Target`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from callproof.abi.signature import Signature
 from callproof.abi.types import leaves
@@ -18,6 +19,9 @@ from callproof.ir.operations import Operation
 from callproof.ir.places import Site
 from callproof.ir.types import PTR, Type, of_scalar
 from callproof.source import Note
+
+if TYPE_CHECKING:
+    from callproof.ir.debug import DebugFunction, DebugModule
 
 VALUE, CONSTANT, SYMBOL = 0, 1, 2
 
@@ -195,6 +199,7 @@ class Function:
 
     __slots__ = (
         "blocks",
+        "debug",
         "display_name",
         "exported",
         "name",
@@ -213,6 +218,7 @@ class Function:
         self.sites: list[Site] = []
         self.next_number = 0
         self.exported = True
+        self.debug: DebugFunction | None = None  # what a debugger shall know, if asked for
 
     def new_value(self, type_: Type, name: str = "") -> Value:
         value = Value(self.next_number, type_, name)
@@ -276,6 +282,7 @@ class Datum:
     """A global: bytes, addresses in them, and whether it may be written.
 
     `zero_bytes` > 0 with empty `data` asks for zero-filled memory (.bss).
+    `only_read`: whoever finds an address in it, only reads what is there (a collector).
     """
 
     name: str
@@ -285,6 +292,7 @@ class Datum:
     writable: bool = False
     zero_bytes: int = 0
     exported: bool = False
+    only_read: bool = False
 
 
 @dataclass(slots=True)
@@ -300,6 +308,7 @@ class Module:
     `kept`: functions that stay functions, whoever calls them (nothing inlines them).
     `observers`: functions at whose calls the tables tell of the variables in registers.
     `origins`: of some names outside, what the linker shall add if nobody defines them.
+    `debug`: what a debugger shall know, if that was asked for.
     """
 
     name: str = ""
@@ -313,6 +322,7 @@ class Module:
     kept: frozenset[str] = frozenset()
     observers: frozenset[str] = frozenset()
     origins: dict[str, Note] = field(default_factory=dict)
+    debug: DebugModule | None = None
 
     def signature_of(self, name: str) -> Signature | None:
         function = self.functions.get(name)

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from callproof.ir import debug
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import (
     SYMBOL,
@@ -378,7 +379,8 @@ class _Copy:
 
     def place(self, place: int) -> int:
         """A place of the callee as one of the function."""
-        return inlined(place, self.site + (place >> LINE_BITS))
+        number = inlined(place, self.site + (place >> LINE_BITS))
+        return debug.inlined(place, self.call.line, number)
 
     def operand(self, operand: Operand) -> Operand:
         return self.values[operand.number] if operand.kind == VALUE else operand  # type: ignore[union-attr]

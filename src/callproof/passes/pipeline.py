@@ -19,12 +19,15 @@ from callproof.passes import (
     fold,
     gvn,
     inline,
+    licm,
     memory,
     simplify_cfg,
     tail_calls,
     tail_recursion,
     thread_branches,
 )
+from callproof.passes.aliases import Memory
+from callproof.passes.debug_guard import CAREFUL, Guard
 from callproof.source import CallproofError, InternalError
 
 Pass = Callable[..., bool]  # of a function, and of its module if the name is in WITH_MODULE
@@ -39,10 +42,12 @@ ONCE: list[tuple[str, Pass]] = [
     ("gvn", gvn.run),
     ("fold-2", fold.run),
     ("dce", dce.run),
+    ("licm", licm.run),
     ("simplify-cfg-2", simplify_cfg.run),
 ]
 WITH_MODULE = frozenset(("memory", "tail-recursion"))
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
+WITH_MEMORY: dict[str, Callable[[Function, Memory], bool]] = {"licm": licm.run}
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
 NAMES = ["all", INLINE, *(name for name, _ in [*ONCE, *LAST])]
@@ -67,10 +72,19 @@ def optimise(
     if print_after is not None and print_after not in NAMES:
         raise CallproofError(f"there is no pass '{print_after}'; there is {', '.join(NAMES)}")
     seconds = timings if timings is not None else {}
+    aliases = Memory(module) if level else None
 
     def run_pass(name: str, run: Pass, function: Function) -> bool:
         start = time.perf_counter()
-        changed = run(function, module) if name in WITH_MODULE else run(function)
+        guard = None
+        if function.debug is not None and name not in CAREFUL:
+            guard = Guard(function)
+        if aliases is not None and name in WITH_MEMORY:
+            changed = WITH_MEMORY[name](function, aliases)
+        else:
+            changed = run(function, module) if name in WITH_MODULE else run(function)
+        if guard is not None:
+            guard.check(function)
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
         if verify_each:
             found = problems(function, module)

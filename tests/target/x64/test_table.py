@@ -25,6 +25,8 @@ IMMEDIATES = (0, 1, -1, 127, 128, -128, -129, 0x7FFFFFFF, -0x80000000)
 
 def _immediate(random: Random, row: Row) -> int:
     how = row._immediate
+    if how == "ub":
+        return random.choice((0, 1, 127, 128, 255, random.randrange(256)))
     if how == "i1/ib":
         return random.choice((1, 2, 31, random.randrange(32)))
     size = {"ib": 1, "iw": 2, "iq": 8}.get(how, 4)
@@ -160,6 +162,8 @@ def test_capstone_sees_the_same_effects() -> None:
         ("shl_q_i", (0, 64)),
         ("shl_l_i", (0, 32)),
         ("set", (16, 0)),
+        ("pshufd", (32, 33, 256)),
+        ("pshufd", (32, 33, -1)),
         ("jmp_short", (200,)),
         ("mov_q_rr", (0,)),
     ],
