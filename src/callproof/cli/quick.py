@@ -9,6 +9,7 @@ the two.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,3 +90,4 @@ def build(request: Request) -> None:
     print_diagnostics(warnings)
     if options.timings is not None:
         print_timings(options.timings)
+    gc.freeze()  # nothing is garbage that the process's end does not free anyway

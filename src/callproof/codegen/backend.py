@@ -79,6 +79,8 @@ def compile_module(
         if module.observers:
             record_kept(machine, allocation, target.registers, module.observers)
         emitted = emit(machine, allocation, target, poison=poison, comments=comments)
+        if not comments:
+            emitted.forget()
         _charge(seconds, "emit", start)
 
         compiled.functions.append(emitted)

@@ -59,6 +59,18 @@ class EmittedFunction:
     relocations: list[CodeRelocation] = field(default_factory=list)
     line_rows: list[tuple[int, int]] = field(default_factory=list)
 
+    def forget(self) -> None:
+        """Keep of the lines only the calls, which `traces.py` asks for: no listing is wanted.
+
+        Blocks and their instructions refer to each other in circles; these are cut, so that
+        the memory is free at once.
+        """
+        for emitted in self.blocks:
+            emitted.lines = [line for line in emitted.lines if line.form.is_call]
+            emitted.branches = []
+            emitted.block.instructions = []
+            emitted.block.successors = []
+
 
 class _Emitter:
     __slots__ = ("allocation", "comments", "frame", "function", "poison", "target", "used_saved")

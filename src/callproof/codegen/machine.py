@@ -118,6 +118,7 @@ class Form:
         "control",
         "encode",
         "field_end",
+        "is_call",
         "is_move",
         "measure",
         "memory",
@@ -159,6 +160,7 @@ class Form:
         self.encode = encode
         self.text = text
         self.control = control
+        self.is_call = control in ("call", "indirect_call")
         self.memory = memory
         self.is_move = is_move
         self.reads_flags = reads_flags
@@ -225,7 +227,7 @@ class MachineInstruction:
         self.clobbers = clobbers
         self.line = line
         self.comment = comment
-        self.is_call = form.control in ("call", "indirect_call")
+        self.is_call = form.is_call
         self.allocation: list[int] | None = None
         self.argument_names: dict[int, str] = NO_NAMES
 

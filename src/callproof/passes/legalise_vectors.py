@@ -34,16 +34,28 @@ ALWAYS = frozenset((op.SDIV, op.UDIV, op.SREM, op.UREM))
 
 def run(function: Function) -> bool:
     """True if the function had such vectors or operations."""
-    needed = any(
-        value.type in HALVES for block in function.blocks for value in block.parameters
-    ) or any(
-        is_missing(i) or any(operand.type in HALVES for operand in (*i.operands, *i.results))
-        for block in function.blocks
-        for i in block.instructions
-    )
+    needed = _is_needed(function)
     if needed:
         _Legaliser(function).run()
     return needed
+
+
+def _is_needed(function: Function) -> bool:
+    for block in function.blocks:
+        for value in block.parameters:
+            if value.type.lanes > 1 and value.type in HALVES:
+                return True
+        for i in block.instructions:
+            type_ = i.type
+            if type_ is not None and type_.lanes > 1 and is_missing(i):
+                return True
+            for operand in i.operands:
+                if operand.type.lanes > 1 and operand.type in HALVES:
+                    return True
+            for value in i.results:
+                if value.type.lanes > 1 and value.type in HALVES:
+                    return True
+    return False
 
 
 def uniform_shift(i: Instruction) -> int | None:
