@@ -76,6 +76,7 @@ def build(request: Request) -> None:
     from callproof import driver
     from callproof.cli.output import print_diagnostics, print_timings, progress
 
+    gc.disable()  # and it stays so: the process ends with the build
     chosen = dict(request.chosen)
     output, emit = chosen.pop("output", None), chosen.pop("emit", "exe")
     options = driver.Options(progress=progress)
