@@ -69,7 +69,7 @@ def compile_module(
         prepare(function)
         expand_calls.run(function, target.convention)
         start = _charge(seconds, "prepare", start)
-        machine = select(module, function, target, hits)
+        machine = select(module, function, target, hits, comments)
         start = _charge(seconds, "select", start)
         allocation = allocate(machine, target.registers)
         start = _charge(seconds, "allocate", start)

@@ -126,6 +126,7 @@ class Form:
         "name",
         "operands",
         "reads_flags",
+        "registers_only",
         "roles",
         "size",
         "text",
@@ -157,6 +158,7 @@ class Form:
         self.roles = tuple(
             (DEF if spec.role == "def" else USE) if spec.is_register else -1 for spec in operands
         )
+        self.registers_only = all(role >= 0 for role in self.roles)
         self.encode = encode
         self.text = text
         self.control = control
