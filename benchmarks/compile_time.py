@@ -33,11 +33,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import families
 from rich.console import Console
 from rich.table import Table
 
 from callproof import driver
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks import families
 
 CALLPROOF = (sys.executable, "-c", "from callproof.cli import main; main()")
 FAMILIES = {"NewBCPL": (families.bcpl, ".bcl"), "Sox": (families.sox, ".sox")}
