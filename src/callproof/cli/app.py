@@ -30,6 +30,7 @@ from callproof.cli import (
     test,
 )
 from callproof.cli.guard import COLLECTIONS, guarded
+from callproof.cli.link_inputs import LinkCommand
 
 __all__ = ["COLLECTIONS", "app", "run"]
 
@@ -46,7 +47,7 @@ app.command("run", context_settings=run_command.CONTEXT)(run_command.run)
 app.command("build")(build.build)
 app.command("asm")(asm.asm)
 app.command("ir")(ir.ir)
-app.command("link")(link.link)
+app.command("link", cls=LinkCommand)(link.link)
 app.command("abi")(abi.abi)
 app.command("test")(test.test)
 app.command("bench")(bench.bench)

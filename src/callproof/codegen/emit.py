@@ -7,7 +7,9 @@ from these same lines, so that what is printed is what is encoded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from callproof.codegen.intervals import IN_MEMORY
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -21,6 +23,9 @@ from callproof.codegen.machine import (
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
 from callproof.source import InternalError
+
+if TYPE_CHECKING:
+    from callproof.codegen.locate import FunctionLocations
 
 
 @dataclass(slots=True)
@@ -49,7 +54,11 @@ class CodeRelocation:
 
 @dataclass(slots=True)
 class EmittedFunction:
-    """A function's code; `lines` rows are (byte offset, source line)."""
+    """A function's code; `line_rows` are (byte offset, source line).
+
+    With debug information: `marks`, each line with its block, instruction and phase, and
+    `locations`, where variables are.
+    """
 
     name: str
     display_name: str
@@ -58,6 +67,8 @@ class EmittedFunction:
     code: bytes = b""
     relocations: list[CodeRelocation] = field(default_factory=list)
     line_rows: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
+    locations: FunctionLocations | None = None
 
     def forget(self) -> None:
         """Keep of the lines only the calls, which `traces.py` asks for: no listing is wanted.
@@ -70,10 +81,25 @@ class EmittedFunction:
             emitted.branches = []
             emitted.block.instructions = []
             emitted.block.successors = []
+        self.marks = []
+
+
+MOVES, FIRST, FURTHER, BEHIND, LEAVING = range(5)
+"""Phases of an instruction's lines: the moves before it, its first line and the others, what
+follows it (at the entry the prologue), and the epilogue before it."""
 
 
 class _Emitter:
-    __slots__ = ("allocation", "comments", "frame", "function", "poison", "target", "used_saved")
+    __slots__ = (
+        "allocation",
+        "comments",
+        "frame",
+        "function",
+        "marks",
+        "poison",
+        "target",
+        "used_saved",
+    )
 
     def __init__(
         self,
@@ -90,6 +116,9 @@ class _Emitter:
         self.target = target
         self.frame = target.shapes.frame(function, allocation)
         self.used_saved = target.convention.callee_saved
+        self.marks: list[tuple[Line, int, int, int]] | None = (
+            [] if function.debug is not None else None
+        )
 
     # --- comments ----------------------------------------------------------------------
 
@@ -173,28 +202,48 @@ class _Emitter:
             registers = instruction.allocation
             if registers is None:
                 raise InternalError(f"{self.function.name}: an instruction has no allocation")
-            new = own_lines(frame, instruction, registers)
-            if new:
-                last = new[-1]
+            if registers and registers[0] == IN_MEMORY:
+                own = []  # a constant that is made where it is wanted
+            else:
+                own = own_lines(frame, instruction, registers)
+            if own:
+                last = own[-1]
                 if comments:
                     last.comment = instruction.comment or self.definition_comment(instruction)
                 if kept:
                     last.kept = kept.get(id(instruction))
-            if form.control == "return":
-                new = shapes.epilogue(frame) + new
             groups = edits.get((number, index))
-            if groups is not None:
-                new = self.edits(groups, instruction) + new
+            new = self.edits(groups, instruction) if groups is not None else []
+            moves = len(new)
+            if form.control == "return":
+                new += shapes.epilogue(frame)
+            leaving = len(new)
+            new += own
+            done = len(new)
             if self.poison and (form is entry or instruction.is_call):
                 # After allocation, so that nothing could make room for it.
                 new += shapes.poison(_defined(instruction))
             if form is entry:
                 new += shapes.prologue(frame)
+            if self.marks is not None:
+                sizes = (moves, leaving - moves, done - leaving, len(new) - done)
+                self._mark(number, index, new, sizes)
             source_line = instruction.line
             for line in new:
                 line.line = source_line
             lines += new
         return lines
+
+    def _mark(
+        self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
+    ) -> None:
+        """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
+        assert self.marks is not None
+        moves, leaving, own, behind = sizes
+        phases = [MOVES] * moves + [LEAVING] * leaving + [FIRST] * min(own, 1)
+        phases += [FURTHER] * (own - 1) + [BEHIND] * behind
+        for line, phase in zip(lines, phases, strict=True):
+            self.marks.append((line, block, index, phase))
 
     def definition_comment(self, instruction: MachineInstruction) -> str:
         registers = instruction.allocation or ()
@@ -235,6 +284,7 @@ def emit(
     _fall_through(blocks, target)
     _relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
+    result.marks = emitter.marks or []
     _encode(result)
     return result
 

@@ -117,6 +117,21 @@ class Occupancy:
                 index += 1
         return FAR
 
+    def is_free(self, ranges: list[tuple[int, int]], members: list[int]) -> bool:
+        """Whether nobody has the register in the ranges; reserved for the members it may be."""
+        starts, ends, owners = self.starts, self.ends, self.owners
+        count = len(starts)
+        for start, end in ranges:
+            index = bisect_right(starts, start)
+            if index and ends[index - 1] > start:
+                index -= 1
+            while index < count and starts[index] < end:
+                owner = owners[index]
+                if isinstance(owner, Interval) or owner not in members:
+                    return False
+                index += 1
+        return True
+
     def at(self, position: int) -> Interval | int | None:
         """Who has the register at a position."""
         index = bisect_right(self.starts, position) - 1

@@ -191,31 +191,3 @@ class Ranges:
             pieces[-1] = (start, max(end, pieces[-1][1]))
         else:
             pieces.append((start, end))
-
-
-class Loops:
-    """An estimate of the loops, by the order of emission: a loop is what lies between
-    a block and the last block that jumps back to it.
-
-    innermost[b]   the header of the smallest loop around block b, -1 for none
-    outer[h]       the header of the loop around the loop with header h, -1 for none
-    """
-
-    __slots__ = ("innermost", "outer")
-
-    def __init__(self, function: MachineFunction) -> None:
-        last: dict[int, int] = {}
-        for block in function.blocks:
-            for successor in block.successors:
-                if successor.index <= block.index:
-                    last[successor.index] = block.index  # ascending, so the last one stays
-        self.innermost: list[int] = []
-        self.outer: dict[int, int] = {}
-        around: list[int] = []
-        for index in range(len(function.blocks)):
-            while around and last[around[-1]] < index:
-                around.pop()
-            if index in last:
-                self.outer[index] = around[-1] if around else -1
-                around.append(index)
-            self.innermost.append(around[-1] if around else -1)

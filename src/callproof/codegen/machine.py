@@ -38,6 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callproof.ir.debug import DebugFunction
 
 FIRST_VIRTUAL = 128
 ZERO_REGISTER = 64
@@ -284,6 +288,16 @@ class StackSlot:
     alignment: int
 
 
+@dataclass(slots=True)
+class MachineDebug:
+    """For debug information: virtual registers, and indices of stack slots, by the numbers
+    of the IR values that they are (or whose address is theirs)."""
+
+    function: DebugFunction
+    registers: dict[int, int]
+    slots: dict[int, int]
+
+
 class MachineFunction:
     """Blocks in emission order, `blocks[0]` the entry, `blocks[i].index == i`.
 
@@ -291,13 +305,16 @@ class MachineFunction:
     `classes` GENERAL or FLOAT; `sizes` bytes to spill (8 or 16); `names` the source's
     name or ''.  `rematerialise` maps a virtual register to an instruction without
     register uses (except non-allocatable physical ones) that computes it anywhere in
-    the function: its operand 0 is the definition.
+    the function: its operand 0 is the definition.  `movable` has those that may stand
+    anywhere as well, but cost more than to spill and reload them.
     """
 
     __slots__ = (
         "blocks",
         "classes",
+        "debug",
         "display_name",
+        "movable",
         "name",
         "names",
         "outgoing_bytes",
@@ -315,9 +332,11 @@ class MachineFunction:
         self.sizes: list[int] = []
         self.names: list[str] = []
         self.rematerialise: dict[int, MachineInstruction] = {}
+        self.movable: dict[int, MachineInstruction] = {}
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
         self.stack_alignment = 16
+        self.debug: MachineDebug | None = None
 
     def new_register(self, register_class: int, name: str = "", size: int = 8) -> int:
         self.classes.append(register_class)

@@ -18,6 +18,7 @@ from callproof.codegen.machine import (
     GENERAL,
     Form,
     MachineBlock,
+    MachineDebug,
     MachineFunction,
     MachineInstruction,
     Operand,
@@ -26,16 +27,31 @@ from callproof.codegen.target import Target
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
+from callproof.ir.operations import (
+    CALL,
+    CALL_INDIRECT,
+    LOAD,
+    RETURN,
+    SLOT,
+    STORE,
+    STORE8,
+    STORE16,
+    STORE32,
+    Operation,
+)
 from callproof.ir.types import Type
 from callproof.source import InternalError
+
+STORES = (STORE, STORE8, STORE16, STORE32)
 
 
 class Selector:
     """State of the selection of one function; the target's rules work on it."""
 
     __slots__ = (
+        "_address_uses",
         "_block_index",
+        "_epochs",
         "_group",
         "_home",
         "_machine_blocks",
@@ -43,6 +59,7 @@ class Selector:
         "_slots",
         "block",
         "comments",
+        "epoch",
         "function",
         "hits",
         "machine",
@@ -72,7 +89,12 @@ class Selector:
         # For each value (by number): how often it is used, and in which block it is defined.
         self.uses = [0] * function.next_number
         self._home = [-1] * function.next_number
+        # For each load's result, and for the instruction being selected: how many
+        # instructions with effects come before.
+        self._epochs = [-1] * function.next_number
+        self.epoch = 0
         self._block_index = 0
+        self._address_uses: list[int] | None = None
         self.block: Block = function.blocks[0]
 
     # --- what rules may ask --------------------------------------------------------
@@ -119,6 +141,35 @@ class Selector:
             return None
         return definition
 
+    def only_addresses(self, value: Value) -> bool:
+        """Whether nothing but loads and stores of the value's own block use it, as addresses
+        without an offset: who folds it into all of these has it made nowhere."""
+        counts = self._address_uses
+        if counts is None:
+            counts = self._address_uses = [0] * self.function.next_number
+            home = self._home
+            for index, block in enumerate(reverse_postorder(self.function)):
+                for instruction in block.instructions:
+                    operation = instruction.operation
+                    if instruction.offset:
+                        continue
+                    if operation.reads:
+                        address = instruction.operands[0]
+                    elif operation in STORES:
+                        address = instruction.operands[1]
+                    else:
+                        continue
+                    if address.kind == VALUE and home[address.number] == index:  # type: ignore[union-attr]
+                        counts[address.number] += 1  # type: ignore[union-attr]
+        return counts[value.number] == self.uses[value.number]
+
+    def loaded(self, operand: IrOperand, operation: Operation = LOAD) -> Instruction | None:
+        """The load of a value that only this instruction uses, if it may as well be done here."""
+        load = self.only_use(operand, operation)
+        if load is None or self._epochs[load.results[0].number] != self.epoch:
+            return None
+        return load
+
     def comparison(self, operand: IrOperand) -> Instruction | None:
         """The comparison in this block that computes the operand, if one does."""
         if operand.kind != VALUE:
@@ -164,6 +215,8 @@ class Selector:
     def run(self) -> MachineFunction:
         order = reverse_postorder(self.function)
         machine = self.machine
+        ends = []  # of the blocks, as epochs
+        epoch = 0
         for index, block in enumerate(order):
             self._machine_blocks[id(block)] = machine.new_block(block.name)
             for instruction in block.instructions:
@@ -176,11 +229,20 @@ class Selector:
                     for operand in target.arguments:
                         if operand.kind == VALUE:
                             self.uses[operand.number] += 1  # type: ignore[union-attr]
-                if instruction.operation is SLOT:
+                operation = instruction.operation
+                if operation.reads:
+                    self._epochs[instruction.results[0].number] = epoch
+                elif operation.effect:
+                    epoch += 1
+                if operation is SLOT:
                     self._slots[instruction.results[0].number] = len(machine.slots)
                     machine.slots.append(calls.stack_slot(instruction))
+            ends.append(epoch)
         for index in range(len(order) - 1, -1, -1):
+            self.epoch = ends[index]
             self._select_block(order[index], index)
+        if self.function.debug is not None:
+            machine.debug = MachineDebug(self.function.debug, self._registers, self._slots)
         return machine
 
     def _select_block(self, block: Block, index: int) -> None:
@@ -198,9 +260,12 @@ class Selector:
         tail = calls.tail_call(self.function, block, self.target.convention)
         if tail is not None:
             instructions = instructions[:-1]  # the return is its own
+            self.epoch -= 1
         for instruction in reversed(instructions):
             operation = instruction.operation
-            if not operation.effect and instruction.results[0].number not in registers:
+            if operation.effect:
+                self.epoch -= 1
+            elif not any(result.number in registers for result in instruction.results):
                 continue
             self._group = []
             if instruction is tail:

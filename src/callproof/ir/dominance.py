@@ -27,15 +27,46 @@ def reverse_postorder(function: Function) -> list[Block]:
     return postorder
 
 
-class Dominators:
-    """Immediate dominators by the iterative algorithm of Cooper, Harvey and Kennedy.
+def immediate_dominators(predecessors: list[list[int]]) -> list[int]:
+    """Of nodes numbered in reverse postorder, 0 the entry; all are reachable.
 
-    `order` is the reverse postorder, `idom[i]` the position in it of the immediate
+    The iterative algorithm of Cooper, Harvey and Kennedy.
+    """
+    idom = [-1] * len(predecessors)
+    idom[0] = 0
+    changed = True
+    while changed:
+        changed = False
+        for position in range(1, len(predecessors)):
+            new = -1
+            for predecessor in predecessors[position]:
+                if idom[predecessor] < 0:
+                    continue
+                if new < 0:
+                    new = predecessor
+                    continue
+                other = predecessor
+                while new != other:
+                    while new > other:
+                        new = idom[new]
+                    while other > new:
+                        other = idom[other]
+            if new != idom[position]:
+                idom[position] = new
+                changed = True
+    return idom
+
+
+class Dominators:
+    """The dominator tree of a function.
+
+    `order` is the reverse postorder, `predecessors[i]` the positions in it of the blocks
+    that jump to block i, `idom[i]` the position in it of the immediate
     dominator of block i (0 for the entry), `children[i]` the blocks that i immediately
     dominates, `index` maps `id(block)` to its position.
     """
 
-    __slots__ = ("_enter", "_leave", "children", "idom", "index", "order")
+    __slots__ = ("_enter", "_leave", "children", "idom", "index", "order", "predecessors")
 
     def __init__(self, function: Function) -> None:
         self.order = reverse_postorder(function)
@@ -44,29 +75,8 @@ class Dominators:
         for position, block in enumerate(self.order):
             for successor in block.successors():
                 predecessors[self.index[id(successor)]].append(position)
-        idom = [-1] * len(self.order)
-        idom[0] = 0
-        changed = True
-        while changed:
-            changed = False
-            for position in range(1, len(self.order)):
-                new = -1
-                for predecessor in predecessors[position]:
-                    if idom[predecessor] < 0:
-                        continue
-                    if new < 0:
-                        new = predecessor
-                        continue
-                    other = predecessor
-                    while new != other:
-                        while new > other:
-                            new = idom[new]
-                        while other > new:
-                            other = idom[other]
-                if new != idom[position]:
-                    idom[position] = new
-                    changed = True
-        self.idom = idom
+        self.predecessors = predecessors
+        self.idom = idom = immediate_dominators(predecessors)
         self.children: list[list[int]] = [[] for _ in self.order]
         for position in range(1, len(self.order)):
             self.children[idom[position]].append(position)

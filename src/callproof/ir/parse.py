@@ -229,6 +229,7 @@ class _Parser:
         if not datum.writable:
             self.expect("readonly")
         datum.exported = self.accept("exported")
+        datum.only_read = self.accept("only_read")
         if self.accept("zero"):
             datum.zero_bytes = self.integer()
         data = bytearray()

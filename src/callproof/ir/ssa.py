@@ -49,6 +49,8 @@ def replace_operands(function: Function, replacements: dict[int, Operand]) -> No
             for index, operand in enumerate(operands):
                 if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
                     operands[index] = _final(operand, replacements)
+    if function.debug is not None:
+        function.debug.replace(lambda operand: _final(operand, replacements))
 
 
 def remove_trivial_parameters(function: Function) -> bool:

@@ -230,8 +230,8 @@ def print_function(function: Function, module: Module | None = None) -> str:
 
 def _datum_text(datum: Datum) -> str:
     access = "writable" if datum.writable else "readonly"
-    exported = " exported" if datum.exported else ""
-    start = f"data {_symbol(datum.name)} align {datum.alignment} {access}{exported}"
+    flags = (" exported" if datum.exported else "") + (" only_read" if datum.only_read else "")
+    start = f"data {_symbol(datum.name)} align {datum.alignment} {access}{flags}"
     if datum.zero_bytes:
         return f"{start} zero {datum.zero_bytes}"
     parts = []

@@ -17,10 +17,13 @@ from callproof.passes import (
     dce,
     fold,
     gvn,
+    licm,
     simplify_cfg,
     tail_calls,
     thread_branches,
 )
+from callproof.passes.aliases import Memory
+from callproof.passes.debug_guard import CAREFUL, Guard
 from callproof.source import CallproofError, InternalError
 
 Pass = Callable[[Function], bool]
@@ -33,9 +36,11 @@ ONCE: list[tuple[str, Pass]] = [
     ("gvn", gvn.run),
     ("fold-2", fold.run),
     ("dce", dce.run),
+    ("licm", licm.run),
     ("simplify-cfg-2", simplify_cfg.run),
 ]
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
+WITH_MEMORY: dict[str, Callable[[Function, Memory], bool]] = {"licm": licm.run}
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 NAMES = ["all", *(name for name, _ in [*ONCE, *LAST])]
 
@@ -57,6 +62,7 @@ def optimise(
     if print_after is not None and print_after not in NAMES:
         raise CallproofError(f"there is no pass '{print_after}'; there is {', '.join(NAMES)}")
     seconds = timings if timings is not None else {}
+    memory = Memory(module) if level else None
     for function in module.functions.values():
         rounds = [ONCE] * MAXIMUM_ROUNDS[level]
         if level >= 2 and not module.trace_names:
@@ -68,7 +74,15 @@ def optimise(
             changed = False
             for name, run in passes:
                 start = time.perf_counter()
-                changed |= run(function)
+                guard = None
+                if function.debug is not None and name not in CAREFUL:
+                    guard = Guard(function)
+                if memory is not None and name in WITH_MEMORY:
+                    changed |= WITH_MEMORY[name](function, memory)
+                else:
+                    changed |= run(function)
+                if guard is not None:
+                    guard.check(function)
                 seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
                 if verify_each:
                     found = problems(function, module)

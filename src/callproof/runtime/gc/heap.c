@@ -172,11 +172,10 @@ static struct large *old_or_new(size_t size, int is_zero) {
         old->size = whole;
         return old;
     }
-    /* calloc leaves fresh pages alone; below, it clears a word at a time. */
-    int is_fresh = is_zero && size >= FRESH_PAGES;
-    struct large *large = is_fresh ? calloc(1, size) : malloc(size);
+    struct large *large = gc_get_pages_or_memory(size);
     if (large == NULL) return NULL;
-    if (!is_fresh) gc_clear(large, is_zero ? size : HEADS);
+    /* Fresh pages are zero: to clear them would be most of what a program does with some. */
+    if (size < FRESH_PAGES) gc_clear(large, is_zero ? size : HEADS);
     large->size = size;
     return large;
 }

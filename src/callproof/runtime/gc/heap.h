@@ -29,7 +29,7 @@ struct large {
     uint64_t marked;
 };
 
-/* From this size on the C library gets fresh pages from the system, and gives them back. */
+/* From this size on an object is fresh pages from the system, and they are given back. */
 enum { FRESH_PAGES = 128 << 10 };
 
 struct large_list {
@@ -63,6 +63,7 @@ void gc_add_spare(struct block *block);
 
 /* spare.c */
 extern size_t gc_spare_bytes;
+struct large *gc_get_pages_or_memory(size_t size); /* pages are zero; NULL: there is nothing */
 void gc_drop_spares(void);
 void gc_release_large(struct large *large);
 struct large *gc_take_large(size_t size); /* not cleared; NULL: there is none of about that size */

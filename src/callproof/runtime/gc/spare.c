@@ -1,10 +1,10 @@
-/* The memory of large dead objects, kept for new ones until the next collection.
+/* The memory of large objects: pages of their own, or (below FRESH_PAGES) the C library's.
  *
- * The C library gives so large pieces back to the system at once.  A program that makes one
- * big vector after the other would spend its time on pages that are new again and again;
- * clearing the old ones costs a fraction of that. */
+ * The pages of dead ones are kept for new ones until the next collection.  A program that
+ * makes one big vector after the other would else spend its time on pages that are new again
+ * and again; clearing the old ones costs a fraction of that. */
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
 #include "heap.h"
 
@@ -14,8 +14,23 @@ static struct large *spares[MOST];
 static unsigned count;
 size_t gc_spare_bytes;
 
+struct large *gc_get_pages_or_memory(size_t size) {
+    if (size < FRESH_PAGES) return malloc(size);
+    /* Not calloc: the C library's reads or clears such pages byte by byte. */
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+static void give_back(struct large *large) {
+    if (large->size < FRESH_PAGES) {
+        free(large);
+    } else {
+        munmap(large, large->size);
+    }
+}
+
 void gc_drop_spares(void) {
-    while (count > 0) free(spares[--count]);
+    while (count > 0) give_back(spares[--count]);
     gc_spare_bytes = 0;
 }
 
@@ -24,7 +39,7 @@ void gc_release_large(struct large *large) {
     size_t size = large->size;
     int is_kept = size >= FRESH_PAGES && count < MOST && size <= MOST_BYTES - gc_spare_bytes;
     if (!is_kept || gc_stress) {
-        free(large);
+        give_back(large);
         return;
     }
     spares[count++] = large;

@@ -141,11 +141,15 @@ def with_index(
     """base + index or base + (index << log2 size), nothing added."""
     if i.offset:
         return None
-    total = s.only_use(address, op.ADD)
-    if total is None or any(constant(operand) is not None for operand in total.operands):
+    total = s.definition(address, op.ADD)
+    if (
+        total is None
+        or not s.only_addresses(total.result)
+        or any(constant(operand) is not None for operand in total.operands)
+    ):
         return None
     for base, index in (total.operands[::-1], total.operands):
-        shift = s.only_use(index, op.SHL)
+        shift = s.definition(index, op.SHL)
         if shift is not None and size > 1 and constant(shift.operands[1]) == size.bit_length() - 1:
             return base, shift.operands[0], 1
         # The first operand is asked for its shift before the second stands unshifted.
