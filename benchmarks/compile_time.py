@@ -1,15 +1,36 @@
-"""Compile time per thousand source lines, by stage.
+"""How long the compiler takes, how that grows, and how much memory it needs.
 
-    python benchmarks/compile_time.py [--lines N] [--level N]
+    python benchmarks/compile_time.py [--lines 1000,10000,100000] [--level N] [--target T]
 
-The program is made of one family of functions (arithmetic, calls, a loop, vector
-accesses, output) with other names and numbers each, so that nothing is shared.
+Programs of both languages are generated (`families.py`) and built into executables, each
+in a process of its own.  Printed are:
+
+- the start: `python -c pass`, `callproof --version`, building a program of 100 lines;
+- for each size lines, IR instructions (before optimisation), seconds, IR instructions a
+  second, peak memory over that of the 100 lines' build, per IR instruction; and the
+  exponent e of "time grows as size ** e", fitted by least squares to the logarithms;
+- one huge function;
+- the time by stage, of the size in the middle.
+
+Seconds are the process's own CPU time (the compiler has one thread, so on a machine that
+is not busy it is the time that one waits) from the sources to the finished executable,
+except for the start, which is waited for: there the shortest of several.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -17,63 +38,160 @@ from rich.table import Table
 
 from callproof import driver
 
-FAMILY = """\
-LET work{n}(a, b, c) = VALOF $(
-    LET total = a * {k} + b
-    LET v = VEC 16
-    FOR i = 0 TO 15 DO $(
-        v!i := total + i * c
-        IF v!i REM {m} = 0 THEN total := total + v!i
-    $)
-    TEST total > {k}
-    THEN total := total - helper{n}(total, b)
-    ELSE total := helper{n}(b, total) + c
-    WHILE total > 1000 DO total := total / 3
-    RESULTIS total + LEN(v)
-$)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks import families
 
-LET helper{n}(x, y) = VALOF $(
-    LET low, high = x & 255, y >> 3
-    UNLESS low = high DO low := low + high
-    RESULTIS (low | {m}) + (high -> x, y)
-$)
-
-"""
-LINES_PER_MEMBER = FAMILY.count("\n")
+CALLPROOF = (sys.executable, "-c", "from callproof.cli import main; main()")
+FAMILIES = {"NewBCPL": (families.bcpl, ".bcl"), "Sox": (families.sox, ".sox")}
+HUGE_STEPS = 800  # about 24 000 IR instructions
 
 
-def program(lines: int) -> str:
-    members = max(1, lines // LINES_PER_MEMBER)
-    parts = [FAMILY.format(n=n, k=1000 + n, m=3 + n % 13) for n in range(members)]
-    calls = "\n".join(f"    total := total + work{n}({n}, total, 7)" for n in range(members))
-    parts.append(f"LET START() BE $(\n    LET total = 1\n{calls}\n    WRITEN(total)\n$)\n")
-    return "".join(parts)
+@dataclass(slots=True)
+class Measured:
+    """One build: CPU seconds in all and by stage, peak bytes of the process."""
+
+    lines: int
+    instructions: int
+    seconds: float
+    peak: int
+    stages: dict[str, float]
+
+
+def instructions_of(path: Path) -> int:
+    _, module, _ = driver.front_end(path, driver.Options())
+    return sum(len(b.instructions) for f in module.functions.values() for b in f.blocks)
+
+
+def measure_here(path: Path, level: int, target: str) -> None:
+    """Build once, as the command line does, and print what it took, as JSON."""
+    gc.disable()
+    time.perf_counter = time.process_time  # the stages' clock: others may use the machine too
+    timings: dict[str, float] = {}
+    options = driver.Options(level=level, target=target, timings=timings)
+    start = time.process_time()
+    driver.build([path], path.with_suffix(".out"), "exe", options)
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    lines = path.read_text().count("\n")
+    found = [lines, instructions_of(path), seconds, peak, timings]
+    print(json.dumps(found))
+
+
+def measured(text: str, suffix: str, folder: Path, level: int, target: str) -> Measured:
+    path = folder / f"family{suffix}"
+    path.write_text(text)
+    words = [sys.executable, __file__, "--measure", str(path)]
+    words += ["--level", str(level), "--target", target]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return Measured(*json.loads(done.stdout))
+
+
+def waited(words: Sequence[str], rounds: int) -> float:
+    """The shortest time of several runs, in seconds."""
+    # Without it Python would compile our modules anew each time.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    times = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        subprocess.run(words, check=True, capture_output=True, env=environment)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def exponent(points: Sequence[Measured]) -> float:
+    """The slope of the line through (log lines, log seconds), by least squares."""
+    xs = [math.log(point.lines) for point in points]
+    ys = [math.log(point.seconds) for point in points]
+    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+    across = sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True))
+    return across / sum((a - x) ** 2 for a in xs)
+
+
+def start_table(folder: Path, rounds: int, level: int, target: str) -> Table:
+    table = Table(title="start")
+    table.add_column("")
+    table.add_column("ms", justify="right")
+    rows = [("python -c pass", [sys.executable, "-c", "pass"])]
+    rows.append(("callproof --version", [*CALLPROOF, "--version"]))
+    for language, (make, suffix) in FAMILIES.items():
+        path = folder / f"hundred{suffix}"
+        path.write_text(make(100))
+        lines = path.read_text().count("\n")
+        words = [*CALLPROOF, "build", str(path), "-o", str(folder / "hundred")]
+        words += [f"-O{level}", "--target", target]
+        rows.append((f"{language}, {lines} lines", words))
+    for name, words in rows:
+        table.add_row(name, f"{waited(words, rounds) * 1e3:.0f}")
+    return table
+
+
+def growth_table(
+    language: str, found: Sequence[Measured], base: Measured, level: int, huge: Measured | None
+) -> Table:
+    slope = f", time grows as lines ** {exponent(found):.3f}" if len(found) > 1 else ""
+    table = Table(title=f"{language} at -O{level}{slope}")
+    for name in ("lines", "IR instructions", "seconds", "IR/s", "lines/s", "peak MB", "bytes/IR"):
+        table.add_column(name, justify="right")
+    for one in [*found, huge]:
+        if one is None:
+            continue
+        table.add_row(
+            f"{one.lines:,}" + (" (one function)" if one is huge else ""),
+            f"{one.instructions:,}",
+            f"{one.seconds:.2f}",
+            f"{one.instructions / one.seconds:,.0f}",
+            f"{one.lines / one.seconds:,.0f}",
+            f"{one.peak / 1e6:.0f}",
+            f"{(one.peak - base.peak) / one.instructions:,.0f}",
+        )
+    return table
+
+
+def stage_table(found: dict[str, Measured]) -> Table:
+    table = Table(title="microseconds for each IR instruction (before optimisation), by stage")
+    table.add_column("stage")
+    for language, one in found.items():
+        table.add_column(f"{language}, {one.lines:,} lines", justify="right")
+    stages = list(dict.fromkeys(stage for one in found.values() for stage in one.stages))
+    for stage in stages:
+        shown = [one.stages.get(stage, 0.0) * 1e6 / one.instructions for one in found.values()]
+        table.add_row(stage, *(f"{value:.2f}" for value in shown))
+    rest = [one.seconds - sum(one.stages.values()) for one in found.values()]
+    ones = list(found.values())
+    table.add_row(
+        "object", *(f"{r * 1e6 / o.instructions:.2f}" for r, o in zip(rest, ones, strict=True))
+    )
+    table.add_row("total", *(f"{o.seconds * 1e6 / o.instructions:.2f}" for o in ones))
+    return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lines", type=int, default=4000)
+    parser.add_argument("--lines", default="1000,10000,100000")
     parser.add_argument("--level", type=int, default=1, choices=(0, 1, 2))
+    parser.add_argument("--target", default="aarch64-linux")
+    parser.add_argument("--rounds", type=int, default=5, help="of the start")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    text = program(arguments.lines)
-    lines = text.count("\n")
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "family.bcl"
-        source.write_text(text)
-        timings: dict[str, float] = {}
-        options = driver.Options(level=arguments.level, timings=timings)
-        driver.build([source], Path(folder) / "family", "exe", options)
-    total = sum(timings.values())
-    table = Table(
-        title=f"{lines} lines at -O{arguments.level}: {lines / total:,.0f} lines a second"
-    )
-    table.add_column("stage")
-    table.add_column("ms per 1000 lines", justify="right")
-    table.add_column("share", justify="right")
-    for stage, seconds in timings.items():
-        table.add_row(stage, f"{seconds * 1e6 / lines:.1f}", f"{seconds / total:.1%}")
-    table.add_row("total", f"{total * 1e6 / lines:.1f}", "")
-    Console(width=100).print(table)
+    level, target = arguments.level, arguments.target
+    if arguments.measure:
+        measure_here(arguments.measure, level, target)
+        return
+    sizes = [int(size) for size in arguments.lines.split(",")]
+    console = Console(width=110)
+    middle: dict[str, Measured] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        console.print(start_table(folder, arguments.rounds, level, target))
+        for language, (make, suffix) in FAMILIES.items():
+            base = measured(make(100), suffix, folder, level, target)
+            found = [measured(make(size), suffix, folder, level, target) for size in sizes]
+            middle[language] = found[len(found) // 2]
+            huge = None
+            if language == "NewBCPL":
+                huge = measured(families.huge(HUGE_STEPS), suffix, folder, level, target)
+            console.print(growth_table(language, found, base, level, huge))
+        console.print(stage_table(middle))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from callproof.bcpl.infer_library import (
     element_of,
     special_result,
 )
+from callproof.bcpl.infer_work import Held, Said, Work
 from callproof.bcpl.symbols import (
     ClassInfo,
     Constant,
@@ -86,14 +87,15 @@ class ExpressionInference:
         self.changed = False
         self.function: FunctionInfo | None = None
         self.results: list[list[ValueType]] = []
-        # The classes that parameters get at calls, and lists by appending; of this pass.
-        self.passed: dict[Variable, set[ValueType]] = {}
-        self.appended: dict[Variable, set[ValueType]] = {}
-        self.appended_before: dict[Variable, set[ValueType]] = {}
-
-        # The functions that variables can hold; None where that is not known.
-        self.held: dict[Variable, set[FunctionInfo] | None] = {}
-        self.held_before: dict[Variable, set[FunctionInfo] | None] = {}
+        self.work = Work(info)
+        # What the unit that is being walked says: the classes that parameters get at calls,
+        # and lists by appending; the functions that variables can hold, None for not known.
+        self.passed: Said = {}
+        self.appended: Said = {}
+        self.held: Held = {}
+        # What all said in the pass before.
+        self.appended_before = self.work.appended
+        self.held_before = self.work.held
 
     # --- function values ---------------------------------------------------------------------
 
@@ -143,13 +145,16 @@ class ExpressionInference:
             type_ = list_of(join_elements([*known, *more]))
         if variable.fixed_type or variable.type is type_ or variable.type is FLOAT:
             return
+        self.set_type(variable, type_)
+
+    def set_type(self, variable: Variable, type_: ValueType) -> None:
         variable.type = type_
         self.changed = True
+        self.work.variable_changed(variable)
 
     def make_float(self, variable: Variable) -> None:
         if not variable.fixed_type and variable.type is not FLOAT:
-            variable.type = FLOAT
-            self.changed = True
+            self.set_type(variable, FLOAT)
 
     def evidence(self, node: ast.Expression) -> None:
         """The expression meets a FLOAT in arithmetic: if it is a parameter, so is it."""
@@ -308,8 +313,8 @@ class ExpressionInference:
                 number = meaning.value
             type_ = SETTYPE_CLASSES.get(number or 0)
             if type_ is not None and variable.type is not type_:
-                variable.type, variable.fixed_type = type_, True
-                self.changed = True
+                variable.fixed_type = True
+                self.set_type(variable, type_)
 
     def append_to(self, variable: Variable, added: ValueType) -> None:
         """A list gets an atom of that class."""
@@ -322,8 +327,7 @@ class ExpressionInference:
             known = variable.type.element
             both = list_of(join_elements([added] if known is None else [known, added]))
             if both is not variable.type:
-                variable.type = both
-                self.changed = True
+                self.set_type(variable, both)
 
     def variable_of(self, node: ast.Expression) -> Variable | None:
         """The variable or field that an expression names."""

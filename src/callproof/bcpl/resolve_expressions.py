@@ -8,6 +8,7 @@ from callproof.bcpl import nodes as ast
 from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.resolve_classes import ClassResolver
 from callproof.bcpl.symbols import (
+    ClassInfo,
     Constant,
     FieldInfo,
     FunctionInfo,
@@ -29,11 +30,30 @@ class ExpressionResolver(ClassResolver):
             node = node.left
         EXPRESSIONS[type(node)](self, node)
 
+    def note(self, meaning: object) -> None:
+        """The function that is being resolved names this: inference asks for that."""
+        function = self.function
+        if function is None:
+            return
+        kind = type(meaning)
+        if kind is Variable:
+            function.named.add(meaning)
+        elif kind is FunctionInfo:
+            function.named.add(meaning)
+            function.uses_members |= meaning.class_info is not None  # type: ignore[attr-defined]
+        elif kind is FieldInfo or kind is ClassInfo:
+            function.uses_members = True
+
+    def note_members(self) -> None:
+        if self.function is not None:
+            self.function.uses_members = True
+
     def literal(self, node: ast.Expression) -> None:
         """Nothing to resolve."""
 
     def name(self, node: ast.Name) -> None:
         node.meaning = self.find(node.name)
+        self.note(node.meaning)
         self.check_private(node.meaning, node.span)
         if node.meaning is None:
             self.unknown(node.name, node.span, "name", self.visible_names())
@@ -87,6 +107,9 @@ class ExpressionResolver(ClassResolver):
         callee = node.callee
         if isinstance(callee, ast.Name):
             callee.meaning = self.find(callee.name)
+            self.note(callee.meaning)
+            if self.function is not None and isinstance(callee.meaning, Variable | SpecialRoutine):
+                self.function.uses_values = True
             self.check_private(callee.meaning, callee.span)
             if callee.meaning is None:
                 self.unknown(callee.name, callee.span, "routine", self.visible_names())
@@ -98,11 +121,13 @@ class ExpressionResolver(ClassResolver):
             self.expression(argument)
 
     def method_call(self, node: ast.MethodCall) -> None:
+        self.note_members()
         self.expression(node.receiver)
         for argument in node.arguments:
             self.expression(argument)
 
     def super_call(self, node: ast.SuperCall) -> None:
+        self.note_members()
         for argument in node.arguments:
             self.expression(argument)
         info = self.function.class_info if self.function else None
@@ -116,15 +141,18 @@ class ExpressionResolver(ClassResolver):
             self.check_private(info.base.methods.get(node.method), node.span)
 
     def new(self, node: ast.New) -> None:
+        self.note_members()
         for argument in node.arguments:
             self.expression(argument)
         if node.class_name not in self.info.classes:
             self.unknown(node.class_name, node.span, "class", self.info.classes)
 
     def field_access(self, node: ast.FieldAccess) -> None:
+        self.note_members()
         self.expression(node.receiver)
 
     def lane(self, node: ast.Lane) -> None:
+        self.note_members()
         self.expression(node.pack)
         self.expression(node.index)
 

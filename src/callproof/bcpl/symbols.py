@@ -48,6 +48,8 @@ class FunctionInfo:
 
     `packs_as_words`: of methods that are used as values, or whose overrides disagree on
     the classes of packs: all that share a vtable slot pass packs as words.
+    What its body asks for, by the resolver: the variables and functions that it names
+    (`named`), any members of objects, and functions that it calls by their value.
     """
 
     name: str
@@ -61,6 +63,9 @@ class FunctionInfo:
     this: Variable | None = None
     slot: int = -1
     packs_as_words: bool = False
+    named: set[object] = field(default_factory=set)
+    uses_members: bool = False
+    uses_values: bool = False
 
     def signature(self) -> Signature:
         """Words in general registers, FLOATs and packs in SIMD registers; result always."""

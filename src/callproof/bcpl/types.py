@@ -3,7 +3,8 @@
 A pass walks every function, computes the class of each expression from what is known
 of variables, parameters and results, and notes evidence that a parameter is FLOAT.
 Passes repeat until nothing changes; classes only ever move from INTEGER towards
-FLOAT or something more telling, so that ends.
+FLOAT or something more telling, so that ends.  Functions for which nothing has changed
+are left out (`infer_work.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.infer_expressions import ARITHMETIC, ExpressionInference, root_of
+from callproof.bcpl.infer_work import FIRST_VALUES, Held, Said
 from callproof.bcpl.symbols import FunctionInfo, ProgramInfo, Variable
 from callproof.bcpl.value_types import (
     FLOAT,
@@ -29,21 +31,22 @@ from callproof.bcpl.value_types import (
 )
 from callproof.source import Diagnostics, Note, Span
 
-MAXIMUM_PASSES = 100
+MAXIMUM_PASSES = 100  # and so many more as there are functions: what they say may pass along them
 
 
 class Inference(ExpressionInference):
     """See `infer`."""
 
+    # By parameter of a method: the classes of the arguments of all in its vtable slot.
+    together: Said
+
     def run(self) -> None:
-        for _ in range(MAXIMUM_PASSES):
+        for _ in range(MAXIMUM_PASSES + 2 * len(self.info.functions)):
             self.changed = False
-            self.passed = {}
-            self.appended_before, self.appended = self.appended, {}
-            self.held_before, self.held = self.held, {}
             self.one_pass()
+            is_new = self.work.end_pass()
             self.overrides()
-            if self.appended != self.appended_before or self.held != self.held_before:
+            if is_new:
                 self.changed = True
             if not self.changed:
                 self.from_call_sites()
@@ -57,14 +60,32 @@ class Inference(ExpressionInference):
         )
 
     def one_pass(self) -> None:
+        work = self.work
+        work.begin_pass()
+        self.first_values()
+        work.walked(FIRST_VALUES, False, *self.said())
+        unit = work.next_unit()
+        while unit is not None:
+            before, self.changed = self.changed, False
+            self.body(self.info.functions[unit])
+            work.walked(unit, self.changed, *self.said())
+            self.changed |= before
+            unit = work.next_unit()
+
+    def said(self) -> tuple[Said, Said, Held]:
+        """What was said since this was last asked."""
+        found = self.passed, self.appended, self.held
+        self.passed, self.appended, self.held = {}, {}, {}
+        return found
+
+    def first_values(self) -> None:
+        """Those of globals and fields."""
         for variables, values in self.info.globals:
             self.give_all(variables, values)
         for info in self.info.classes.values():
             for field in info.own_fields:
                 if field.initialiser is not None:
                     self.give(field.variable, self.type_of(field.initialiser))
-        for function in self.info.functions:
-            self.body(function)
 
     def give_all(self, variables: list[Variable], values: list[ast.Expression]) -> None:
         """Variables take the classes of their values, or of the lanes of a single pack."""
@@ -81,6 +102,7 @@ class Inference(ExpressionInference):
 
     def overrides(self) -> None:
         """What is called through one vtable slot has one signature: FLOAT where any has it."""
+        self.together = {}
         for info in self.info.classes.values():
             for name, method in info.methods.items():
                 root = root_of(method, name)
@@ -88,14 +110,24 @@ class Inference(ExpressionInference):
                     continue
                 for mine, other in zip(method.parameters, root.parameters, strict=False):
                     # Who calls the one may get to the other.
-                    passed = self.passed.get(mine, set()) | self.passed.get(other, set())
-                    self.passed[mine] = self.passed[other] = passed
+                    passed = self.passed_to(mine) | self.passed_to(other)
+                    self.together[mine] = self.together[other] = passed
                     if FLOAT in (mine.type, other.type):
                         self.make_float(mine)
                         self.make_float(other)
                 if FLOAT in (method.result, root.result) and method.result is not root.result:
-                    method.result = root.result = FLOAT
-                    self.changed = True
+                    self.set_result(method, FLOAT)
+                    self.set_result(root, FLOAT)
+
+    def set_result(self, function: FunctionInfo, type_: ValueType) -> None:
+        function.result = type_
+        self.changed = True
+        self.work.result_changed(function)
+
+    def passed_to(self, parameter: Variable) -> set[ValueType]:
+        """The classes of the arguments that a parameter gets, also through overrides."""
+        found = self.together.get(parameter)
+        return found if found is not None else self.work.passed.get(parameter, set())
 
     def check_overrides(self) -> None:
         """Annotations may make the signatures of one slot differ: that cannot be called."""
@@ -146,8 +178,7 @@ class Inference(ExpressionInference):
             if function.declaration.annotation is not None or result is UNDECIDED:
                 result = function.result
             if result is not function.result and function.result is not FLOAT:
-                function.result = result
-                self.changed = True
+                self.set_result(function, result)
         else:
             self.statement(body)
         self.function = None
@@ -177,25 +208,26 @@ class Inference(ExpressionInference):
         First where all calls are decided, then where those that are decided agree (the
         others go round in circles), at last what nothing is known of is INTEGER.
         """
+        asked = self.work.candidates()
         for wants_all in (True, False):
             for function in self.info.functions:
                 if not function.used_as_value:
                     for parameter in function.parameters:
-                        self.decide_parameter(parameter, wants_all)
+                        # Of the others nothing has changed since they were last decided on.
+                        if not wants_all or parameter in asked or parameter in self.together:
+                            self.decide_parameter(parameter, wants_all)
             if self.changed:
                 return
         for function in self.info.functions:
             if function.result is UNDECIDED:
-                function.result = INTEGER
-                self.changed = True
+                self.set_result(function, INTEGER)
         parameters = [p for function in self.info.functions for p in function.parameters]
         for variable in [*parameters, *(v for found in self.locals_of.values() for v in found)]:
             if variable.type is UNDECIDED:
-                variable.type = INTEGER
-                self.changed = True
+                self.set_type(variable, INTEGER)
 
     def decide_parameter(self, parameter: Variable, wants_all: bool) -> None:
-        types = self.passed.get(parameter, set()) - {NULL}
+        types = self.passed_to(parameter) - {NULL}
         if wants_all and UNDECIDED in types:
             return
         types -= {UNDECIDED}
@@ -205,8 +237,7 @@ class Inference(ExpressionInference):
         if common is FLOAT:
             self.make_float(parameter)
         elif parameter.type is UNDECIDED or common not in (INTEGER, WORD, parameter.type):
-            parameter.type = common
-            self.changed = True
+            self.set_type(parameter, common)
 
     # --- statements --------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ def compile_module(
         prepare(function, target)
         expand_calls.run(function, target.convention)
         start = _charge(seconds, "prepare", start)
-        machine = select(module, function, target, hits)
+        machine = select(module, function, target, hits, comments)
         start = _charge(seconds, "select", start)
         share_constants(machine)
         start = _charge(seconds, "hoist constants", start)
@@ -97,7 +97,10 @@ def compile_module(
             emitted.locations = locate(
                 machine, allocation, target.registers, emitted, target.machine
             )
-            _charge(seconds, "debug information", start)
+            start = _charge(seconds, "debug information", start)
+        if not comments:
+            emitted.forget()
+            _charge(seconds, "emit", start)
 
         compiled.functions.append(emitted)
         for relocation in emitted.relocations:

@@ -112,8 +112,10 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     for (name, part), argument in zip(parts, arguments, strict=True):
         place = part.location
         if isinstance(place, InRegister):
-            register_class = FLOAT if argument.type.is_float else GENERAL
             operands.append(Operand(target.use(selector, argument), USE, place.register))
+            if not selector.comments:
+                continue
+            register_class = FLOAT if argument.type.is_float else GENERAL
             argument_names[place.register] = name
             size = max(part.size, part.extend // 8)
             shown.append(f"{name}: {target.register_name(place.register, register_class, size)}")
@@ -131,16 +133,12 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     if not (call_plan.result is not None and call_plan.result.indirect):
         for value, register in zip(instruction.results, result_registers(call_plan), strict=True):
             operands.append(Operand(selector.register(value), DEF, register))
-    function = selector.module.functions.get(callee)
-    shown_name = function.display_name if function else callee
-    prefix = "" if function is None or shown_name == callee else f"{shown_name} "
-    call = MachineInstruction(
-        form,
-        operands,
-        immediates,
-        clobbers=call_plan.clobbers,
-        comment=f"{prefix}({', '.join(shown)})",
-    )
+    call = MachineInstruction(form, operands, immediates, clobbers=call_plan.clobbers)
+    if selector.comments:
+        function = selector.module.functions.get(callee)
+        shown_name = function.display_name if function else callee
+        prefix = "" if function is None or shown_name == callee else f"{shown_name} "
+        call.comment = f"{prefix}({', '.join(shown)})"
     call.argument_names = argument_names
     selector.append(call)
     if instruction.object_address is not None:

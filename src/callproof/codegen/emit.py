@@ -75,6 +75,19 @@ class EmittedFunction:
     marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
     locations: FunctionLocations | None = None
 
+    def forget(self) -> None:
+        """Keep of the lines only the calls, which `traces.py` asks for: no listing is wanted.
+
+        Blocks and their instructions refer to each other in circles; these are cut, so that
+        the memory is free at once.
+        """
+        for emitted in self.blocks:
+            emitted.lines = [line for line in emitted.lines if line.form.is_call]
+            emitted.branches = []
+            emitted.block.instructions = []
+            emitted.block.successors = []
+        self.marks = []
+
 
 MOVES, FIRST, FURTHER, BEHIND, LEAVING = range(5)
 """Phases of an instruction's lines: the moves before it, its first line and the others, what

@@ -1,7 +1,9 @@
 """Liveness of virtual registers, and their live ranges in a linear numbering.
 
-Sets of registers are Python integers used as bit sets (bit n = virtual register
-FIRST_VIRTUAL + n), so that joining the sets of two blocks is one operation.
+Sets of registers are Python integers used as bit sets, so that joining the sets of two
+blocks is one operation.  Only registers that are alive at the start of some block have a
+bit, in ascending order: a large function has many blocks and many registers, and sets
+with a bit for each of them would take as much memory as the one times the other.
 
 Positions: the blocks are laid out one after the other; each block takes one
 number for its start and one for each instruction.  Number n has four positions:
@@ -29,9 +31,11 @@ from callproof.codegen.machine import (
 )
 
 
-def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int]]:
-    """Live-in and live-out sets by block index.  Block parameters are not live-in;
-    the arguments of a jump are used at the end of its block."""
+def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int], list[int]]:
+    """Live-in and live-out sets by block index, and the registers that their bits mean.
+
+    Block parameters are not live-in; the arguments of a jump are used at the end of its block.
+    """
     blocks = function.blocks
     gen, kill = [0] * len(blocks), [0] * len(blocks)
     # Code is SSA: what a block uses and another defines is alive at its start.  Only such
@@ -44,25 +48,27 @@ def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int]]:
             for operand in instruction.operands:
                 if operand.role == DEF and operand.register >= FIRST_VIRTUAL:
                     home[operand.register - FIRST_VIRTUAL] = index
-    exposed: set[int] = set()
+    used: list[set[int]] = []  # by block: what others define
     for index, block in enumerate(blocks):
         found = {
-            register - FIRST_VIRTUAL
-            for register in block.arguments
-            if home[register - FIRST_VIRTUAL] != index
+            register for register in block.arguments if home[register - FIRST_VIRTUAL] != index
         }
         for instruction in block.instructions:
             for operand in instruction.operands:
                 if operand.role != DEF:
-                    number = operand.register - FIRST_VIRTUAL
-                    if number >= 0 and home[number] != index:
-                        found.add(number)
+                    register = operand.register
+                    if register >= FIRST_VIRTUAL and home[register - FIRST_VIRTUAL] != index:
+                        found.add(register)
+        used.append(found)
+    registers = sorted(set().union(*used))
+    bits = {register: 1 << number for number, register in enumerate(registers)}
+    for index, found in enumerate(used):
         if found:
-            gen[index] = sum([1 << number for number in found])
-            exposed |= found
-    for number in exposed:
-        if home[number] >= 0:
-            kill[home[number]] |= 1 << number
+            gen[index] = sum([bits[register] for register in found])
+    for register, bit in bits.items():
+        definer = home[register - FIRST_VIRTUAL]
+        if definer >= 0:
+            kill[definer] |= bit
 
     predecessors: list[list[int]] = [[] for _ in blocks]
     for block in blocks:
@@ -85,15 +91,15 @@ def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int]]:
                 if not waiting[predecessor]:
                     waiting[predecessor] = True
                     pending.append(predecessor)
-    return live_in, live_out
+    return live_in, live_out, registers
 
 
-def members(bits: int) -> list[int]:
-    """The virtual registers in a bit set, in ascending order."""
+def members(bits: int, registers: list[int]) -> list[int]:
+    """The registers in a bit set, in ascending order; `registers` are those that bits mean."""
     found = []
     while bits:
         low = bits & -bits
-        found.append(FIRST_VIRTUAL + low.bit_length() - 1)
+        found.append(registers[low.bit_length() - 1])
         bits ^= low
     return found
 
@@ -103,12 +109,13 @@ class Ranges:
 
     ranges[v]   [start, end) pairs in ascending order, not touching each other
     starts[b]   the number of block b's start; its instruction i has starts[b] + 1 + i
+    registers   what the bits of `live_in` and `live_out` mean
     """
 
-    __slots__ = ("live_in", "live_out", "ranges", "starts")
+    __slots__ = ("live_in", "live_out", "ranges", "registers", "starts")
 
     def __init__(self, function: MachineFunction) -> None:
-        self.live_in, self.live_out = live_in_sets(function)
+        self.live_in, self.live_out, self.registers = live_in_sets(function)
         self.starts: list[int] = []
         number = 0
         for block in function.blocks:
@@ -124,7 +131,8 @@ class Ranges:
         """Walk a block backwards; `ends` has the registers alive there and until when."""
         first = self.starts[block.index]
         end = 4 * (first + 1 + len(block.instructions))
-        ends: dict[int, int] = dict.fromkeys(members(self.live_out[block.index]), end)
+        alive = members(self.live_out[block.index], self.registers)
+        ends: dict[int, int] = dict.fromkeys(alive, end)
         for register in block.arguments:
             ends[register] = end
         ranges = self.ranges

@@ -124,6 +124,7 @@ class Form:
         "control",
         "encode",
         "field_end",
+        "is_call",
         "is_move",
         "measure",
         "memory",
@@ -131,6 +132,7 @@ class Form:
         "name",
         "operands",
         "reads_flags",
+        "registers_only",
         "roles",
         "size",
         "text",
@@ -162,9 +164,11 @@ class Form:
         self.roles = tuple(
             (DEF if spec.role == "def" else USE) if spec.is_register else -1 for spec in operands
         )
+        self.registers_only = all(role >= 0 for role in self.roles)
         self.encode = encode
         self.text = text
         self.control = control
+        self.is_call = control in ("call", "indirect_call")
         self.memory = memory
         self.is_move = is_move
         self.reads_flags = reads_flags
@@ -242,7 +246,7 @@ class MachineInstruction:
         self.clobbers = clobbers
         self.line = line
         self.comment = comment
-        self.is_call = form.control in ("call", "indirect_call")
+        self.is_call = form.is_call
         self.allocation: list[int] | None = None
         self.table: JumpTable | None = None
         self.argument_names: dict[int, str] = NO_NAMES

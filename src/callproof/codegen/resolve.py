@@ -69,8 +69,11 @@ class Resolver:
         self.split = 0  # bit set, as in `liveness.py`, of the values with several pieces
         for register, parts in pieces.items():
             if len(parts) > 1:
-                self.split |= 1 << (register - FIRST_VIRTUAL)
                 self.starts_of[register] = [part.start for part in parts]
+        if self.starts_of:
+            for number, register in enumerate(ranges.registers):
+                if register in self.starts_of:
+                    self.split |= 1 << number
 
     def run(self) -> None:
         starts_at_gap = self._pieces_by_gap()
@@ -263,7 +266,8 @@ class Resolver:
         for successor in block.successors:
             start = 4 * self.ranges.starts[successor.index]
             group = []
-            for register in members(self.ranges.live_in[successor.index] & self.split):
+            moved = self.ranges.live_in[successor.index] & self.split
+            for register in members(moved, self.ranges.registers):
                 source = self.location(register, end)
                 destination = self.location(register, start)
                 # A value in memory was stored when it was defined: nothing to move there.

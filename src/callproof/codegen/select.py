@@ -9,8 +9,11 @@ all.  So folding needs no bookkeeping, and dead code vanishes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from callproof.codegen import calls
 from callproof.codegen.machine import (
+    FIRST_VIRTUAL,
     FLOAT,
     GENERAL,
     Form,
@@ -57,6 +60,7 @@ class Selector:
         "_registers",
         "_slots",
         "block",
+        "comments",
         "epoch",
         "function",
         "hits",
@@ -67,8 +71,14 @@ class Selector:
     )
 
     def __init__(
-        self, module: Module, function: Function, target: Target, hits: dict[str, int] | None = None
+        self,
+        module: Module,
+        function: Function,
+        target: Target,
+        hits: dict[str, int] | None = None,
+        comments: bool = True,
     ) -> None:
+        self.comments = comments  # whether a listing will want to say what is passed where
         self.module = module
         self.function = function
         self.target = target
@@ -94,14 +104,15 @@ class Selector:
 
     def register(self, value: Value) -> int:
         """The virtual register of a value; asking makes its definition be emitted."""
-        number = value.number
-        register = self._registers.get(number)
+        register = self._registers.get(value.number)
         if register is None:
             type_ = value.type
-            register = self.machine.new_register(
-                FLOAT if type_.is_float else GENERAL, value.name, 16 if type_.size == 16 else 8
-            )
-            self._registers[number] = register
+            machine = self.machine
+            register = FIRST_VIRTUAL + len(machine.classes)
+            machine.classes.append(FLOAT if type_.is_float else GENERAL)
+            machine.sizes.append(16 if type_.size == 16 else 8)
+            machine.names.append(value.name)
+            self._registers[value.number] = register
         return register
 
     def is_requested(self, value: Value) -> bool:
@@ -195,13 +206,13 @@ class Selector:
 
     def emit(self, form: Form, *arguments: object) -> MachineInstruction:
         """Append an instruction with its arguments in assembly order."""
-        operands = []
-        immediates = []
-        for role, argument in zip(form.roles, arguments, strict=True):
-            if role >= 0:
-                operands.append(Operand(argument, role))  # type: ignore[arg-type]
-            else:
-                immediates.append(argument)
+        if form.registers_only and len(arguments) == len(form.roles):
+            operands = [Operand(a, role) for a, role in zip(arguments, form.roles)]  # type: ignore[arg-type] # noqa: B905
+            immediates: Sequence[object] = ()
+        else:
+            pairs = list(zip(form.roles, arguments, strict=True))
+            operands = [Operand(a, role) for role, a in pairs if role >= 0]  # type: ignore[arg-type]
+            immediates = [a for role, a in pairs if role < 0]
         instruction = MachineInstruction(form, operands, immediates)
         self._group.append(instruction)
         return instruction
@@ -306,7 +317,11 @@ class Selector:
 
 
 def select(
-    module: Module, function: Function, target: Target, hits: dict[str, int] | None = None
+    module: Module,
+    function: Function,
+    target: Target,
+    hits: dict[str, int] | None = None,
+    comments: bool = True,
 ) -> MachineFunction:
     """Machine code in SSA form for a function that has been through `passes.prepare`."""
-    return Selector(module, function, target, hits).run()
+    return Selector(module, function, target, hits, comments).run()

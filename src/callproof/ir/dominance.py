@@ -8,20 +8,21 @@ from callproof.ir.model import Block, Function
 def reverse_postorder(function: Function) -> list[Block]:
     """Reachable blocks, each before those that it dominates; without recursion."""
     entry = function.blocks[0]
-    seen = {id(entry)}
+    seen = {entry}
     postorder: list[Block] = []
-    stack = [(entry, entry.successors()[::-1])]
+    stack = [entry]
+    edges = [reversed(entry.instructions[-1].targets)]
     while stack:
-        block, successors = stack[-1]
-        while successors:
-            following = successors.pop(0)
-            if id(following) not in seen:
-                seen.add(id(following))
-                stack.append((following, following.successors()[::-1]))
+        for target in edges[-1]:
+            following = target.block
+            if following not in seen:
+                seen.add(following)
+                stack.append(following)
+                edges.append(reversed(following.instructions[-1].targets))
                 break
         else:
-            stack.pop()
-            postorder.append(block)
+            edges.pop()
+            postorder.append(stack.pop())
     postorder.reverse()
     return postorder
 

@@ -38,43 +38,38 @@ def replace_operands(function: Function, replacements: dict[int, Operand]) -> No
     if not replacements:
         return
 
-    def final(operand: Operand) -> Operand:
-        return _final(operand, replacements)
-
     for block in function.blocks:
         for instruction in block.instructions:
             operands = instruction.operands
             for index, operand in enumerate(operands):
-                if operand.kind == VALUE:
-                    operands[index] = final(operand)
-            for target in instruction.targets:
-                arguments = target.arguments
-                for index, operand in enumerate(arguments):
-                    if operand.kind == VALUE:
-                        arguments[index] = final(operand)
+                if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
+                    operands[index] = _final(operand, replacements)
+        for target in block.instructions[-1].targets:
+            operands = target.arguments
+            for index, operand in enumerate(operands):
+                if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
+                    operands[index] = _final(operand, replacements)
     if function.debug is not None:
-        function.debug.replace(final)
+        function.debug.replace(lambda operand: _final(operand, replacements))
 
 
 def remove_trivial_parameters(function: Function) -> bool:
     """Delete parameters whose arguments are all one operand (or the parameter itself)."""
+    # First come, first served: along a line of blocks each is seen after its predecessor.
+    pending = deque([block for block in function.blocks[1:] if block.parameters])
+    if not pending:
+        return False
     edges: dict[int, list[Target]] = {}
-    for block in function.blocks:
-        for target in block.terminator.targets:
-            edges.setdefault(id(target.block), []).append(target)
     readers: dict[int, list[Block]] = {}  # parameter number -> blocks that it is passed to
     for block in function.blocks:
-        for target in block.terminator.targets:
+        for target in block.instructions[-1].targets:
+            if not target.arguments:
+                continue
+            edges.setdefault(id(target.block), []).append(target)
             for operand in target.arguments:
                 if operand.kind == VALUE:
                     readers.setdefault(operand.number, []).append(target.block)  # type: ignore[union-attr]
     replacements: dict[int, Operand] = {}
-
-    def final(operand: Operand) -> Operand:
-        return _final(operand, replacements)
-
-    # First come, first served: along a line of blocks each is seen after its predecessor.
-    pending = deque(block for block in function.blocks[1:] if block.parameters)
     waiting = {id(block) for block in pending}
     while pending:
         block = pending.popleft()
@@ -82,7 +77,7 @@ def remove_trivial_parameters(function: Function) -> bool:
         incoming = edges.get(id(block), [])
         for index in range(len(block.parameters) - 1, -1, -1):
             parameter = block.parameters[index]
-            only = _only_argument(parameter, index, incoming, final)
+            only = _only_argument(parameter, index, incoming, replacements)
             if only is None:
                 continue
             replacements[parameter.number] = only
@@ -102,11 +97,13 @@ def remove_trivial_parameters(function: Function) -> bool:
 
 
 def _only_argument(
-    parameter: Value, index: int, incoming: list[Target], final: object
+    parameter: Value, index: int, incoming: list[Target], replacements: dict[int, Operand]
 ) -> Operand | None:
     only: Operand | None = None
     for target in incoming:
-        operand = final(target.arguments[index])  # type: ignore[operator]
+        operand = target.arguments[index]
+        if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
+            operand = _final(operand, replacements)
         if operand is parameter:
             continue
         if only is None:

@@ -16,9 +16,10 @@ class Type:
 
     `size` in bytes; `is_float` says which register file: True = SIMD and FP.  A vector
     has `lanes` of the type `element`, lane 0 in the low bits; a scalar is its own element.
+    `shape` is equal of types that hold the same bits (i64 and ptr).
     """
 
-    __slots__ = ("bits", "element", "is_float", "is_integer", "lanes", "name", "size")
+    __slots__ = ("bits", "element", "is_float", "is_integer", "lanes", "name", "shape", "size")
 
     def __init__(
         self, name: str, bits: int, *, is_float: bool, lanes: int = 1, element: Type | None = None
@@ -30,6 +31,7 @@ class Type:
         self.is_integer = not is_float
         self.lanes = lanes
         self.element = element or self
+        self.shape = (bits, is_float, lanes)
 
     def __repr__(self) -> str:
         return self.name

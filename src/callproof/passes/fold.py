@@ -72,7 +72,7 @@ def run(function: Function) -> bool:
         for instruction in block.instructions:
             operands = instruction.operands
             for index, operand in enumerate(operands):
-                if operand.kind == VALUE:
+                if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
                     operands[index] = current(operand)
             rules = RULES.get(instruction.operation)
             if rules is None:
@@ -117,7 +117,10 @@ def defined_by(operand: Operand, operation: op.Operation) -> Instruction | None:
 
 def constants(i: Instruction) -> Operand | None:
     """All operands are numbers: so is the result."""
-    if any(operand.kind != CONSTANT for operand in i.operands) or i.type is None:
+    for operand in i.operands:
+        if operand.kind != CONSTANT:
+            return None
+    if i.type is None:
         return None
     values = [operand.value for operand in i.operands]  # type: ignore[union-attr]
     result = evaluate(i.operation, i.type, values, i.operands[0].type)

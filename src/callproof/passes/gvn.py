@@ -26,11 +26,15 @@ def _operand_key(operand: Operand, renamed: dict[int, Value]) -> object:
 
 def _key(instruction: Instruction, renamed: dict[int, Value]) -> Key:
     keys = [_operand_key(operand, renamed) for operand in instruction.operands]
-    if instruction.operation.commutative and str(keys[0]) > str(keys[1]):
-        keys.reverse()
+    if instruction.operation.commutative:
+        first, second = keys
+        if type(first) is int and type(second) is int:
+            if first > second:
+                keys.reverse()
+        elif str(first) > str(second):
+            keys.reverse()
     type_ = instruction.type
-    # i64 and ptr hold the same bits.
-    kind = (type_.bits, type_.is_float, type_.lanes) if type_ is not None else None
+    kind = type_.shape if type_ is not None else None
     result = instruction.results[0].type
     return (instruction.operation.index, kind, result.name, instruction.offset, *keys)
 

@@ -41,16 +41,33 @@ def run(function: Function, lacks: Lacks | None = None) -> bool:
     """True if the function had such vectors or operations."""
     if lacks is None:
         lacks = is_missing
-    needed = any(
-        value.type in HALVES for block in function.blocks for value in block.parameters
-    ) or any(
-        lacks(i) or any(operand.type in HALVES for operand in (*i.operands, *i.results))
-        for block in function.blocks
-        for i in block.instructions
-    )
+    needed = _is_needed(function, lacks)
     if needed:
         _Legaliser(function, lacks).run()
     return needed
+
+
+def _is_needed(function: Function, lacks: Lacks) -> bool:
+    for block in function.blocks:
+        for value in block.parameters:
+            if value.type.lanes > 1 and value.type in HALVES:
+                return True
+        for i in block.instructions:
+            type_ = i.type
+            has_vectors = type_ is not None and type_.lanes > 1
+            for operand in i.operands:
+                if operand.type.lanes > 1:
+                    has_vectors = True
+                    if operand.type in HALVES:
+                        return True
+            for value in i.results:
+                if value.type.lanes > 1:
+                    has_vectors = True
+                    if value.type in HALVES:
+                        return True
+            if has_vectors and lacks(i):
+                return True
+    return False
 
 
 def uniform_shift(i: Instruction) -> int | None:

@@ -128,16 +128,18 @@ def _used_elsewhere(function: Function, empty: dict[int, Block]) -> set[int]:
     """Parameters of empty blocks that something besides their own jump reads."""
     owners = {value.number: key for key, block in empty.items() for value in block.parameters}
     found: set[int] = set()
+    if not owners:
+        return found
     for block in function.blocks:
+        key = id(block)
         for instruction in block.instructions:
-            operands = list(instruction.operands)
-            for target in instruction.targets:
-                operands += target.arguments
-            for operand in operands:
-                if operand.kind == VALUE:
-                    owner = owners.get(operand.number)  # type: ignore[union-attr]
-                    if owner is not None and owner != id(block):
-                        found.add(operand.number)  # type: ignore[union-attr]
+            for operand in instruction.operands:
+                if operand.kind == VALUE and owners.get(operand.number, key) != key:  # type: ignore[union-attr]
+                    found.add(operand.number)  # type: ignore[union-attr]
+        for target in block.instructions[-1].targets:
+            for operand in target.arguments:
+                if operand.kind == VALUE and owners.get(operand.number, key) != key:  # type: ignore[union-attr]
+                    found.add(operand.number)  # type: ignore[union-attr]
     return found
 
 

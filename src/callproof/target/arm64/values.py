@@ -21,7 +21,7 @@ from callproof.codegen.machine import (
     SymbolReference,
 )
 from callproof.ir import types
-from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Symbol, Value
+from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Symbol
 from callproof.ir.model import Operand as IrOperand
 from callproof.ir.operations import SLOT
 from callproof.ir.vectors import lanes_of
@@ -53,14 +53,13 @@ POOL_PREFIX = ".Lconstant."
 def use(s: Selector, operand: IrOperand) -> int:
     """The register that holds an operand; constants and addresses are made here."""
     if operand.kind == VALUE:
-        assert isinstance(operand, Value)
-        definition = operand.definition
+        definition = operand.definition  # type: ignore[union-attr]
         if definition is not None and definition.operation is SLOT:
             register = s.machine.new_register(GENERAL, definition.slot_name)
             return rematerialisable(
                 s, register, pseudo.SLOT_ADDRESS, FrameReference("slot", s.slot(definition))
             )
-        return s.register(operand)
+        return s.register(operand)  # type: ignore[arg-type]
     if operand.kind == SYMBOL:
         assert isinstance(operand, Symbol)
         register = s.machine.new_register(GENERAL)
