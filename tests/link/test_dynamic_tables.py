@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from callproof.link import dynamic_tables as tables
 from callproof.link import plt
+from callproof.link.arm64_fields import DATA, INSTRUCTIONS
 from callproof.link.imports import UNKNOWN, asks_for
-from callproof.link.relocate import DATA, INSTRUCTIONS
 from callproof.link.relocate_x64 import FIELDS
 from callproof.source import CallproofError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from callproof.check.frames import read_frames
 from callproof.check.image import GLOBAL, Image, Label, Region
-from callproof.link.relocate import DATA, INSTRUCTIONS, OutOfRange
+from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange
 from callproof.link.relocate_x64 import FIELDS
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.run.functions import SECTION

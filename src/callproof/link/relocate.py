@@ -8,11 +8,11 @@ address that is as far from a multiple of its alignment as the image's own is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from callproof.link import got_arm64, tls_arm64
+from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange, adrp, imm12, page
 from callproof.link.veneers import BRANCHES
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
@@ -44,182 +44,6 @@ TLS_GOT_RELOCATIONS = frozenset(
 TLS_CALLS = ("R_AARCH64_TLSGD_ADD_LO12_NC", "R_AARCH64_TLSLD_ADD_LO12_NC")
 # Debug information about code that was left out: 0 and 0 would end a list of ranges.
 ENDS_LIST = (".debug_ranges", ".debug_loc")
-
-
-class OutOfRange(Exception):
-    """The value does not fit the field."""
-
-
-def _page(address: int) -> int:
-    return address & ~0xFFF
-
-
-def _fits(value: int, bits: int) -> int:
-    """Check a signed field; the value cut to its width."""
-    if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-        raise OutOfRange
-    return value & ((1 << bits) - 1)
-
-
-def _adr(word: int, value: int) -> int:
-    value = _fits(value, 21)
-    return word & 0x9F00001F | (value & 3) << 29 | value >> 2 << 5
-
-
-def _adrp(word: int, value: int, place: int) -> int:
-    return _adr(word, (_page(value) - _page(place)) >> 12)
-
-
-def _imm12(word: int, value: int) -> int:
-    return word & 0xFFC003FF | (value & 0xFFF) << 10
-
-
-def _branch(word: int, distance: int, bits: int, shift: int) -> int:
-    if distance & 3:
-        raise OutOfRange
-    mask = (1 << bits) - 1
-    return word & ~(mask << shift) | _fits(distance >> 2, bits) << shift
-
-
-def _lo15(word: int, value: int) -> int:
-    """An offset of doublewords, up to 32 KiB."""
-    if not 0 <= value < 1 << 15 or value & 7:
-        raise OutOfRange
-    return word & 0xFFC003FF | value >> 3 << 10
-
-
-def _load_store(log2: int) -> Callable[[int, int, int], int]:
-    def apply(word: int, value: int, place: int) -> int:
-        del place
-        if value & ((1 << log2) - 1):
-            raise OutOfRange
-        return _imm12(word, (value & 0xFFF) >> log2)
-
-    return apply
-
-
-def _move_wide(shift: int, *, check: bool) -> Callable[[int, int, int], int]:
-    def apply(word: int, value: int, place: int) -> int:
-        del place
-        if check and value >> (shift + 16) not in (0,):
-            raise OutOfRange
-        return word & ~(0xFFFF << 5) | (value >> shift & 0xFFFF) << 5
-
-    return apply
-
-
-def _move_signed(shift: int) -> Callable[[int, int, int], int]:
-    """MOVZ of the value or MOVN of its complement, by its sign."""
-
-    def apply(word: int, value: int, place: int) -> int:
-        del place
-        if not -(1 << (shift + 16)) <= value < 1 << (shift + 16):
-            raise OutOfRange
-        word = word & ~(1 << 30) if value < 0 else word | 1 << 30
-        bits = ~value if value < 0 else value
-        return word & ~(0xFFFF << 5) | (bits >> shift & 0xFFFF) << 5
-
-    return apply
-
-
-def _move_relative(shift: int, *, check: bool) -> Callable[[int, int, int], int]:
-    signed, plain = _move_signed(shift), _move_wide(shift, check=False)
-
-    def apply(word: int, value: int, place: int) -> int:
-        return (signed if check else plain)(word, value - place, place)
-
-    return apply
-
-
-def _hi12(word: int, value: int, place: int) -> int:
-    del place
-    if not 0 <= value < 1 << 24:
-        raise OutOfRange
-    return _imm12(word, value >> 12)
-
-
-def _lo12_checked(log2: int) -> Callable[[int, int, int], int]:
-    inner = _load_store(log2)
-
-    def apply(word: int, value: int, place: int) -> int:
-        if not 0 <= value < 1 << 12:
-            raise OutOfRange
-        return inner(word, value, place)
-
-    return apply
-
-
-# type -> (instruction word, S + A, P) -> instruction word
-INSTRUCTIONS: dict[str, Callable[[int, int, int], int]] = {
-    "R_AARCH64_CALL26": lambda w, v, p: _branch(w, v - p, 26, 0),
-    "R_AARCH64_JUMP26": lambda w, v, p: _branch(w, v - p, 26, 0),
-    "R_AARCH64_CONDBR19": lambda w, v, p: _branch(w, v - p, 19, 5),
-    "R_AARCH64_LD_PREL_LO19": lambda w, v, p: _branch(w, v - p, 19, 5),
-    "R_AARCH64_TSTBR14": lambda w, v, p: _branch(w, v - p, 14, 5),
-    "R_AARCH64_ADR_PREL_LO21": lambda w, v, p: _adr(w, v - p),
-    "R_AARCH64_ADR_PREL_PG_HI21": _adrp,
-    "R_AARCH64_ADR_PREL_PG_HI21_NC": _adrp,
-    "R_AARCH64_ADD_ABS_LO12_NC": lambda w, v, p: _imm12(w, v),
-    "R_AARCH64_LDST8_ABS_LO12_NC": _load_store(0),
-    "R_AARCH64_LDST16_ABS_LO12_NC": _load_store(1),
-    "R_AARCH64_LDST32_ABS_LO12_NC": _load_store(2),
-    "R_AARCH64_LDST64_ABS_LO12_NC": _load_store(3),
-    "R_AARCH64_LDST128_ABS_LO12_NC": _load_store(4),
-    "R_AARCH64_MOVW_UABS_G0": _move_wide(0, check=True),
-    "R_AARCH64_MOVW_UABS_G0_NC": _move_wide(0, check=False),
-    "R_AARCH64_MOVW_UABS_G1": _move_wide(16, check=True),
-    "R_AARCH64_MOVW_UABS_G1_NC": _move_wide(16, check=False),
-    "R_AARCH64_MOVW_UABS_G2": _move_wide(32, check=True),
-    "R_AARCH64_MOVW_UABS_G2_NC": _move_wide(32, check=False),
-    "R_AARCH64_MOVW_UABS_G3": _move_wide(48, check=False),
-    "R_AARCH64_MOVW_SABS_G0": _move_signed(0),
-    "R_AARCH64_MOVW_SABS_G1": _move_signed(16),
-    "R_AARCH64_MOVW_SABS_G2": _move_signed(32),
-    "R_AARCH64_MOVW_PREL_G0": _move_relative(0, check=True),
-    "R_AARCH64_MOVW_PREL_G0_NC": _move_relative(0, check=False),
-    "R_AARCH64_MOVW_PREL_G1": _move_relative(16, check=True),
-    "R_AARCH64_MOVW_PREL_G1_NC": _move_relative(16, check=False),
-    "R_AARCH64_MOVW_PREL_G2": _move_relative(32, check=True),
-    "R_AARCH64_MOVW_PREL_G2_NC": _move_relative(32, check=False),
-    "R_AARCH64_MOVW_PREL_G3": _move_relative(48, check=False),
-    # These get the address of the GOT slot instead of S + A.
-    "R_AARCH64_ADR_GOT_PAGE": _adrp,
-    "R_AARCH64_LD64_GOT_LO12_NC": _load_store(3),
-    "R_AARCH64_GOT_LD_PREL19": lambda w, v, p: _branch(w, v - p, 19, 5),
-    "R_AARCH64_TLSIE_LD_GOTTPREL_PREL19": lambda w, v, p: _branch(w, v - p, 19, 5),
-    # This one gets the slot's distance from the GOT's page.
-    "R_AARCH64_LD64_GOTPAGE_LO15": lambda w, v, p: _lo15(w, v),
-    "R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21": _adrp,
-    "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC": _load_store(3),
-    # These get the offset from the thread pointer.
-    "R_AARCH64_TLSLE_ADD_TPREL_HI12": _hi12,
-    "R_AARCH64_TLSLE_ADD_TPREL_LO12": _lo12_checked(0),
-    "R_AARCH64_TLSLE_ADD_TPREL_LO12_NC": lambda w, v, p: _imm12(w, v),
-    "R_AARCH64_TLSLE_MOVW_TPREL_G2": _move_signed(32),
-    "R_AARCH64_TLSLE_MOVW_TPREL_G1": _move_signed(16),
-    "R_AARCH64_TLSLE_MOVW_TPREL_G1_NC": _move_wide(16, check=False),
-    "R_AARCH64_TLSLE_MOVW_TPREL_G0": _move_signed(0),
-    "R_AARCH64_TLSLE_MOVW_TPREL_G0_NC": _move_wide(0, check=False),
-    # These get the offset in the thread-local image.
-    "R_AARCH64_TLSLD_ADD_DTPREL_HI12": _hi12,
-    "R_AARCH64_TLSLD_ADD_DTPREL_LO12": _lo12_checked(0),
-    "R_AARCH64_TLSLD_ADD_DTPREL_LO12_NC": lambda w, v, p: _imm12(w, v),
-} | {
-    f"R_AARCH64_{model}_LDST{8 << log2}_{offset}_LO12{suffix}": make(log2)
-    for model, offset in (("TLSLE", "TPREL"), ("TLSLD", "DTPREL"))
-    for log2 in range(5)
-    for suffix, make in (("", _lo12_checked), ("_NC", _load_store))
-}
-# type -> (bytes, relative to P)
-DATA = {
-    "R_AARCH64_ABS64": (8, False),
-    "R_AARCH64_ABS32": (4, False),
-    "R_AARCH64_ABS16": (2, False),
-    "R_AARCH64_PREL64": (8, True),
-    "R_AARCH64_PREL32": (4, True),
-    "R_AARCH64_PREL16": (2, True),
-    "R_AARCH64_PLT32": (4, True),
-}
 
 
 def slot_key(resolved: Resolved, relocation: Relocation, thread: bool) -> GotKey:
@@ -292,11 +116,11 @@ def relocate(layout: Layout) -> None:
 
 def _veneer(address: int, target: int) -> bytes:
     try:
-        adrp = _adrp(0x90000010, target, address)
+        first = adrp(0x90000010, target, address)
     except OutOfRange:
         raise CallproofError(f"a veneer at {address:#x} does not reach {target:#x}") from None
-    add = _imm12(0x91000210, target)
-    return WORD.pack(adrp) + WORD.pack(add) + WORD.pack(0xD61F0200)
+    add = imm12(0x91000210, target)
+    return WORD.pack(first) + WORD.pack(add) + WORD.pack(0xD61F0200)
 
 
 class Relocator:
@@ -422,7 +246,7 @@ class Relocator:
             value = self.slot(relocation, value, thread=thread, weak=address is None)
             if type_ == "R_AARCH64_LD64_GOTPAGE_LO15":
                 got = self.layout.linker_symbol("_GLOBAL_OFFSET_TABLE_")
-                value -= _page(got or 0)
+                value -= page(got or 0)
         elif type_.startswith("R_AARCH64_TLSLE_"):
             value = value if address is None else self.thread(value)
         elif "_DTPREL_" in type_:

@@ -36,7 +36,8 @@ def is_loaded(resolved: Resolved, relocation: Relocation) -> bool:
 
 def load(relocator: Relocator, relocation: Relocation, value: int, place: int) -> int:
     """One instruction of the sequence at `place`, for the slot that holds the offset."""
-    from callproof.link.relocate import INSTRUCTIONS, NOP
+    from callproof.link.arm64_fields import INSTRUCTIONS
+    from callproof.link.relocate import NOP
 
     word = LOADED.get(relocation.type, NOP)
     if word == NOP:
