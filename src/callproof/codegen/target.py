@@ -199,7 +199,8 @@ class Assembly:
 @dataclass(frozen=True, slots=True)
 class Target:
     """`vector_rules` are for what works on vectors; `lacks` says of which vector
-    operations they do nothing, so that these are done lane by lane.
+    operations they do nothing, so that these are done lane by lane; `splits_pairs`: vectors
+    of two lanes that are mostly used lane by lane are better two scalars.
     `use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
@@ -222,6 +223,7 @@ class Target:
     pool_prefix: str
     vector_rules: dict[Operation, tuple[Rule, ...]] = field(default_factory=dict)
     lacks: Callable[[Instruction], bool] = is_missing
+    splits_pairs: bool = False
     address_relocation: str = "R_AARCH64_ABS64"
     code_alignment: int = 4
     largest_stack_alignment: int = 16
