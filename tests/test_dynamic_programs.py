@@ -19,7 +19,7 @@ from callproof.link import LinkOptions
 from callproof.link.search import find_shared, system_folders
 from callproof.run import run
 from callproof.source import CallproofError
-from tests.support.shared_libraries import why_not
+from tests.support.shared_libraries import shared_library, why_not
 from tests.test_cli import callproof
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -102,12 +102,12 @@ def test_a_program_prints_what_the_static_one_prints(
 def test_the_emulator_says_that_it_loads_no_libraries(tmp_path: Path) -> None:
     if reason := why_not("x86_64"):
         pytest.skip(reason)
-    output = tmp_path / "program"
-    words = ["--target", "x86_64-linux", "--dynamic", "--pie", "-o", str(output)]
-    assert callproof("build", PROGRAMS / "bcpl" / "c_qsort.bcl", *words).returncode == 0
-    done = callproof("run", "--on", "emulator", output)
-    assert done.returncode != 0 and "Traceback" not in done.stderr
-    assert "it is loaded with shared libraries by /lib64/ld-linux-x86-64.so.2" in done.stderr
+    options = Options(target="x86_64-linux", link=LINKS["dynamic-pie"])
+    source = PROGRAMS / "bcpl" / "c_qsort.bcl"
+    path, _ = driver.build([source], tmp_path / "program", "exe", options)
+    for choices in ({"on": "emulator"}, {"poison": True}):
+        with pytest.raises(CallproofError, match=r"with shared libraries by /lib64/ld-linux"):
+            run(path, [], **choices)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -150,11 +150,17 @@ def test_routines_are_the_programs_own(tmp_path: Path) -> None:
         'LET write(a, b, c) = VALOF $( WRITES("mine*N") RESULTIS c $)\n'
         'LET START() BE $( write(1, 2, 3) WRITES("end*N") $)\n'
     )
-    options = Options(target="x86_64-linux", link=LinkOptions(dynamic=True, pie=True))
-    path, _ = driver.build([source], tmp_path / "own", "exe", options)
-    done = subprocess.run([path], capture_output=True, text=True, check=True)
-    assert done.stdout == "mine\nend\n"
-    with path.open("rb") as file:
-        table: Any = ELFFile(file).get_section_by_name(".dynsym")
-        defined = [s.name for s in table.iter_symbols() if s["st_shndx"] != "SHN_UNDEF"]
-    assert defined == []
+    sox = tmp_path / "own.sox"
+    sox.write_text('print "mine";\nprint "end";\n')
+    text = "int type_name(void) { return 1; } int table_find(void) { return type_name(); }"
+    library = shared_library(tmp_path, "x86_64", "own", text)
+    link = LinkOptions(dynamic=True, pie=True, rpath=(str(tmp_path),))
+    for program in (source, sox):
+        options = Options(target="x86_64-linux", link=link)
+        path, _ = driver.build([program, library], tmp_path / "own", "exe", options)
+        done = subprocess.run([path], capture_output=True, text=True, check=True)
+        assert done.stdout == "mine\nend\n"
+        with path.open("rb") as file:
+            table: Any = ELFFile(file).get_section_by_name(".dynsym")
+            defined = [s.name for s in table.iter_symbols() if s["st_shndx"] != "SHN_UNDEF"]
+        assert defined == []

@@ -109,6 +109,9 @@ def test_a_program_with_a_library(machine: str, kind: str, library: Built, tmp_p
     with output.open("rb") as stream:
         file: Any = ELFFile(stream)
         assert file["e_type"] == ("ET_DYN" if choices.get("pie") else "ET_EXEC")
+        first = next(file.iter_segments())
+        assert first["p_type"] == "PT_PHDR"
+        assert first["p_filesz"] == file["e_phnum"] * file["e_phentsize"]
         relro = next(s for s in file.iter_segments() if s["p_type"] == "PT_GNU_RELRO")
         got = file.get_section_by_name(".dynamic")
         assert relro["p_vaddr"] <= got["sh_addr"] < relro["p_vaddr"] + relro["p_memsz"]

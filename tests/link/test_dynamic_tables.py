@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callproof.link import dynamic_tables as tables
@@ -30,6 +30,7 @@ def unpacked(words: list[int]) -> list[int]:
     return found
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 3000), unique=True), st.sampled_from((2, 8)))
 def test_packed_relocations_are_the_addresses(numbers: list[int], step: int) -> None:
     addresses = sorted(number * step for number in numbers)
@@ -43,7 +44,7 @@ def test_dense_addresses_take_little_room() -> None:
     assert len(tables.packed_relocations(range(0x1000, 0x1000 + 8 * 640, 8))) == 12
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(min_size=1, max_size=8), unique=True))
 def test_names_are_found_by_their_hash(names: list[str]) -> None:
     count, chain_count = struct.unpack_from("<II", table := tables.hash_table(names))
@@ -57,7 +58,7 @@ def test_names_are_found_by_their_hash(names: list[str]) -> None:
         assert number in seen
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(min_size=1, max_size=8), unique=True), st.integers(1, 50))
 def test_names_are_found_by_their_gnu_hash(names: list[str], first: int) -> None:
     count = tables.gnu_buckets(len(names))

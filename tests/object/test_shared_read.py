@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.shared_libraries import LIBRARY, shared_library
 
@@ -100,7 +100,7 @@ def test_damage_is_told(data: bytes, tag: int, value: int, message: str) -> None
         read_shared(bytes(changed), "lib.so")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_damaged_libraries_are_read_or_refused(data: bytes, draw: st.DataObject) -> None:
     changed = bytearray(data)

@@ -159,7 +159,10 @@ def _program_headers(layout: Layout) -> list[bytes]:
             programs.append(elf.PROGRAM.pack(elf.PT_GNU_EH_FRAME, elf.PF_R, *place, 4))
     stack = elf.PF_R | elf.PF_W | (elf.PF_X if layout.exec_stack else 0)
     programs.append(elf.PROGRAM.pack(elf.PT_GNU_STACK, stack, 0, 0, 0, 0, 0, 16))
-    return programs + behind
+    programs += behind
+    if layout.dynamic is not None:
+        programs.insert(0, loader_view.own_header(layout, len(programs) + 1))
+    return programs
 
 
 def _symbol_table(

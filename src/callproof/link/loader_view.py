@@ -124,14 +124,17 @@ def header_facts(
     return type_, numbers.get(linked, 0), info.get(output.name, 0), size
 
 
+def own_header(layout: Layout, count: int) -> bytes:
+    """PT_PHDR, the first of so many: from it the loader knows where the program is."""
+    start, size = elf.HEADER.size, count * elf.PROGRAM.size
+    address = layout.options.base + start
+    return elf.PROGRAM.pack(elf.PT_PHDR, elf.PF_R, start, address, address, size, size, 8)
+
+
 def program_headers(layout: Layout) -> tuple[list[bytes], list[bytes]]:
-    """Those that stand before the loaded segments, and those behind them."""
+    """Those that stand before the loaded segments, and those behind them; without PT_PHDR."""
     before: list[bytes] = []
     behind: list[bytes] = []
-    start = elf.HEADER.size
-    address = layout.options.base + start
-    size = layout.headers_size - start
-    before.append(elf.PROGRAM.pack(elf.PT_PHDR, elf.PF_R, start, address, address, size, size, 8))
     for output in layout.outputs():
         kind = {".interp": elf.PT_INTERP, ".dynamic": elf.PT_DYNAMIC}.get(output.name)
         if kind is None:

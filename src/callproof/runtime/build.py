@@ -136,7 +136,9 @@ def build_gnu_runtime(target: str, output: Path, progress: Callable[[str], None]
                     f"[{number}/{steps}]: {source.parent.name}/{source.name}"
                 )
                 item = Path(folder) / f"{source.stem}.o"
-                compile_source(source, triple, library, item, ("-fPIE",))
+                # Hidden: what it calls `type_name` is not to be a shared library's `type_name`.
+                flags = ("-fPIE", "-fvisibility=hidden")
+                compile_source(source, triple, library, item, flags)
                 members.append((item.name, item.read_bytes()))
             if name == "start":
                 (output / "start.o").write_bytes(members[0][1])
