@@ -25,6 +25,7 @@ from callproof.codegen.machine import (
 from callproof.codegen.target import Frame
 from callproof.ir.debug import DebugFunction, DebugVariable, Parts, Place, Scope
 from callproof.ir.model import CONSTANT, SYMBOL, Constant, Operand, Symbol, Value
+from callproof.ir.places import line_of
 from callproof.object import dwarf_expressions as dwarf
 from callproof.object.dwarf_expressions import Expression
 
@@ -384,11 +385,12 @@ def _extend(ranges: list[CodeRange], start: int, end: int) -> None:
 
 
 def _add_row(result: FunctionLocations, start: int, place: Place) -> None:
-    if not place:
+    number = line_of(place)
+    if not number:
         return
     _, line, file = result.rows[-1]
-    if line != place or file != place.owner.file:
-        row = (start, int(place), place.owner.file)
+    if line != number or file != place.owner.file:
+        row = (start, number, place.owner.file)
         if result.rows[-1][0] == start:
             result.rows[-1] = row
         else:
@@ -407,14 +409,14 @@ def _add_inlined(result: FunctionLocations, place: Place, start: int, end: int) 
                 one
                 for one in calls
                 if one.function is inner.owner
-                and one.call_line == int(call)
+                and one.call_line == line_of(call)
                 and one.call_file == call.owner.file
             ),
             None,
         )
         if known is None:
             scope = call.scope if call.owner is result.function else None
-            known = Inlined(inner.owner, call.owner.file, int(call), scope)
+            known = Inlined(inner.owner, call.owner.file, line_of(call), scope)
             calls.append(known)
         _extend(known.ranges, start, end)
         calls = known.inner
