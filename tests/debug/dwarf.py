@@ -48,20 +48,23 @@ class Variable:
 
 
 @dataclass(slots=True)
-class Inline:
-    name: str
-    ranges: list[tuple[int, int]]
-    call_line: int
-    depth: int
-
-
-@dataclass(slots=True)
 class Function:
+    """A function's own code, or code that stands for a call of it at `call_line`."""
+
     name: str
     start: int
     end: int
     variables: list[Variable] = field(default_factory=list)
-    inlined: list[Inline] = field(default_factory=list)
+    inlined: list[Function] = field(default_factory=list)
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+    call_line: int = 0
+
+    def chain(self, pc: int) -> list[Function]:
+        """The calls that stand inlined at an address, innermost first, and the function."""
+        for one in self.inlined:
+            if any(start <= pc < end for start, end in one.ranges):
+                return [*one.chain(pc), self]
+        return [self]
 
     def visible(self, pc: int) -> dict[str, Variable]:
         """Inner blocks' variables hide outer ones."""
@@ -108,7 +111,13 @@ class Information:
     def _function(self, unit: Any, entry: Any) -> None:
         start = entry.attributes["DW_AT_low_pc"].value
         function = Function(_name(entry), start, start + entry.attributes["DW_AT_high_pc"].value)
-        whole = [(function.start, function.end)]
+        function.ranges.append((function.start, function.end))
+        self._contents(unit, entry, function, function.ranges)
+        self.functions.append(function)
+
+    def _contents(
+        self, unit: Any, entry: Any, function: Function, whole: list[tuple[int, int]]
+    ) -> None:
         pending = [(child, whole, 0) for child in entry.iter_children()]
         while pending:
             child, ranges, depth = pending.pop()
@@ -127,16 +136,11 @@ class Information:
                 inner = self._ranges(unit, child)
                 pending += [(one, inner, depth + 1) for one in child.iter_children()]
             elif child.tag == "DW_TAG_inlined_subroutine":
-                inner = self._ranges(unit, child)
                 origin = child.get_DIE_from_attribute("DW_AT_abstract_origin")
                 line = child.attributes["DW_AT_call_line"].value
-                function.inlined.append(Inline(_name(origin), inner, line, depth))
-                pending += [
-                    (one, inner, depth + 1)
-                    for one in child.iter_children()
-                    if one.tag == "DW_TAG_inlined_subroutine"
-                ]
-        self.functions.append(function)
+                found = Function(_name(origin), 0, 0, [], [], self._ranges(unit, child), line)
+                function.inlined.append(found)
+                self._contents(unit, child, found, found.ranges)
 
     def _ranges(self, unit: Any, entry: Any) -> list[tuple[int, int]]:
         attribute = entry.attributes["DW_AT_ranges"]

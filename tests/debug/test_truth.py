@@ -20,7 +20,6 @@ from callproof.codegen import locate
 from tests.debug.programs import make
 from tests.debug.watch import Seen, watch
 
-FUNCTIONS = frozenset(("f", "g", "first"))
 TARGETS = ("aarch64-linux", "x86_64-linux")
 SUFFIX = {"bcpl": ".bcl", "sox": ".sox"}
 LEAST_SHOWN = {0: 1.0, 1: 0.4, 2: 0.3}
@@ -44,7 +43,7 @@ def watched(folder: Path, language: str, seed: int, target: str, level: int) -> 
     output = folder / f"program{seed}.{target}.{level}"
     options = driver.Options(level=level, target=target, debug=True, verify=True)
     driver.build([source], output, "exe", options)
-    return watch(output, language, truth, FUNCTIONS)
+    return watch(output, language, truth)
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])

@@ -61,13 +61,10 @@ class Entered:
 class Watcher:
     """Listens to each instruction of the program's own functions, and to ticks."""
 
-    def __init__(
-        self, path: Path, language: str, truth: Truth, functions: frozenset[str], every: int
-    ) -> None:
+    def __init__(self, path: Path, language: str, truth: Truth, every: int) -> None:
         data = path.read_bytes()
         self.information = Information(data)
         self.truth = truth
-        self.functions = functions
         self.every = every
         self.seen = Seen()
         self.count = 0
@@ -86,7 +83,7 @@ class Watcher:
             dwarf: machine.numbers[ours] for ours, dwarf in table.items() if ours in machine.numbers
         }
         uc: Any = self.emulator.uc
-        own = [one for one in self.information.functions if one.name in functions]
+        own = self.information.functions
         start, end = min(one.start for one in own), max(one.end for one in own)
         uc.hook_add(UC_HOOK_CODE, self.at_instruction, None, start, end - 1)
         uc.hook_add(UC_HOOK_CODE, self.at_tick, None, self.tick, self.tick)
@@ -130,33 +127,22 @@ class Watcher:
         while position < len(active):
             at = frame.pc - 1
             function = information.function(at)
-            if function is None or function.name not in self.functions:
+            if function is None:
                 raise Wrong(f"frame {position} at {at:#x} is in no function of the program")
-            position += self.inlined(function, at, active, position)
-            expected = active[position]
-            if function.name != expected.function:
-                raise Wrong(f"frame {position} is of {function.name}, not {expected.function}")
             line = information.line(at)
-            if line != expected.line:
-                raise Wrong(f"frame {position} is at line {line}, not {expected.line}")
-            self.seen.frames += 1
-            self.compare(index, function, frame, at, expected)
+            for one in function.chain(at):
+                if position == len(active):
+                    break  # what stands around is main, of which nothing is known
+                expected = active[position]
+                if one.name != expected.function:
+                    raise Wrong(f"frame {position} is of {one.name}, not {expected.function}")
+                if line != expected.line:
+                    raise Wrong(f"frame {position} is at line {line}, not {expected.line}")
+                self.seen.frames += 1
+                self.compare(index, one, frame, at, expected)
+                line = one.call_line
+                position += 1
             frame = information.caller(frame, self.memory, at)
-            position += 1
-
-    def inlined(self, function: Function, at: int, active: list[Active], position: int) -> int:
-        """How many functions stand inlined here; they must be those that are under way."""
-        here = [
-            one
-            for one in sorted(function.inlined, key=lambda i: -i.depth)
-            if any(start <= at < end for start, end in one.ranges)
-        ]
-        for number, one in enumerate(here):
-            if one.name != active[position + number].function:
-                raise Wrong(f"{one.name} stands inlined for {active[position + number].function}")
-            if one.call_line != active[position + number + 1].line:
-                raise Wrong(f"{one.name} is called at line {one.call_line}")
-        return len(here)
 
     def compare(
         self, index: int, function: Function, frame: Frame, at: int, expected: Active
@@ -198,7 +184,8 @@ class Watcher:
         stack = registers[STACK_POINTER[information.machine]]
         while self.entered and pc == self.entered[-1].back and stack == self.entered[-1].cfa:
             self.entered.pop()
-        if pc == function.start and not (self.entered and self.entered[-1].cfa == stack):
+        last = self.entered[-1] if self.entered else None
+        if pc == function.start and (last is None or (last.cfa, last.start) != (stack, pc)):
             back = registers[30] if is_arm else int.from_bytes(self.memory(stack, 8), "little")
             kept = {one: registers[one] for one in PRESERVED[information.machine]}
             cfa = stack if is_arm else stack + 8
@@ -229,10 +216,9 @@ class Watcher:
         if self.count % self.every or self.ticks >= len(self.truth.seen):
             return
         function = self.information.function(address)
-        if function is None or function.name not in self.functions:
+        if function is None:
             return
-        if any(s <= address < e for one in function.inlined for s, e in one.ranges):
-            return
+        function = function.chain(address)[0]
         line = self.information.line(address)
         frame: Frame | None = None
         for name, variable in function.visible(address).items():
@@ -265,11 +251,9 @@ class Watcher:
                 )
 
 
-def watch(
-    path: Path, language: str, truth: Truth, functions: frozenset[str], every: int = 1
-) -> Seen:
+def watch(path: Path, language: str, truth: Truth, every: int = 1) -> Seen:
     """Run the program at `path`; look at each instruction, or at one of `every`."""
-    watcher = Watcher(path, language, truth, functions, every)
+    watcher = Watcher(path, language, truth, every)
     outcome = watcher.emulator.run()
     if outcome.exit_status or outcome.signal:
         watcher.seen.fail(f"the program ended with {outcome}")

@@ -53,14 +53,17 @@ class Located:
 
 @dataclass(slots=True)
 class Inlined:
-    """Code of `function` in place of a call at `call_file`:`call_line`; `scope` it stands in."""
+    """Code of `function` in place of a call at `call_file`:`call_line`, in the caller's block
+    `scope`; the rest as in `FunctionLocations`."""
 
     function: DebugFunction
     call_file: str
     call_line: int
-    scope: Scope | None
+    scope: Scope
     ranges: list[CodeRange] = field(default_factory=list)
-    inner: list[Inlined] = field(default_factory=list)
+    scopes: dict[Scope, list[CodeRange]] = field(default_factory=dict)
+    variables: dict[DebugVariable, list[Located]] = field(default_factory=dict)
+    inlined: list[Inlined] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -201,12 +204,11 @@ class _Locator:
         return found
 
     def places(self) -> set[Place]:
-        owner = self.function.debug.function  # type: ignore[union-attr]
         return {
             line.line
             for block in self.emitted.blocks
             for line in block.lines
-            if isinstance(line.line, Place) and line.line.owner is owner
+            if isinstance(line.line, Place)
         }
 
     # --- expressions ------------------------------------------------------------------------
@@ -307,29 +309,23 @@ class _Locator:
                 place = line.line
                 if not isinstance(place, Place):
                     is_entry = id(line) in prologue
-                    self.put(result, incoming if is_entry else {}, start, end, at, at)
+                    self.put(result.variables, incoming if is_entry else {}, start, end, at, at)
                     continue
                 _add_row(result, start, place)
-                if place.inlined_at is not None:
-                    _add_inlined(result, place, start, end)
+                if place.inlined_at is None and place.owner is not owner:
                     continue
-                if place.owner is not owner:
-                    continue
-                scope: Scope | None = place.scope
-                while scope is not None:
-                    _extend(result.scopes.setdefault(scope, []), start, end)
-                    scope = scope.parent
+                within = _stands_in(result, place, start, end)
                 values = place.values
                 if self.frame.alignment > 16 and id(line) in leaving:
                     # Their memory is found from SP, which is on its way.
                     values = {one: parts for one, parts in values.items() if parts}
                 ends = last if line.form.control in CALLS else at
-                self.put(result, values, start, end, at, ends)
+                self.put(within.variables, values, start, end, at, ends)
         return result
 
     def put(
         self,
-        result: FunctionLocations,
+        found: dict[DebugVariable, list[Located]],
         values: dict[DebugVariable, Parts],
         start: int,
         end: int,
@@ -340,10 +336,10 @@ class _Locator:
             first = self.variable(variable, parts, at)
             last = first if ends is at else self.variable(variable, parts, ends)
             if first == last:
-                _locate(result, variable, start, end, first)
+                _locate(found, variable, start, end, first)
             else:
-                _locate(result, variable, start, end - 1, first)
-                _locate(result, variable, end - 1, end, last)
+                _locate(found, variable, start, end - 1, first)
+                _locate(found, variable, end - 1, end, last)
 
 
 CALLS = frozenset(("call", "indirect_call"))
@@ -366,11 +362,15 @@ def _constant(operand: Constant) -> Expression:
 
 
 def _locate(
-    result: FunctionLocations, variable: DebugVariable, start: int, end: int, at: Expression | None
+    variables: dict[DebugVariable, list[Located]],
+    variable: DebugVariable,
+    start: int,
+    end: int,
+    at: Expression | None,
 ) -> None:
     if at is None:
         return
-    found = result.variables.setdefault(variable, [])
+    found = variables.setdefault(variable, [])
     if found and found[-1].end == start and found[-1].at == at:
         found[-1].end = end
     else:
@@ -397,33 +397,38 @@ def _add_row(result: FunctionLocations, start: int, place: Place) -> None:
             result.rows.append(row)
 
 
-def _add_inlined(result: FunctionLocations, place: Place, start: int, end: int) -> None:
-    """Put the code under each of the calls that it stands in, outermost first."""
+def _stands_in(
+    result: FunctionLocations, place: Place, start: int, end: int
+) -> FunctionLocations | Inlined:
+    """Count the code to its blocks, and to the calls that it stands for, outermost first;
+    the function or innermost call that it belongs to."""
     chain: list[Place] = [place]
     while chain[-1].inlined_at is not None:
         chain.append(chain[-1].inlined_at)
-    calls = result.inlined
-    for call, inner in zip(reversed(chain[1:]), reversed(chain[:-1]), strict=True):
+    found: FunctionLocations | Inlined = result
+    for index in range(len(chain) - 1, -1, -1):
+        scope: Scope | None = chain[index].scope
+        while scope is not None:
+            _extend(found.scopes.setdefault(scope, []), start, end)
+            scope = scope.parent
+        if not index:
+            break
+        call, inner = chain[index], chain[index - 1]
+        line, file = line_of(call), call.owner.file
         known = next(
             (
                 one
-                for one in calls
-                if one.function is inner.owner
-                and one.call_line == line_of(call)
-                and one.call_file == call.owner.file
+                for one in found.inlined
+                if one.function is inner.owner and one.call_line == line and one.call_file == file
             ),
             None,
         )
         if known is None:
-            scope = call.scope if call.owner is result.function else None
-            known = Inlined(inner.owner, call.owner.file, line_of(call), scope)
-            calls.append(known)
+            known = Inlined(inner.owner, file, line, call.scope)
+            found.inlined.append(known)
         _extend(known.ranges, start, end)
-        calls = known.inner
-    scope = chain[-1].scope if chain[-1].owner is result.function else None
-    while scope is not None:
-        _extend(result.scopes.setdefault(scope, []), start, end)
-        scope = scope.parent
+        found = known
+    return found
 
 
 def locate(

@@ -145,12 +145,26 @@ class Place(int):
 
     def at_call(self, call: Place, number: int | None = None) -> Place:
         """The same place in code that stands for a call, with its `number` there (see
-        `places.py`).  Its values are not known: they are the called function's own."""
+        `places.py`).  Its values are not known: they are the called function's own; who
+        copies the code tells what they have become (`know`)."""
         found = Place(self if number is None else number)
         found.owner, found.scope, found.values = self.owner, self.scope, {}
         outer = self.inlined_at
         found.inlined_at = call if outer is None else outer.at_call(call)
         return found
+
+
+def know(line: int, original: int, into: DebugFunction, values: dict[int, Operand]) -> None:
+    """What the variables at `original` are at its copy `line` in the function `into`: the
+    `values` there, by the numbers of those in the called function."""
+    if not isinstance(line, Place) or not isinstance(original, Place):
+        return
+    for variable, parts in original.values.items():
+        if parts:  # those in memory have another home here, which nothing tells
+            line.values[variable] = tuple(
+                values.get(part.number) if isinstance(part, Value) else part for part in parts
+            )
+    into.places.append(line)
 
 
 def inlined(line: int, call_line: int, number: int | None = None) -> int:

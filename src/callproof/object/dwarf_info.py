@@ -108,29 +108,40 @@ class _Unit:
         self.declared(entry, known.function.file, known.function.line)
         if known.function.result is not None:
             entry.refer(AT_TYPE, self.types.entry(known.function.result))
+        for one in self.contents(entry, function, known):
+            entry.refer(AT_OBJECT_POINTER, one)
+
+    def contents(
+        self, entry: Entry, function: DescribedFunction, known: FunctionLocations | Inlined
+    ) -> list[Entry]:
+        """Parameters, blocks and inlined calls of a function, or of one that stands inlined;
+        gives its `this`, if it has one."""
+        this = []
         for variable in known.function.parameters:
             one = self.variable(TAG_PARAMETER, variable, function, known)
             entry.children.append(one)
             if variable.name == "this":
-                entry.refer(AT_OBJECT_POINTER, one)
-        self.scope(entry, known.function.scope, function, known)
+                this.append(one)
+        self.scope(entry, function, known)
+        return this
 
     def scope(
-        self, entry: Entry, scope: Scope, function: DescribedFunction, known: FunctionLocations
+        self, entry: Entry, function: DescribedFunction, known: FunctionLocations | Inlined
     ) -> None:
         """A block's variables, and the blocks in it; those without any are not worth an entry."""
         inner: dict[Scope, list[Scope]] = {}
         for one in known.scopes:
             if one.parent is not None:
                 inner.setdefault(one.parent, []).append(one)
-        calls: dict[Scope | None, list[Inlined]] = {}
+        calls: dict[Scope, list[Inlined]] = {}
         for call in known.inlined:
             calls.setdefault(call.scope, []).append(call)
-        pending = [(entry, scope)]
+        outermost = known.function.scope
+        pending = [(entry, outermost)]
         while pending:
             parent, current = pending.pop()
             variables = [one for one in current.variables if not one.is_parameter]
-            if variables and current is not scope:
+            if variables and current is not outermost:
                 ranges = known.scopes.get(current)
                 if not ranges:
                     continue
@@ -139,7 +150,7 @@ class _Unit:
             for variable in variables:
                 parent.children.append(self.variable(TAG_VARIABLE, variable, function, known))
             for call in calls.get(current, ()):
-                self.inlined(parent, call, function.symbol)
+                self.inlined(parent, call, function)
             pending += [(parent, one) for one in inner.get(current, ())]
 
     def extent(self, entry: Entry, symbol: Symbol, ranges: list[CodeRange]) -> None:
@@ -151,7 +162,7 @@ class _Unit:
         tag: int,
         variable: DebugVariable,
         function: DescribedFunction,
-        known: FunctionLocations,
+        known: FunctionLocations | Inlined,
     ) -> Entry:
         """Without a location where it is nowhere: debuggers say that it is optimised out."""
         entry = Entry(tag)
@@ -164,17 +175,14 @@ class _Unit:
             entry.elsewhere(AT_LOCATION, LOCATIONS, self.locations.locations(function.symbol, rows))
         return entry
 
-    def inlined(self, parent: Entry, call: Inlined, symbol: Symbol) -> None:
-        pending = [(parent, call)]
-        while pending:
-            outer, one = pending.pop()
-            entry = outer.child(TAG_INLINED)
-            entry.refer(AT_ORIGIN, self.abstract_function(one.function))
-            self.extent(entry, symbol, one.ranges)
-            if one.call_file in self.files:
-                entry.number(AT_CALL_FILE, self.files.index(one.call_file))
-            entry.number(AT_CALL_LINE, one.call_line)
-            pending += [(entry, inner) for inner in one.inner]
+    def inlined(self, parent: Entry, call: Inlined, function: DescribedFunction) -> None:
+        entry = parent.child(TAG_INLINED)
+        entry.refer(AT_ORIGIN, self.abstract_function(call.function))
+        self.extent(entry, function.symbol, call.ranges)
+        if call.call_file in self.files:
+            entry.number(AT_CALL_FILE, self.files.index(call.call_file))
+        entry.number(AT_CALL_LINE, call.call_line)
+        self.contents(entry, function, call)
 
     def abstract_function(self, function: DebugFunction) -> Entry:
         found = self.abstract.get(function)

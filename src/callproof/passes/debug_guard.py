@@ -64,12 +64,11 @@ class Guard:
                 if home is not None and block is not home[0] and block.terminator is not home[1]:
                     one.line = block.terminator.line
                 line = one.line
-                if id(one) in old or not isinstance(line, Place) or line.owner is not debug:
-                    continue
-                if not line.values:
+                if id(one) in old or not isinstance(line, Place) or not line.values:
                     continue
                 plain = Place(line)
-                plain.owner, plain.scope, plain.inlined_at = debug, line.scope, line.inlined_at
+                plain.owner, plain.scope = line.owner, line.scope
+                plain.inlined_at = line.inlined_at
                 plain.values = {v: parts for v, parts in line.values.items() if not parts}
                 one.line = plain
         if any(self._led_elsewhere(block) for block in function.blocks):

@@ -371,6 +371,7 @@ class _Copy:
         self.call = call
         self.slots = slots
         self.values: dict[int, Operand] = {}
+        self.places: dict[int, int] = {}  # by the ids of the callee's
         self.site = len(function.sites)
         function.sites.append(Site(callee.name, callee.source_name, call.line))
         function.sites += [
@@ -380,7 +381,14 @@ class _Copy:
     def place(self, place: int) -> int:
         """A place of the callee as one of the function."""
         number = inlined(place, self.site + (place >> LINE_BITS))
-        return debug.inlined(place, self.call.line, number)
+        into = self.function.debug
+        if into is None:
+            return number
+        made = self.places.get(id(place))
+        if made is None:
+            made = self.places[id(place)] = debug.inlined(place, self.call.line, number)
+            debug.know(made, place, into, self.values)
+        return made
 
     def operand(self, operand: Operand) -> Operand:
         return self.values[operand.number] if operand.kind == VALUE else operand  # type: ignore[union-attr]
