@@ -153,3 +153,28 @@ def test_a_call_in_a_loop_has_its_frame_made_before_the_loop() -> None:
     assert lines[0].startswith("cbz x0")
     push = next(index for index, line in enumerate(lines) if line.startswith("stp x29"))
     assert push < next(index for index, line in enumerate(lines) if line.endswith(":"))
+
+
+def test_where_registers_are_short_constants_give_way_and_not_variables() -> None:
+    variables = 12
+    names = [f"%x{index}" for index in range(variables)]
+    text = "function @f(n: i64) -> i64 {\n^e(%n: i64):\n  jump ^loop(%n"
+    text += ", %n" * variables + ")\n^loop(%i: i64"
+    text += "".join(f", {name}: i64" for name in names) + "):\n"
+    for index, name in enumerate(names):
+        text += f"  %m{index} = mul i64 {name}, {1000003 + 2 * index}\n"
+        text += f"  %y{index} = xor i64 %m{index}, {70001 * (index + 3)}\n"
+    text += "  %j = sub i64 %i, 1\n  %q = ne i64 %j, 0\n  branch %q, ^loop(%j"
+    text += "".join(f", %y{index}" for index in range(variables)) + "), ^out\n^out:\n"
+    total = "%y0"
+    for index in range(1, variables):
+        text += f"  %s{index} = add i64 {total}, %y{index}\n"
+        total = f"%s{index}"
+    lines = assembly(text + f"  return {total}\n}}\n")
+    start = lines.index(".L0_1:")
+    end = next(index for index, line in enumerate(lines) if line.endswith(" .L0_1"))
+    body_lines = lines[start:end]
+    assert not any("[sp" in line for line in body_lines)
+    assert sum(line.startswith("mul") for line in body_lines) == variables
+    made = sum(line.startswith("movz") or line.startswith("mov ") for line in body_lines)
+    assert made < 2 * variables  # some are kept

@@ -131,7 +131,7 @@ class _Allocator(Wishes):
                 return
             # Making it again just before the need is cheaper than a save and a restore.
             later = self._last_gap(need)
-        elif self._displace(interval, candidates, clobbered, need):
+        elif self._displace(interval, candidates, clobbered, need, later > interval.start):
             return
         # Whoever has a register needs it sooner: wait in memory until before the need.
         if later <= interval.start:
@@ -353,14 +353,20 @@ class _Allocator(Wishes):
         candidates: tuple[int, ...],
         clobbered: list[tuple[int, int]],
         need: int,
+        may_wait: bool,
     ) -> bool:
-        """Take a register from the interval that needs its own last; True if that was possible.
+        """Take a register from the interval that loses least; True if that was possible.
 
-        Nobody is displaced who is needed no later than we are.
+        That is the one whose next use runs most rarely, and of several the one that needs
+        its own last.  Nobody is displaced who is needed no later than we are and loses as
+        much, nor, if we may wait, who loses more than we do.
         """
         start = interval.start
         enough = _together(interval, need)
-        chosen, farthest, limit = -1, enough, 0
+        chosen, farthest, limit, least = -1, start, 0, FAR
+        own = self._loss(interval, start)
+        if may_wait:
+            least = own + 1
         victim: Interval | None = None
         for physical in candidates:
             busy = self.busy[physical]
@@ -374,16 +380,37 @@ class _Allocator(Wishes):
                 continue
             # After its hole it begins anew and may be anywhere, so it gives way most easily.
             next_need = FAR - 1 if in_hole else occupant.next_need(start)
-            if next_need <= farthest:
+            loss = 0 if in_hole else self._loss(occupant, start)
+            if next_need <= enough and (loss >= own or next_need >> 2 <= start >> 2):
+                continue
+            if loss > least or (loss == least and next_need <= farthest):
                 continue
             free_until = self._limit(interval, physical, clobbered, occupant)
             if free_until > enough:
                 chosen, farthest, limit, victim = physical, next_need, free_until, occupant
+                least = loss
         if victim is None:
             return False
         self._release(victim, chosen, start)
         self._assign_until(interval, chosen, limit)
         return True
+
+    def _loss(self, interval: Interval, position: int) -> int:
+        """How much is run more if an interval loses its register at a position.
+
+        Its next use needs it back; so does each turn of a loop around the position, if it
+        was used in the loop before.
+        """
+        need = interval.next_need(position)
+        weight, starts = self.flow.weight, self.block_starts
+        loss = weight[bisect_right(starts, need) - 1] if need != FAR else 0
+        header = self.flow.header[bisect_right(starts, position) - 1]
+        while header >= 0:
+            if starts[header] <= interval.last_need_before(position):
+                loss = max(loss, weight[header])
+                break
+            header = self.flow.outer[header]
+        return loss if interval.register in self.remade else 2 * loss
 
     def _release(self, occupant: Interval, physical: int, position: int) -> None:
         """The occupant leaves its register at `position`; it comes back before its next need."""
