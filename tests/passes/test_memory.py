@@ -13,7 +13,7 @@ from callproof.passes import memory
 
 HEADER = """\
 declare @out(a: ptr)
-data @words align 8 readonly "\\01\\00\\00\\00\\ff\\ff\\ff\\ff" @words+4
+data @words align 8 readonly "\\01\\00\\00\\00\\ff\\ff\\ff\\ff" @words+4 @f
 data @counter align 8 writable zero 24
 data @other align 8 writable zero 24
 """
@@ -53,7 +53,7 @@ def stores(body: str) -> int:
         ("%r = load_u16 i64 @words\nreturn %r", "return 1"),
         ("%r = load_s32 i64 @words + 4\nreturn %r", "return -1"),
         ("%r = load_u32 i64 @words + 4\nreturn %r", "return 4294967295"),
-        ("%r = load i64 @words + 8\nreturn %r", "return @words+4"),
+        ("%r = load i64 @words + 16\nreturn %r", "return @f"),
     ],
 )  # fmt: skip
 def test_known_loads(body: str, last: str) -> None:
@@ -74,7 +74,8 @@ def test_known_loads(body: str, last: str) -> None:
         "store i64 %b, %s\n%i = add ptr %b, %s\n%j = add i64 %i, %b\nstore i64 1, %j\n"
         "%r = load i64 %s\nreturn %r",
         "store i64 %s, %a\nstore i64 %b, %s\nstore i64 1, %b\n%r = load i64 %s\nreturn %r",
-        "%r = load i64 @words + 1\nreturn %r",  # part of an address
+        "%r = load i64 @words + 9\nreturn %r",  # part of an address
+        "%r = load i64 @words + 8\nreturn %r",
         "%r = load i64 @counter\nreturn %r",
         "store i64 %b, %a\n%w = load_u8 i64 %a\nreturn %w",
     ],

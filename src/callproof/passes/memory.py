@@ -392,7 +392,11 @@ class _Forwarding:
         if isinstance(place.base, str) and place.base in self.module.data:
             datum = self.module.data[place.base]
             constant = constant_at(datum, place.offset, instruction)
-            if constant is not None:
+            # The address of data is loaded by as many instructions as it is made by, and
+            # a load can stay in a register over a loop's calls; a function's can be called.
+            if constant is not None and (
+                not isinstance(constant, Symbol) or constant.name in self.module.functions
+            ):
                 self.places.replaced[result.number] = constant
                 return
         key = (place.base, place.offset, operation, "" if operation is LOAD else type_.name)
