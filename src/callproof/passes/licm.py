@@ -40,14 +40,15 @@ FREE = frozenset((op.BITCAST, op.TRUNC, op.EXTRACT, op.LOW, op.SLOT))
 
 def run(function: Function, memory: Memory | None = None) -> bool:
     """Move what is invariant, in place.  Without `memory` loads stay."""
-    if not _may_have_loops(function):
+    if not may_have_loops(function):
         return False
     tree = Dominators(function)
     loops = Loops(tree.predecessors, tree.idom)
     return bool(loops.loops) and _Mover(function, tree, loops, memory).run()
 
 
-def _may_have_loops(function: Function) -> bool:
+def may_have_loops(function: Function) -> bool:
+    """A quick no: some block is followed by one that stands before it."""
     seen: set[int] = set()
     for block in function.blocks:
         seen.add(id(block))
@@ -324,4 +325,4 @@ def _key(instruction: Instruction) -> tuple[object, ...]:
     return (instruction.operation.index, instruction.type, instruction.offset, *operands)
 
 
-__all__ = ["run"]
+__all__ = ["may_have_loops", "run"]

@@ -18,9 +18,12 @@ from callproof.passes import (
     fold,
     gvn,
     licm,
+    loop_tests,
     simplify_cfg,
+    strength_reduction,
     tail_calls,
     thread_branches,
+    unroll,
 )
 from callproof.passes.aliases import Memory
 from callproof.source import CallproofError, InternalError
@@ -36,10 +39,15 @@ ONCE: list[tuple[str, Pass]] = [
     ("fold-2", fold.run),
     ("dce", dce.run),
     ("licm", licm.run),
+    ("unroll", unroll.run),
+    ("strength-reduction", strength_reduction.run),
+    ("dce-2", dce.run),
+    ("loop-tests", loop_tests.run),
     ("simplify-cfg-2", simplify_cfg.run),
 ]
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
 WITH_MEMORY: dict[str, Callable[[Function, Memory], bool]] = {"licm": licm.run}
+FIRST_ROUND_ONLY = {"unroll"}  # each round would do it again
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 NAMES = ["all", *(name for name, _ in [*ONCE, *LAST])]
 
@@ -67,11 +75,13 @@ def optimise(
         if level >= 2 and not module.trace_names:
             rounds.append(LAST)
         changed = True
-        for passes in rounds:
+        for number, passes in enumerate(rounds):
             if not changed and passes is ONCE:
                 continue
             changed = False
             for name, run in passes:
+                if number and name in FIRST_ROUND_ONLY:
+                    continue
                 start = time.perf_counter()
                 if memory is not None and name in WITH_MEMORY:
                     changed |= WITH_MEMORY[name](function, memory)
