@@ -110,6 +110,16 @@ class Selector:
             return None
         return definition
 
+    def unasked(self, operand: IrOperand, operation: Operation) -> Instruction | None:
+        """Like `definition`, and no instruction behind this one has asked for the value.
+
+        Folding it costs nothing then: if what is before needs it, it is computed there anyway.
+        """
+        definition = self.definition(operand, operation)
+        if definition is None or definition.results[0].number in self._registers:
+            return None
+        return definition
+
     def comparison(self, operand: IrOperand) -> Instruction | None:
         """The comparison in this block that computes the operand, if one does."""
         if operand.kind != VALUE:

@@ -138,19 +138,23 @@ def to_symbol(s: Selector, i: Instruction, address: IrOperand, size: int) -> Sym
 def with_index(
     s: Selector, i: Instruction, address: IrOperand, size: int
 ) -> tuple[IrOperand, IrOperand, int] | None:
-    """base + index or base + (index << log2 size), nothing added."""
+    """base + index or base + (index << log2 size), nothing added.
+
+    A sum or shift with other uses too is done again here: several accesses may need it no
+    other way.
+    """
     if i.offset:
         return None
-    total = s.only_use(address, op.ADD)
+    total = s.unasked(address, op.ADD)
     if total is None or any(constant(operand) is not None for operand in total.operands):
         return None
     for base, index in (total.operands[::-1], total.operands):
-        shift = s.only_use(index, op.SHL)
+        shift = s.unasked(index, op.SHL)
         if shift is not None and size > 1 and constant(shift.operands[1]) == size.bit_length() - 1:
             return base, shift.operands[0], 1
         # The first operand is asked for its shift before the second stands unshifted.
     for base, index in (total.operands, total.operands[::-1]):
-        if s.only_use(base, op.SHL) is None:
+        if s.unasked(base, op.SHL) is None:
             return base, index, 0
     return None
 
