@@ -180,6 +180,13 @@ def test_every_rule_is_reached() -> None:
         "  %b = smin v2i64 %a, <1, 2>\n  %c = smax v2i64 %b, <-3, -4>\n  return %c\n}"
     )
     compile_module(wide, TARGET, hits=hits)
+    pair = parse_module(
+        "function @f(a: f32, b: f32, n: i64) -> v2f32 {\n^e(%a: f32, %b: f32, %n: i64):\n"
+        "  %m = mul i64 %n, 33\n  %o = xor i64 %m, %n\n  %p = and i64 %o, 4294967295\n"
+        "  %q = mul i64 %p, -7\n  %x = sitof f32 %q\n  %s = splat v2f32 %a\n"
+        "  %t = insert v2f32 %s, 1, %x\n  return %t\n}"
+    )
+    compile_module(pair, TARGET, hits=hits)
     for operation in ("add", "sub", "and", "or", "xor"):
         for inner in ("shl i64 %b, 7", "xor i64 %b, -1"):
             pattern = parse_module(

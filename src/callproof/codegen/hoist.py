@@ -124,7 +124,7 @@ class _Hoister:
         if register in self.function.rematerialise:
             if register not in self.uses:
                 return False
-        elif not _is_constant(instruction):
+        elif register not in self.function.constants:
             return False
         around: Loop | None = loop
         fixed = [operand.register for operand in operands[1:]]  # the stack pointer
@@ -157,17 +157,6 @@ class _Hoister:
     def _has_room(self, loop: Loop, class_: int) -> bool:
         most = MOST_WITH_CALLS if loop in self.with_calls else MOST
         return self.kept[loop][class_] < most[class_]
-
-
-def _is_constant(instruction: MachineInstruction) -> bool:
-    """One register, made from nothing: what takes too long to be made again."""
-    form = instruction.form
-    return (
-        len(instruction.operands) == 1
-        and instruction.operands[0].constraint == REGISTER
-        and not (form.control or form.memory or form.writes_flags or form.reads_flags)
-        and not instruction.clobbers
-    )
 
 
 def _key(immediate: object) -> object:

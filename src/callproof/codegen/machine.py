@@ -282,12 +282,14 @@ class MachineFunction:
     `classes` GENERAL or FLOAT; `sizes` bytes to spill (8 or 16); `names` the source's
     name or ''.  `rematerialise` maps a virtual register to an instruction without
     register uses (except non-allocatable physical ones) that computes it anywhere in
-    the function: its operand 0 is the definition.
+    the function: its operand 0 is the definition.  `constants` are registers defined by
+    such an instruction too, but one that takes longer than a reload.
     """
 
     __slots__ = (
         "blocks",
         "classes",
+        "constants",
         "display_name",
         "name",
         "names",
@@ -306,6 +308,7 @@ class MachineFunction:
         self.sizes: list[int] = []
         self.names: list[str] = []
         self.rematerialise: dict[int, MachineInstruction] = {}
+        self.constants: set[int] = set()
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
         self.stack_alignment = 16

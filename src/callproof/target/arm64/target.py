@@ -12,6 +12,7 @@ from callproof.target.arm64 import (
     select_float,
     select_integer,
     select_memory,
+    select_narrow,
     select_vector,
     values,
 )
@@ -21,6 +22,7 @@ from callproof.target.arm64.shapes import Arm64Shapes
 
 SCALAR_RULES: list[Rule] = [
     *select_vector.MIXED_RULES,
+    *select_narrow.RULES,
     *select_integer.RULES,
     *select_compare.RULES,
     *select_memory.RULES,

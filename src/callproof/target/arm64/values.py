@@ -23,7 +23,7 @@ from callproof.codegen.machine import (
 from callproof.ir import types
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Symbol, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import SLOT
+from callproof.ir.operations import EXTRACT, SLOT
 from callproof.ir.vectors import lanes_of
 from callproof.target.arm64 import pseudo
 from callproof.target.arm64.immediates import encode_fp8, move_immediate
@@ -60,6 +60,9 @@ def use(s: Selector, operand: IrOperand) -> int:
             return rematerialisable(
                 s, register, pseudo.SLOT_ADDRESS, FrameReference("slot", s.slot(definition))
             )
+        lowest = s.definition(operand, EXTRACT)
+        if lowest is not None and operand.type.is_float and lowest.operands[1].value == 0:  # type: ignore[union-attr]
+            return use(s, lowest.operands[0])  # its register's low bits are this float
         return s.register(operand)
     if operand.kind == SYMBOL:
         assert isinstance(operand, Symbol)
@@ -99,6 +102,7 @@ def integer_constant(s: Selector, value: int) -> int:
     if len(move_immediate(value, 64)) <= 2:
         return rematerialisable(s, register, pseudo.CONSTANT, value)
     # Three or four instructions: a reload is no slower than making it again.
+    s.machine.constants.add(register)
     s.append(MachineInstruction(pseudo.CONSTANT, [Operand(register, DEF)], [value]))
     return register
 
