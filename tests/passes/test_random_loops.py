@@ -48,7 +48,7 @@ def test_all_agree(group: int) -> None:
 
 def test_every_loop_pass_has_work() -> None:
     """The modules are not beside the point: each pass changes many of their functions."""
-    changed = dict.fromkeys(("licm", "unroll", "strength-reduction", "loop-tests"), 0)
+    changed = dict.fromkeys(("rotate", "licm", "unroll", "strength-reduction", "loop-tests"), 0)
     for seed in range(20):
         module = random_loops(seed)
         for function in module.functions.values():

@@ -19,6 +19,7 @@ from callproof.passes import (
     gvn,
     licm,
     loop_tests,
+    rotate,
     simplify_cfg,
     strength_reduction,
     tail_calls,
@@ -33,6 +34,7 @@ Pass = Callable[[Function], bool]
 ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg", simplify_cfg.run),
     ("thread-branches", thread_branches.run),
+    ("rotate", rotate.run),
     ("fold", fold.run),
     ("copy-propagation", copy_propagation.run),
     ("gvn", gvn.run),
