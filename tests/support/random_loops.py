@@ -1,7 +1,7 @@
 """Random nests of counted loops over memory: what the loop passes change.
 
-A function has up to three loops in each other and behind each other, tested at their ends
-as the front ends make them.  Variables begin, step and end anywhere (a few dozen turns);
+A function has up to three loops in each other and behind each other, most of them tested at
+their ends as the front ends make them.  Variables begin, step and end anywhere (a few dozen turns);
 accesses go to linear functions of them in a table, a stack slot or through a parameter,
 always inside.  Loads and stores of all may meet.  Some loops have a second way out, calls,
 branches in the body, and values that are used behind them.
@@ -120,7 +120,11 @@ class _Generator:
             compared = builder.value(op.SLT, I64, self.any_value(), self.any_value())
             builder.branch(compared, then, end)
             builder.start(then)
-            self.statement()
+            if source.random() < 0.5:
+                more = builder.value(op.ADD, I64, builder.read("a"), self.any_value())
+                builder.write("a", more)
+            else:
+                self.statement()
             builder.jump(end)
             builder.start(end)
         elif pick < 0.84:
@@ -148,6 +152,13 @@ class _Generator:
         body, end = builder.new_block("loop"), builder.new_block("after")
         builder.jump(body)
         builder.start(body, seal=False)
+        asks_first = source.random() < 0.25
+        if asks_first:
+            inside = builder.new_block("inside")
+            holds = op.SLE if step > 0 else op.SGE
+            tested = builder.value(holds, I64, builder.read(name), self.number(last))
+            builder.branch(tested, inside, end)
+            builder.start(inside)
         self.loops.append(_Loop(name, min(first, last), max(first, last)))
         for _ in range(source.randrange(1, 4)):
             self.statement()
@@ -156,7 +167,12 @@ class _Generator:
             self.statement()
         if source.random() < 0.15:
             self._leave(end)
-        self._test(name, step, last, body, end)
+        if asks_first:
+            following = builder.value(op.ADD, I64, builder.read(name), self.number(step))
+            builder.write(name, following)
+            builder.jump(body)
+        else:
+            self._test(name, step, last, body, end)
         self.loops.pop()
         builder.seal(body)
         builder.start(end)

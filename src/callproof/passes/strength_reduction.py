@@ -171,10 +171,19 @@ def _folded(access: Access, uses: Sequence[int]) -> int:
             inner = operand.definition if operand.kind == VALUE else None  # type: ignore[union-attr]
             if inner is None or not any(inner is one for one in access.linear.nodes):
                 continue
-            if inner.operation in (op.SHL, op.MUL) and uses[inner.results[0].number] == 1:
+            if uses[inner.results[0].number] != 1:
+                continue
+            # An access scales its index by its own size; an addition shifts, or multiplies.
+            scaled = inner.operation is op.SHL and _is_shift_by(inner, access.size)
+            if scaled if node is top and is_plain else inner.operation in (op.SHL, op.MUL):
                 found += 1
                 break  # one operand only
     return found
+
+
+def _is_shift_by(shift: Instruction, size: int) -> bool:
+    count = shift.operands[1]
+    return count.kind == CONSTANT and size == 1 << int(count.value) % 64  # type: ignore[union-attr]
 
 
 class _Reducer:
