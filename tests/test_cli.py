@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from callproof import driver
+
 ROOT = Path(__file__).parent.parent
 HELLO = ROOT / "examples" / "hello.bcl"
 
@@ -134,6 +136,40 @@ def test_exit_status_and_arguments_are_the_programs_own(tmp_path: Path) -> None:
     for on in ("emulator",):
         done = callproof("run", "--on", on, source, "--not-ours")
         assert (done.returncode, done.stdout) == (7, "bye\n")
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"),
+    [
+        ("linux", "x86_64", "x86_64-linux"),
+        ("linux", "aarch64", "aarch64-linux"),
+        ("linux", "riscv64", "aarch64-linux"),
+        ("darwin", "arm64", "aarch64-linux"),
+        ("win32", "AMD64", "aarch64-linux"),
+    ],
+)
+def test_what_runs_at_once_is_for_the_host(
+    system: str, machine: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert driver.target_for_run([]) == expected
+    assert driver.target_for_run([], "qemu") == "aarch64-linux"
+
+
+@pytest.mark.parametrize("target", ["aarch64-linux", "x86_64-linux"])
+@pytest.mark.parametrize("archived", [False, True])
+def test_or_for_the_machine_of_what_it_is_linked_with(
+    target: str, archived: bool, tmp_path: Path
+) -> None:
+    from callproof.object import write_archive
+
+    file, _ = driver.build([HELLO], tmp_path / "hello.o", "obj", driver.Options(target=target))
+    if archived:
+        content = file.read_bytes()
+        file = tmp_path / "hello.a"
+        file.write_bytes(write_archive([("hello.o", content)]))
+    assert driver.target_for_run([file]) == target
 
 
 def test_version_and_help() -> None:

@@ -6,7 +6,6 @@ everything that a user can mend; they print nothing.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from callproof.codegen.backend import Compiled
     from callproof.codegen.target import Target
     from callproof.ir.model import Module
-    from callproof.link import LinkOptions
+    from callproof.link import Input, LinkOptions
     from callproof.link.layout import Layout
     from callproof.object.model import ObjectFile
 
@@ -30,7 +29,7 @@ Progress = Callable[[str], None]
 BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
 SOX_SUFFIX = ".sox"
 SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
-LINK_SUFFIXES = (".o", ".a")
+LINK_SUFFIXES = (".o", ".a", ".so")
 
 
 @dataclass(slots=True)
@@ -49,7 +48,12 @@ class Options:
     module_path   folders where Sox's imports look last
     sox_test      the test of a Sox program that runs instead of its `main`
     sox_bench     run a Sox program's benchmarks behind its `main`
+    comments      listings of what is compiled will be wanted, with their remarks
+    debug         describe variables, types and frames to debuggers (lines always are); at
+                  level 0 variables are then kept in memory
     log           is told, for each call site of a Sox program, how it is called
+    link          how what is built is linked: position-independent, dynamically
+    libraries     names of libraries (`-l`) to link it with, from these folders (`-L`)
     """
 
     level: int = 1
@@ -66,8 +70,13 @@ class Options:
     module_path: tuple[str, ...] = ()
     sox_test: str = ""
     sox_bench: bool = False
+    comments: bool = True
+    debug: bool = False
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
+    link: LinkOptions | None = None
+    libraries: tuple[str, ...] = ()
+    library_path: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -164,6 +173,7 @@ def front_ends(
             raise CallproofError(
                 "a Sox program is given by its one script, which imports the others"
             )
+        from callproof.ir.debug import DebugModule
         from callproof.sox.frontend import load
         from callproof.sox.lower import lower
         from callproof.sox.modules import SearchPlaces
@@ -171,7 +181,8 @@ def front_ends(
         places = SearchPlaces(folders=options.module_path)
         program = load(paths[0], places, diagnostics)
         sources = [program.script.source]
-        found = [lower(program, options.sox_test, options.sox_bench, options.log)]
+        debug = DebugModule("sox", options.level == 0) if options.debug else None
+        found = [lower(program, options.sox_test, options.sox_bench, options.log, debug)]
     else:
         sources = [SourceFile.read(path) for path in paths]
         found = _bcpl_and_ir(sources, diagnostics, options)
@@ -209,7 +220,7 @@ def _bcpl_and_ir(
 def _front_end_options(options: Options) -> FrontEndOptions:
     from callproof.bcpl.options import FrontEndOptions
 
-    return FrontEndOptions(options.include, options.bounds_check)
+    return FrontEndOptions(options.include, options.bounds_check, options.debug, options.level == 0)
 
 
 def verify_module(module: Module, options: Options) -> None:
@@ -254,7 +265,12 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
     for source, module in zip(sources, modules, strict=True):
         optimise(module, options)
         compiled = compile_module(
-            module, target, verify=options.verify, poison=options.poison, timings=options.timings
+            module,
+            target,
+            verify=options.verify,
+            poison=options.poison,
+            timings=options.timings,
+            comments=options.comments,
         )
         found.append(Compilation(source, module, target, compiled, warnings))
         warnings = []
@@ -262,7 +278,7 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
 
 
 def link_inputs(
-    inputs: Sequence[Path | ObjectFile],
+    inputs: Sequence[Input],
     output: Path,
     options: Options,
     *,
@@ -276,9 +292,15 @@ def link_inputs(
     builtin linker made of it.
     """
     from callproof import link
+    from callproof.linked_with import with_runtime
 
     start = time.perf_counter()
-    files = with_runtime(inputs, options) if runtime else list(inputs)
+    files = with_runtime(inputs, options, choices) if runtime else list(inputs)
+    if runtime and choices is not None and choices.ordered:
+        # Ours and musl's refer to each other.
+        count = len(inputs) + 1
+        archives = [item for item in files[count:] if isinstance(item, Path)]
+        files[count:] = [link.ArchiveGroup(tuple(archives))]
     _timed(options, "find runtime", start)
     start = time.perf_counter()
     layout = None
@@ -296,48 +318,18 @@ def link_inputs(
     return layout
 
 
-def with_runtime(inputs: Sequence[Path | ObjectFile], options: Options) -> list[Path | ObjectFile]:
-    """The inputs of a link, and what every program of the target is linked with."""
-    from callproof.runtime import runtime_files
-
-    provided = runtime_files(options.target, progress=options.progress)
-    # The first that has a `main` is the program's language's.
-    first = "sox" if any(map(_is_sox, inputs)) else "bcpl"
-    libraries = sorted(provided.libraries, key=lambda name: name != first)
-    return [
-        provided.crt1,
-        *inputs,
-        *(provided.libraries[name] for name in libraries),
-        provided.libc,
-        provided.compiler_rt,
-    ]
-
-
-def _is_sox(file: Path | ObjectFile) -> bool:
-    """Whether a file has a Sox program's top level."""
-    from callproof.link.resolve import load as load_object
-    from callproof.object.model import ObjectFile
-
-    if not isinstance(file, ObjectFile):
-        if file.suffix != ".o":
-            return False
-        found = load_object(file)
-        if not isinstance(found, ObjectFile):
-            return False
-        file = found
-    return any(one.name == "sox_script" and one.section is not None for one in file.symbols)
-
-
 SYSTEM_LINKERS = {
     "aarch64-linux": ("aarch64-linux-gnu-ld", "aarch64-linux-musl-ld", "ld.lld"),
     "x86_64-linux": ("x86_64-linux-gnu-ld", "x86_64-linux-musl-ld", "ld.lld"),
 }
 
 
-def _link_with_system(files: Sequence[Path | ObjectFile], output: Path, options: Options) -> None:
+def _link_with_system(files: Sequence[Input], output: Path, options: Options) -> None:
     import shutil
     import subprocess
+    import tempfile
 
+    from callproof.link import ArchiveGroup, AsNeeded, WholeArchive
     from callproof.object import write_elf
 
     names = SYSTEM_LINKERS[options.target]
@@ -350,6 +342,15 @@ def _link_with_system(files: Sequence[Path | ObjectFile], output: Path, options:
             if isinstance(item, Path):
                 paths.append(str(item))
                 continue
+            if isinstance(item, ArchiveGroup):
+                paths += ["--start-group", *map(str, item.inputs), "--end-group"]
+                continue
+            if isinstance(item, AsNeeded):
+                paths.append(str(item.path))
+                continue
+            if isinstance(item, WholeArchive):
+                paths += ["--whole-archive", str(item.path), "--no-whole-archive"]
+                continue
             path = Path(folder) / f"input{index}.o"
             path.write_bytes(write_elf(item))
             paths.append(str(path))
@@ -361,6 +362,24 @@ def _link_with_system(files: Sequence[Path | ObjectFile], output: Path, options:
         write_output(output, result.read_bytes(), executable=True)
 
 
+def is_link_input(path: Path) -> bool:
+    """Whether a file is to be linked and not compiled, by its name."""
+    from callproof.link.search import names_shared_library
+
+    return path.suffix in LINK_SUFFIXES or names_shared_library(path)
+
+
+def _hide(files: Sequence[Path | ObjectFile]) -> None:
+    """A program's routines are its own: none that is called `write` is to be libraries' `write`."""
+    from callproof.object.model import ObjectFile
+
+    for file in files:
+        if isinstance(file, ObjectFile):
+            for symbol in file.symbols:
+                if symbol.is_defined and symbol.binding != "local":
+                    symbol.visibility = "hidden"
+
+
 EMIT_SUFFIX = {"exe": "", "obj": ".o", "asm": ".s", "ir": ".ir"}
 
 
@@ -368,8 +387,8 @@ def build(
     inputs: Sequence[Path], output: Path | None, emit: str, options: Options
 ) -> tuple[Path, list[Diagnostic]]:
     """Compile sources (and link them with objects and archives); the file written, warnings."""
-    sources = [path for path in inputs if path.suffix not in LINK_SUFFIXES]
-    others = [path for path in inputs if path.suffix in LINK_SUFFIXES]
+    sources = [path for path in inputs if not is_link_input(path)]
+    others = [path for path in inputs if is_link_input(path)]
     if not sources:
         raise CallproofError(
             "build takes at least one source file; callproof link takes objects and archives alone"
@@ -392,7 +411,7 @@ def build(
         optimise(module, options)
         write_output(output, print_module(module).encode())
         return output, warnings
-    compilations = compile_files(sources, options)
+    compilations = compile_files(sources, replace(options, comments=emit == "asm"))
     if emit == "asm":
         write_output(output, compilations[0].listing().encode())
     elif emit == "obj":
@@ -404,7 +423,13 @@ def build(
         origins: dict[str, Note] = {}
         for one in compilations:
             origins.update(one.module.origins)
-        link_inputs([*objects, *others], output, options, origins=origins)
+        choices = options.link
+        if choices is not None and choices.dynamic and not choices.export_dynamic:
+            _hide(objects)
+        from callproof.linked_with import named_libraries
+
+        files = [*objects, *others, *named_libraries(options)]
+        link_inputs(files, output, options, origins=origins, choices=choices)
     return output, compilations[0].warnings
 
 
@@ -431,6 +456,25 @@ def build_for_run(
     return build([path, *others], folder / (path.stem or "program"), "exe", options)
 
 
+def target_for_run(others: Sequence[Path], on: str = "") -> str:
+    """What `run` compiles for where nobody says it: the machine of the objects that the program
+    is linked with; ARM64 for qemu; else the host's."""
+    from callproof.link.resolve import load as load_object
+    from callproof.object.archive import Archive
+    from callproof.target import ARM64, NAMES, host
+
+    for path in others:
+        file = load_object(path)
+        if isinstance(file, Archive):
+            offset = next(iter(file.index.values()), None)
+            if offset is None:
+                continue
+            file = file.member(offset)
+        name = f"{file.machine}-linux"
+        return name if name in NAMES else host()
+    return ARM64[0] if on == "qemu" else host()
+
+
 def split_run_arguments(path: Path, arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     """What follows a program on the command line: files to link it with, its own arguments.
 
@@ -438,7 +482,7 @@ def split_run_arguments(path: Path, arguments: Sequence[str]) -> tuple[list[Path
     """
     count = 0
     if path.suffix in (*SOURCE_SUFFIXES, ".ir"):
-        while count < len(arguments) and Path(arguments[count]).suffix in LINK_SUFFIXES:
+        while count < len(arguments) and is_link_input(Path(arguments[count])):
             count += 1
     rest = list(arguments[count:])
     if count and rest[:1] == ["--"]:

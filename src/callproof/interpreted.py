@@ -101,8 +101,8 @@ class Linked:
 
 def link_stubs(module: Module, options: Options) -> Linked:
     """Raises `CallproofError` as the linker does."""
-    from callproof import driver
     from callproof.link import LinkOptions, link_layout
+    from callproof.linked_with import with_runtime
 
     target = by_name(options.target)
     outside = names_outside(module)
@@ -111,7 +111,7 @@ def link_stubs(module: Module, options: Options) -> Linked:
     functions = [stub(function) for function in module.functions.values()]
     with_names = replace(module, data={**module.data, NAMES: table})
     file = build_object(with_names, functions, {}, target, module.name)
-    layout = link_layout(driver.with_runtime([file], options), LinkOptions(collect_garbage=False))
+    layout = link_layout(with_runtime([file], options), LinkOptions(collect_garbage=False))
     addresses = {}
     for symbol in file.symbols:
         meaning = layout.resolved.meaning(symbol)

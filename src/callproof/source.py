@@ -69,13 +69,33 @@ class SourceFile:
         return self.text[starts[line - 1] : end].rstrip("\r\n")
 
 
-@dataclass(frozen=True, slots=True)
 class Span:
-    """Characters `start` up to but not including `end` of a file."""
+    """Characters `start` up to but not including `end` of a file; never changed.
 
-    file: SourceFile
-    start: int
-    end: int
+    Parsers make one for each node, so it is a plain class: a frozen dataclass takes three
+    times as long to make.
+    """
+
+    __slots__ = ("end", "file", "start")
+
+    def __init__(self, file: SourceFile, start: int, end: int) -> None:
+        self.file = file
+        self.start = start
+        self.end = end
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Span)
+            and self.start == other.start
+            and self.end == other.end
+            and self.file is other.file
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.file, self.start, self.end))
+
+    def __repr__(self) -> str:
+        return f"Span({self.file.name!r}, {self.start}, {self.end})"
 
     @property
     def line(self) -> int:
@@ -87,7 +107,8 @@ class Span:
 
     def to(self, other: Span) -> Span:
         """From the start of this span to the end of `other` (same file)."""
-        return Span(self.file, self.start, max(self.end, other.end))
+        end, last = self.end, other.end
+        return Span(self.file, self.start, last if last > end else end)
 
     def __str__(self) -> str:
         line, column = self.file.line_and_column(self.start)

@@ -240,6 +240,7 @@ case(
     more=function("h", "add x0, x0, x9\nret", is_global=False),
 )
 case("mv1_swap", "mov x0, x1\nmov x1, x0\nb g", ("MV1", "x0"))
+case("mv1_there_and_back", "fmov d0, x0\nfmov x0, d0\nb g")
 case("mv1_right", "mov x9, x0\nmov x0, x1\nmov x1, x9\nb g")
 case("mv1_shift", "mov x0, x1\nmov x1, x2\nmov x2, x3\nb g")
 

@@ -6,8 +6,9 @@ import pytest
 from tests.support.execute import run_main
 from tests.support.execute_x64 import NATIVE, run_main_x64
 
-from callproof.codegen import expand_calls, hoist
+from callproof.codegen import expand_calls
 from callproof.codegen.backend import prepare
+from callproof.codegen.constants import share_constants
 from callproof.codegen.machine import MachineFunction
 from callproof.codegen.select import select
 from callproof.ir.parse import parse_module
@@ -29,10 +30,10 @@ def hoisted(text: str, target_name: str = "aarch64-linux") -> MachineFunction:
     (*_, function) = module.functions.values()
     dce.run(function)
     target = by_name(target_name)
-    prepare(function)
+    prepare(function, target)
     expand_calls.run(function, target.convention)
     machine = select(module, function, target)
-    hoist.run(machine)
+    share_constants(machine)
     return machine
 
 
@@ -81,13 +82,3 @@ def test_what_reads_the_flags_stays() -> None:
     if NATIVE:
         assert run_main_x64(parse_module(text)) == 4
     assert "csinc_x" in forms(hoisted(text), "l")
-
-
-def test_not_more_than_there_are_registers_for() -> None:
-    lines = ["  %a0 = mul i64 %i, 2051"]
-    lines += [f"  %a{n} = mul i64 %a{n - 1}, {2051 + 2 * n}" for n in range(1, 30)]
-    text = loop("\n".join(lines) + "\n  %v = add i64 %a29, 1")
-    machine = hoisted(text)
-    kept = forms(machine, "e").count("constant")
-    assert 2 < kept < 15
-    assert kept + forms(machine, "l").count("constant") == 32

@@ -12,7 +12,7 @@ from tests.support.random_machine import (
     random_function,
 )
 
-from callproof.codegen.liveness import Loops, Ranges, live_in_sets, members
+from callproof.codegen.liveness import Ranges, live_in_sets, members
 from callproof.codegen.machine import (
     DEF,
     EARLY,
@@ -145,16 +145,6 @@ def test_an_unused_definition_still_takes_its_register() -> None:
     op(block, Operand(v, DEF))
     leave(block)
     assert Ranges(function).ranges[v] == [(4 + 2, 4 + 3)]
-
-
-def test_loops_by_the_order_of_emission() -> None:
-    function = MachineFunction("nest")
-    blocks = [function.new_block(str(i)) for i in range(6)]
-    for index, successors in enumerate([[1], [2], [3, 2], [4, 1], [5], []]):
-        blocks[index].successors = [blocks[s] for s in successors]
-    loops = Loops(function)
-    assert loops.innermost == [-1, 1, 2, 1, -1, -1]
-    assert loops.outer == {1: -1, 2: 1}
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -76,7 +76,7 @@ class Subject:
         self.module = parse_module(TEXTS[which] + G)
         self.name = "h" if which == "stack" else "f"
         function = self.module.functions[self.name]
-        prepare(function)
+        prepare(function, TARGET)
         self.machine = select(self.module, function, TARGET)
         self.allocation = allocate(self.machine, TARGET.registers)
         check(self.machine, self.allocation, TARGET.registers)

@@ -10,8 +10,12 @@ from tests.support.random_ir import Size, random_module
 
 from callproof.codegen.backend import compile_module
 from callproof.codegen.listing import Listing
+from callproof.ir import operations as op
 from callproof.ir.interpret import Interpreter, Trap
+from callproof.ir.model import Instruction
 from callproof.ir.parse import parse_module
+from callproof.ir.types import HALVES
+from callproof.ir.vectors import REDUCTIONS
 from callproof.passes.pipeline import optimise
 from callproof.target import by_name
 from callproof.target.arm64.target import ALL_RULES
@@ -57,7 +61,10 @@ def body(instructions: str, signature: str = "(a: i64, b: i64, c: i64) -> i64") 
         ("%r = xor i64 %a, -1\nreturn %r", "mvn x0, x0"),
         ("%r = shl i64 %a, 4\nreturn %r", "lsl x0, x0, #4"),
         ("%r = lshr i64 %a, 64\nreturn %r", "mov x0, xzr"),
-        ("%r = srem i64 %a, %b\nreturn %r", "sdiv x2, x0, x1; msub x0, x2, x1, x0"),
+        ("%r = srem i64 %a, %b\nreturn %r", "sdiv x8, x0, x1; msub x0, x8, x1, x0"),
+        ("%r = sdiv i64 %a, 2\nreturn %r", "add x8, x0, x0, lsr #63; asr x0, x8, #1"),
+        ("%r = srem i64 %a, 2\nreturn %r",
+         "add x8, x0, x0, lsr #63; asr x8, x8, #1; sub x0, x0, x8, lsl #1"),
         ("%r = slt i64 %a, %b\nreturn %r", "cmp x0, x1; cset x0, lt"),
         ("%q = eq i64 %a, -3\n%r = select i64 %q, %b, %c\nreturn %r",
          "cmn x0, #3; csel x0, x1, x2, eq"),
@@ -145,9 +152,17 @@ def test_large_frames_are_reached() -> None:
     assert any(line.startswith("str x0, [x17") for line in lines)
 
 
-def test_without_rules_for_vectors_there_are_lanes() -> None:
-    """As on a target that has none yet: the same results, and nothing but loads and stores."""
-    without = replace(TARGET, vector_rules={})
+ARITHMETIC = {*op.ALL[: op.FSQRT.index + 1], op.SMIN, op.SMAX, op.FMIN, op.FMAX}
+
+
+def test_without_arithmetic_of_vectors_there_are_lanes() -> None:
+    """A target that has none of it computes the same."""
+
+    def lacks(i: Instruction) -> bool:
+        vector = i.type is not None and i.type.lanes > 1 and i.type not in HALVES
+        return i.operation in REDUCTIONS or (vector and i.operation in ARITHMETIC)
+
+    without = replace(TARGET, lacks=lacks)
     for seed in range(10):
         module = random_module(seed, size=Size())
         try:
@@ -187,13 +202,23 @@ def test_every_rule_is_reached() -> None:
         "  %t = insert v2f32 %s, 1, %x\n  return %t\n}"
     )
     compile_module(pair, TARGET, hits=hits)
+    halves = parse_module(
+        "function @f(a: i64) -> i64 {\n^e(%a: i64):\n  %b = sdiv i64 %a, 2\n"
+        "  %c = srem i64 %b, 2\n  return %c\n}"
+    )
+    compile_module(halves, TARGET, hits=hits)
     for operation in ("add", "sub", "and", "or", "xor"):
-        for inner in ("shl i64 %b, 7", "xor i64 %b, -1"):
+        for inner in ("shl i64 %b, 7", "xor i64 %b, -1", "mul i64 %b, 5"):
             pattern = parse_module(
                 "function @f(a: i64, b: i64) -> i64 {\n^e(%a: i64, %b: i64):\n"
                 f"  %i = {inner}\n  %r = {operation} i64 %a, %i\n  return %r\n}}"
             )
             compile_module(pattern, TARGET, hits=hits)
+    word = parse_module(
+        "function @f(a: i64, b: i64) -> i64 {\n^e(%a: i64, %b: i64):\n"
+        "  %x = xor i64 %a, %b\n  %r = and i64 %x, 4294967295\n  return %r\n}"
+    )
+    compile_module(word, TARGET, hits=hits)
     assert {rule.name for rule in ALL_RULES} - set(hits) == set()
 
 

@@ -17,6 +17,7 @@ from callproof.object import read_object
 from callproof.object.model import ObjectFile, Section, Symbol
 from callproof.passes.pipeline import optimise
 from callproof.target import by_name
+from tests.conformance import native
 from tests.conformance.c_side import (
     MOST_FAILURES,
     RESULT,
@@ -46,7 +47,7 @@ ASSIGNMENTS = "x86_64-linux-assignments"
 class Platform:
     """`command` compiles C, but for what `without` leaves out (see `cases.Generator`);
     `attribute` selects another convention in it, and then `target` is ours and the types
-    are still those of `model`."""
+    are still those of `model`.  `natively` runs on this host instead of in an emulator."""
 
     name: str
     convention: str
@@ -56,6 +57,7 @@ class Platform:
     attribute: str = ""
     target: str = "aarch64-linux"
     model: DataModel = LINUX_ARM64
+    natively: bool = False
 
 
 PLATFORMS = {
@@ -115,6 +117,16 @@ PLATFORMS = {
             without=(ALIGNED_BITS,),  # and IR text has no `_Complex`, only a structure of two
             target="x86_64-linux",
             model=LINUX_X64,
+            natively=native.available(),
+        ),
+        Platform(
+            "x86_64-linux-gcc",
+            "sysv64",
+            ("gcc", *COMMON, *STATIC, "-mno-avx"),
+            without=("__bf16",),
+            target="x86_64-linux",
+            model=LINUX_X64,
+            natively=native.available(),
         ),
     )
 }
@@ -167,11 +179,18 @@ def run_batch(
     objects = [ours, read_object(theirs, "batch.o")]
     if target.machine == "x86_64":
         objects.append(support_object())
-    image = link_bytes(objects, LinkOptions(entry="start"))
+    if platform.natively:
+        objects.append(native.probe_object())
+        options = LinkOptions(entry="start", base=native.BASE, collect_garbage=False)
+    else:
+        options = LinkOptions(entry="start")
+    image = link_bytes(objects, options)
     if keep is not None:
         (keep / "batch.o").write_bytes(theirs)
         (keep / "batch.elf").write_bytes(image)
-    machine = Machine(image, KINDS[target.machine])
+    machine = (
+        native.NativeMachine(image) if platform.natively else Machine(image, KINDS[target.machine])
+    )
     return _run(machine, cases, layouts(cases, platform))
 
 
@@ -191,7 +210,7 @@ def layouts(cases: list[CaseText], platform: Platform) -> list[tuple[int, str, i
 
 
 def _run(
-    machine: Machine, cases: list[CaseText], rows: list[tuple[int, str, int]]
+    machine: Machine | native.NativeMachine, cases: list[CaseText], rows: list[tuple[int, str, int]]
 ) -> list[Difference]:
     control = machine.call(machine.entry)
     report, depth, routines, table = (machine.word(control + 8 * index) for index in range(4))

@@ -16,8 +16,9 @@ from callproof.ir.text import print_module
 from callproof.ir.types import HALVES, VECTORS, Type
 from callproof.ir.vectors import lanes_of, of_lanes
 from callproof.ir.verify import verify
-from callproof.passes import fold, legalise_vectors, scalarise_vectors
+from callproof.passes import fold, legalise_vectors
 from callproof.source import CallproofError
+from callproof.target import by_name
 
 
 def module_of(body: str, result: str = "i64", parameters: str = "") -> Module:
@@ -193,14 +194,23 @@ def test_what_registers_cannot_do_is_done_by_lanes() -> None:
     assert Interpreter(module).call("f", arguments) == before
 
 
-def test_without_vectors_only_whole_ones_are_passed() -> None:
+def test_each_target_says_what_it_lacks() -> None:
+    """The least lane: NEON has it, SSE2 does not; sums of 64-bit lanes neither has."""
     text = (
-        "^e(%a: v2i32, %b: v4f32):\n  %c = call @f(%a, %b) : (a: v2i32, b: v4f32) -> v2i32\n"
-        "  %d = add v2i32 %c, %a\n  return %d"
+        "^e(%a: v4i32, %b: v2i64):\n  %m = smax_lanes i64 %a\n  %n = smin_lanes i64 %b\n"
+        "  %s = sum_lanes i64 %b\n  %c = smin v2i64 %b, <5, 5>\n  %d = extract i64 %c, 1\n"
+        "  %t = add i64 %m, %n\n  %u = add i64 %t, %s\n  %v = add i64 %u, %d\n  return %v"
     )
-    module = module_of(text, "v2i32", "a: v2i32, b: v4f32")
-    function = module.functions["f"]
-    assert scalarise_vectors.run(function)
-    left = {(name, type_) for name, type_ in operations_of(function) if type_[0] == "v"}
-    assert left == {("load", "v2i64"), ("store", "v2i64")}
-    assert [str(value.type) for value in function.entry.parameters] == ["f64", "v2i64"]
+    arguments = [of_lanes([-7, 100, -32768, 5], types.V4I32), of_lanes([-9, 1 << 40], types.V2I64)]
+    left = {}
+    for name in ("aarch64-linux", "x86_64-linux"):
+        module = module_of(text, "i64", "a: v4i32, b: v2i64")
+        before = Interpreter(module).call("f", arguments)
+        function = module.functions["f"]
+        assert legalise_vectors.run(function, by_name(name).lacks)
+        verify(module)
+        assert Interpreter(module).call("f", arguments) == before
+        left[name] = {operation for operation, _ in operations_of(function)}
+    assert "smax_lanes" in left["aarch64-linux"] - left["x86_64-linux"]
+    assert "smin" in left["aarch64-linux"] - left["x86_64-linux"]
+    assert not {"sum_lanes", "smin_lanes"} & (left["aarch64-linux"] | left["x86_64-linux"])

@@ -79,7 +79,7 @@ def test_bsd_archives_with_names_before_the_data() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.replace(b"!<arch>\n", b"!<thin>\n"), "thin archives are not supported"),
+        (lambda d: d.replace(b"!<arch>\n", b"!<thin>\n"), "a member's header is damaged"),
         (lambda d: d[:70], "beyond the end"),
         (lambda d: d[:9] + b"\xff" * 40, "header is damaged"),
     ],

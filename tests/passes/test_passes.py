@@ -61,10 +61,13 @@ def test_fold_to_an_operand(body: str, result: str) -> None:
     ("body", "line"),
     [
         ("%r = mul i64 %a, 8\nreturn %r", "%r = shl i64 %a, 3"),
+        ("%r = udiv i64 %a, 1024\nreturn %r", "%r = lshr i64 %a, 10"),
+        ("%r = urem i64 %a, 1024\nreturn %r", "%r = and i64 %a, 1023"),
         ("%r = sub i64 %a, 5\nreturn %r", "%r = add i64 %a, -5"),
         ("%s = add i64 %a, 5\n%r = add i64 %s, 7\nreturn %r", "%r = add i64 %a, 12"),
         ("%r = slt i64 3, %a\nreturn %r", "%r = sgt i64 %a, 3"),
         ("%q = slt i64 %a, %b\n%r = eq i64 %q, 0\nreturn %r", "%r = sge i64 %a, %b"),
+        ("%v = bitcast v2i32 %a\n%r = bitcast v8i8 %v\nreturn 0", "%r = bitcast v8i8 %a"),
         ("%s = add i64 %a, 16\n%r = load i64 %s + 8\nreturn %r", "%r = load i64 %a + 24"),
     ],
 )

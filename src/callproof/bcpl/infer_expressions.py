@@ -47,6 +47,8 @@ UNKNOWN = frozenset((INTEGER, WORD, UNDECIDED))  # what evidence may change
 KEPT = frozenset((FLOAT, UNDECIDED))
 ARITHMETIC = frozenset(("+", "-", "*", "/"))
 FLOAT_INDEXING = frozenset((".%", "#%"))
+# What an operator without a mark gives of two INTEGERs, where that is not INTEGER.
+OF_INTEGERS = {"!": WORD, **dict.fromkeys(FLOAT_INDEXING, FLOAT)}
 CONVERSIONS = {
     "FLOAT": FLOAT,
     "FSQRT": FLOAT,
@@ -97,9 +99,13 @@ class ExpressionInference:
 
     def hold(self, variable: Variable, value: ast.Expression) -> None:
         """A variable gets a value: which functions can that be?"""
-        if isinstance(value, ast.NullLiteral):
+        kind = type(value)
+        if kind is ast.NullLiteral:
             return
         found: set[FunctionInfo] | None = None
+        if kind is not ast.Name:
+            self.held[variable] = None
+            return
         if isinstance(value, ast.Name):
             meaning = value.meaning
             if isinstance(meaning, FunctionInfo) and meaning.class_info is None:
@@ -155,16 +161,28 @@ class ExpressionInference:
     # --- expressions ---------------------------------------------------------------------------
 
     def type_of(self, node: ast.Expression) -> ValueType:
+        rule = EXPRESSIONS.get(type(node))
+        if rule is not None:
+            found = node.type = rule(self, node)
+            return found
         # A long chain leans to the left: walk down it, then up.
-        spine = []
+        spine: list[ast.Binary] = []
         while isinstance(node, ast.Binary):
             spine.append(node)
             node = node.left
         type_ = node.type = EXPRESSIONS[type(node)](self, node)
         while spine:
             parent = spine.pop()
-            right = self.type_of(parent.right)
-            type_ = parent.type = self.binary(parent, type_, right)
+            operand = parent.right
+            rule = EXPRESSIONS.get(type(operand))
+            if rule is not None:
+                right = operand.type = rule(self, operand)
+            else:
+                right = self.type_of(operand)
+            if type_ is INTEGER and right is INTEGER and not parent.float_marked:
+                type_ = parent.type = OF_INTEGERS.get(parent.operator, INTEGER)
+            else:
+                type_ = parent.type = self.binary(parent, type_, right)
         return type_
 
     def name(self, node: ast.Name) -> ValueType:
@@ -324,19 +342,19 @@ class ExpressionInference:
         types = [self.type_of(argument) for argument in arguments]
         if function is None:
             return INTEGER
+        passed = self.passed
+        # Who else calls a method, or a function by its value, is not seen here.
+        sees_all = function.class_info is None and not function.used_as_value
         for parameter, type_, argument in zip(function.parameters, types, arguments, strict=False):
-            self.passed.setdefault(parameter, set()).update(self.says(argument, parameter, type_))
-            # Who else calls a method, or a function by its value, is not seen here.
-            if function.class_info is None and not function.used_as_value:
+            known = passed.get(parameter)
+            if known is None:
+                known = passed[parameter] = set()
+            # A parameter that is passed to itself says nothing of its class.
+            if type(argument) is not ast.Name or argument.meaning is not parameter:
+                known.add(type_)
+            if sees_all:
                 self.hold(parameter, argument)
         return function.result
-
-    def says(
-        self, argument: ast.Expression, parameter: Variable, type_: ValueType
-    ) -> list[ValueType]:
-        """The class that an argument gives to a parameter: none if it is that parameter."""
-        is_same = isinstance(argument, ast.Name) and argument.meaning is parameter
-        return [] if is_same else [type_]
 
     def method_call(self, node: ast.MethodCall) -> ValueType:
         self.type_of(node.receiver)

@@ -28,21 +28,32 @@ KEYWORDS = words(
 NAME, INTEGER, FLOAT, STRING, END = "name", "integer", "float", "string", "end of file"
 BAD = "bad"  # reported by the lexer: whoever meets it says nothing more
 
+_SPACE = " \t\r\f\v"
+# What white space stands before is one match with it: half as many are made.
 _TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\f\v]+)
-      | (?P<newline>\n)
-      | (?P<comment>//[^\n]*|/\*.*?\*/)
-      | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    r"""[ \t\r\f\v]*+
+    (?: (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+      | (?P<newline>\n[ \t\r\f\v\n]*+)
+      | (?P<number>0[xX][0-9A-Fa-f]+(?![A-Za-z0-9_])|[0-9]+(?![A-Za-z0-9_.]|\.[0-9]))
       | (?P<float>[0-9]+(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)(?![A-Za-z0-9_]))
-      | (?P<number>0[xX][0-9A-Fa-f]+(?![A-Za-z0-9_])|[0-9]+(?![A-Za-z0-9_]))
+      | (?P<whole>[0-9]+(?![A-Za-z0-9_]))
+      | (?P<comment>//[^\n]*|/\*.*?\*/)
       | (?P<based>\#(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_]))
       | (?P<string>"(?:[^"*\\]++|\*.|\\.)*+")
       | (?P<character>'(?:[^'*\\\n]|\*.|\\.)')
       | (?P<operator>(?!/\*)(?:\$\(|\$\)|:=|->|<<|>>|%%|\#%|\.\.\.|\.%
           |(?:~=|<=|>=|[-+*/=<>])
              (?:\.(?![0-9%|])|\#(?!%|(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_])))
-          |~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}]))""",
+          |~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}]))
+      | (?P<bad>.) )""",
     re.VERBOSE | re.DOTALL,
+)
+_GROUP = _TOKEN.groupindex
+WORD_, NEWLINE_, COMMENT_, OPERATOR_, BAD_ = (
+    _GROUP[name] for name in ("word", "newline", "comment", "operator", "bad")
+)
+NUMBER_, FLOAT_, STRING_, CHARACTER_ = (
+    _GROUP[name] for name in ("number", "float", "string", "character")
 )
 
 _STAR = {"N": "\n", "T": "\t", "S": " ", "B": "\b", "P": "\f", "C": "\r"}
@@ -65,6 +76,7 @@ _HINTS = {
 }
 LARGEST = (1 << 63) - 1
 
+_KIND_OF_WORD = {word: word for word in KEYWORDS}
 _SPELLINGS = {"{": "$(", "}": "$)", "<>": "~=", "&&": "AND", "||": "OR"}
 
 
@@ -105,72 +117,96 @@ def tokenize(source: SourceFile, diagnostics: Diagnostics) -> list[Token]:
     """All tokens, ended by one of kind END.  What is no token is reported and skipped."""
     text = source.text
     tokens: list[Token] = []
-    add = tokens.append
-    match_at = _TOKEN.match
-    position, first, length = int(text.startswith("\ufeff")), True, len(text)
-    while position < length:
-        match = match_at(text, position)
-        if match is None:
-            end, stand_in, value = _bad(source, position, diagnostics)
-            add(Token(stand_in, value, position, end, first))
-            first = False
-            position = end
-            continue
-        kind = match.lastgroup
-        end = match.end()
-        if kind == "word":
-            word = match.group()
-            if word in KEYWORDS:
-                add(Token(word, word, position, end, first))
-            else:
-                add(Token(NAME, word, position, end, first))
-        elif kind == "space":
-            position = end
-            continue
-        elif kind == "newline":
-            first = True
-            position = end
-            continue
-        elif kind == "comment":
-            if "\n" in match.group():
-                first = True
-            position = end
-            continue
-        elif kind == "operator":
-            operator = match.group()
-            operator = _SPELLINGS.get(operator, operator)
-            add(Token(operator, operator, position, end, first))
-        elif kind == "string":
-            add(Token(STRING, _unescape(match.group()[1:-1]), position, end, first))
-        elif kind == "character":
-            inside = _unescape(match.group()[1:-1])
-            if len(inside) != 1:
-                diagnostics.error(
-                    f"'{inside}' is not an escape: a character constant holds one character",
-                    Span(source, position, end),
-                    [Note("the escapes are *N *T *S *B *P *C *\" *' **")],
-                    code="bad-character-constant",
-                )
-            add(Token(INTEGER, ord(inside[0]), position, end, first))
-        elif kind == "float":
-            number = float(match.group())
-            if number == float("inf"):
-                span = Span(source, position, end)
-                diagnostics.error(
-                    "this number is too large for a FLOAT", span, code="float-too-large"
-                )
-                number = 0.0
-            add(Token(FLOAT, number, position, end, first))
-        else:
-            add(Token(INTEGER, _integer(source, match, diagnostics), position, end, first))
-        first = False
-        position = end
-    add(Token(END, None, length, length, True))
+    position: int | None = int(text.startswith("\ufeff"))
+    last = len(text.rstrip(_SPACE))  # white space at the end is before no token
+    first = True
+    while position is not None:
+        position, first = _tokens(source, diagnostics, tokens, position, last, first)
+    tokens.append(Token(END, None, len(text), len(text), True))
     return tokens
 
 
-def _integer(source: SourceFile, match: re.Match[str], diagnostics: Diagnostics) -> int:
-    text = match.group()
+def _tokens(
+    source: SourceFile,
+    diagnostics: Diagnostics,
+    tokens: list[Token],
+    position: int,
+    last: int,
+    first: bool,
+) -> tuple[int | None, bool]:
+    """Tokens from `position` on, to `last` or to what is none, which is reported.
+
+    Gives where to go on (None: nowhere) and whether what is there begins a line.
+    """
+    add = tokens.append
+    kind_of = _KIND_OF_WORD.get
+    spelled = _SPELLINGS.get
+    for match in _TOKEN.finditer(source.text, position, last):
+        index = match.lastindex
+        assert index is not None
+        if index == NEWLINE_:
+            first = True
+            continue
+        start, end = match.span(index)
+        if index == WORD_:
+            word = match[index]
+            add(Token(kind_of(word, NAME), word, start, end, first))
+        elif index == OPERATOR_:
+            operator = match[index]
+            operator = spelled(operator, operator)
+            add(Token(operator, operator, start, end, first))
+        elif index == NUMBER_:
+            add(
+                Token(
+                    INTEGER, _integer(source, match[index], start, diagnostics), start, end, first
+                )
+            )
+        elif index == COMMENT_:
+            if "\n" in match[index]:
+                first = True
+            continue
+        elif index == STRING_:
+            inside = match[index][1:-1]
+            if "*" in inside or "\\" in inside:
+                inside = _unescape(inside)
+            add(Token(STRING, inside, start, end, first))
+        elif index == BAD_:
+            end, stand_in, value = _bad(source, start, diagnostics)
+            add(Token(stand_in, value, start, end, first))
+            return (end if end < last else None), False
+        else:
+            add(_rare(source, diagnostics, index, match[index], Span(source, start, end), first))
+        first = False
+    return None, first
+
+
+def _rare(
+    source: SourceFile, diagnostics: Diagnostics, index: int, text: str, span: Span, first: bool
+) -> Token:
+    """The token of a character constant, a float or a number that is written in other ways."""
+    start, end = span.start, span.end
+    if index == CHARACTER_:
+        inside = _unescape(text[1:-1])
+        if len(inside) != 1:
+            diagnostics.error(
+                f"'{inside}' is not an escape: a character constant holds one character",
+                span,
+                [Note("the escapes are *N *T *S *B *P *C *\" *' **")],
+                code="bad-character-constant",
+            )
+        return Token(INTEGER, ord(inside[0]), start, end, first)
+    if index == FLOAT_:
+        number = float(text)
+        if number == float("inf"):
+            diagnostics.error("this number is too large for a FLOAT", span, code="float-too-large")
+            number = 0.0
+        return Token(FLOAT, number, start, end, first)
+    return Token(INTEGER, _integer(source, text, start, diagnostics), start, end, first)
+
+
+def _integer(source: SourceFile, text: str, start: int, diagnostics: Diagnostics) -> int:
+    if len(text) <= 18 and text.isdigit():
+        return int(text)
     if text[0] == "#":
         digits = text[2:] if text[1] in "xXbB" else text[1:]
         value = int(digits, {"x": 16, "b": 2}.get(text[1].lower(), 8))
@@ -182,7 +218,7 @@ def _integer(source: SourceFile, match: re.Match[str], diagnostics: Diagnostics)
         value = int(text) if len(text.lstrip("0")) <= 20 else 1 << 64
         limit = LARGEST + 1  # the smallest number is written -9223372036854775808
     if value > limit:
-        span = Span(source, match.start(), match.end())
+        span = Span(source, start, start + len(text))
         diagnostics.error("this number does not fit a 64-bit word", span, code="integer-too-large")
         return 0
     return value - (1 << 64) if value > LARGEST else value

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 
 from callproof.abi.signature import Signature
+from callproof.bcpl.debug_info import DebugTypes
 from callproof.bcpl.external import ExternalInfo
 from callproof.bcpl.lower_data import DataLowering
 from callproof.bcpl.lower_statements import FunctionLowering
@@ -21,6 +22,7 @@ from callproof.bcpl.types import Inference
 from callproof.bcpl.value_types import FLOAT
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
+from callproof.ir.debug import DebugFunction, DebugGlobal, DebugModule
 from callproof.ir.model import Address, Datum, Function, Instruction, Module, Symbol
 from callproof.runtime.entries import BRK, SHARE_STDIO
 from callproof.source import Diagnostics, SourceFile, Span
@@ -55,6 +57,9 @@ class ModuleLowering(DataLowering):
         self.files = files
         self.number = number
         self.modules = modules
+        self.debug_types = DebugTypes()
+        if options.debug:
+            self.module.debug = DebugModule("bcpl", options.in_memory)
 
     def run(self) -> Module:
         for variable, value in self.info.statics:
@@ -126,6 +131,11 @@ class ModuleLowering(DataLowering):
         datum = self.word_datum(variable.symbol, value)
         datum.exported = self.exports
         self.module.data[variable.symbol] = datum
+        if self.module.debug is not None:
+            type_, span = self.debug_types.element(variable.type), variable.span
+            self.module.debug.globals.append(
+                DebugGlobal(variable.name, type_, span.file.name, span.line, variable.symbol)
+            )
 
     def vtable(self, info: ClassInfo) -> None:
         datum = Datum(info.vtable, bytes(8 * len(info.slots)), alignment=8)
@@ -144,9 +154,20 @@ class ModuleLowering(DataLowering):
             place = f"{info.name} at {info.declaration.span.file.name}:"
             self.module.trace_names[info.symbol] = place.encode("utf-8", errors="replace")
         self.module.functions[info.symbol] = function
-        FunctionLowering(self, FunctionBuilder(function), info).run()
+        FunctionLowering(self, self.builder(function, info), info).run()
         if info.used_as_value and info.class_info is None and info.needs_adapter:
             self.adapter(info)
+
+    def builder(self, function: Function, info: FunctionInfo) -> FunctionBuilder:
+        debug = self.module.debug
+        if debug is None:
+            return FunctionBuilder(function)
+        from callproof.ir.debug_builder import DebugBuilder
+
+        known = DebugFunction(info.name, function.source_name, info.declaration.name_span.line)
+        known.result = self.debug_types.of(info.result)
+        debug.functions[function.name] = known
+        return DebugBuilder(function, known, debug.in_memory)
 
     def adapter(self, info: FunctionInfo) -> None:
         """The function for those who call it by its value: packs as words, in and out."""

@@ -124,7 +124,12 @@ class FunctionLowering(LoopLowering):
         if self.builder.is_terminated:
             self.builder.unreachable_block()
         self.builder.line = node.span.line
+        if not self.builder.keeps_debug or type(node) in DECLARING:
+            STATEMENTS[type(node)](self, node)
+            return
+        mark = self.builder.enter()
         STATEMENTS[type(node)](self, node)
+        self.builder.leave(mark)
 
     def block(self, node: ast.Block) -> None:
         for item in node.statements:
@@ -275,6 +280,9 @@ class FunctionLowering(LoopLowering):
         else:
             self.value(node.value)
 
+
+# What they declare is visible behind them, up to the end of the block around them.
+DECLARING = frozenset((ast.Let, ast.Label))
 
 STATEMENTS: dict[type, Callable[..., None]] = {
     ast.Block: FunctionLowering.block,

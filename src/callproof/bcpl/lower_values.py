@@ -10,7 +10,7 @@ from callproof.bcpl.symbols import FunctionInfo, Variable
 from callproof.bcpl.value_types import FLOAT, STRING, WORD, ValueType, described
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
-from callproof.ir.model import CONSTANT, Block, Constant, Operand, Symbol
+from callproof.ir.model import CONSTANT, Block, Constant, Operand, Symbol, Value
 from callproof.ir.types import F64, HALVES, I64, Type
 from callproof.ir.vectors import zero
 from callproof.runtime.entries import ENTRIES, Entry
@@ -62,7 +62,19 @@ class ValueLowering:
         else:
             variable.slot = None
             self.builder.declare(variable, ir_type(variable.type), variable.name)
+        if self.builder.keeps_debug:
+            self.show(variable)
         self.write_variable(variable, value)
+
+    def show(self, variable: Variable) -> None:
+        """Tell the debugger of a local that comes into being."""
+        types, slot = self.module.debug_types, variable.slot
+        size = ir_type(variable.type).size
+        shown = types.variable(variable, size, in_memory=slot is not None)
+        if isinstance(slot, Value):
+            self.builder.show_slot(shown, slot)
+        else:
+            self.builder.show(shown, (variable,))
 
     def write_variable(self, variable: Variable, value: Operand) -> None:
         type_ = variable.type

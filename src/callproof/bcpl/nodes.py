@@ -12,48 +12,48 @@ from typing import Any
 from callproof.source import Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Expression(Node):
     type: Any = field(default=None, kw_only=True, repr=False)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Statement(Node):
     pass
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class IntegerLiteral(Expression):
     value: int
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class FloatLiteral(Expression):
     value: float
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class StringLiteral(Expression):
     value: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class NullLiteral(Expression):
     pass
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Name(Expression):
     name: str
     meaning: Any = field(default=None, kw_only=True, repr=False)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Unary(Expression):
     """`operator`: - + ~ NOT ! @ % LEN HD TL REST FLOAT FIX TRUNC ENTIER FSQRT TYPE TYPEOF."""
 
@@ -61,7 +61,7 @@ class Unary(Expression):
     operand: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Binary(Expression):
     """`operator`: + - * / REM << >> = ~= < <= > >= & | AND OR XOR EQV NEQV ! %.
 
@@ -74,52 +74,52 @@ class Binary(Expression):
     float_marked: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Conditional(Expression):
     condition: Expression
     then: Expression
     otherwise: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Valof(Expression):
     body: Statement
     is_float: bool
     annotation: TypeExpression | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Call(Expression):
     callee: Expression
     arguments: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class MethodCall(Expression):
     receiver: Expression
     method: str
     arguments: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SuperCall(Expression):
     method: str
     arguments: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class New(Expression):
     class_name: str
     arguments: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class FieldAccess(Expression):
     receiver: Expression
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Lane(Expression):
     """`member`: the word it was written with, which may name a field of an object."""
 
@@ -128,14 +128,14 @@ class Lane(Expression):
     member: str | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class BitField(Expression):
     word: Expression
     start: Expression
     width: Expression | None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Constructor(Expression):
     """`kind`: VEC FVEC TABLE FTABLE STRING LIST MANIFESTLIST PAIR FPAIR QUAD ... PAIRS ...
 
@@ -147,12 +147,12 @@ class Constructor(Expression):
     size: Expression | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Block(Statement):
     statements: list[Statement]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class If(Statement):
     """`negated` for UNLESS."""
 
@@ -162,7 +162,7 @@ class If(Statement):
     negated: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class While(Statement):
     """`negated` for UNTIL."""
 
@@ -171,7 +171,7 @@ class While(Statement):
     negated: bool
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Repeat(Statement):
     """Tests after the body; no condition: forever."""
 
@@ -180,7 +180,7 @@ class Repeat(Statement):
     negated: bool
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class For(Statement):
     name: str
     start: Expression
@@ -189,7 +189,7 @@ class For(Statement):
     body: Statement
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Foreach(Statement):
     names: list[str]
     collection: Expression
@@ -198,14 +198,14 @@ class Foreach(Statement):
     annotation: TypeExpression | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Case(Statement):
     """A label of a switch; no value for DEFAULT."""
 
     value: Expression | None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Switch(Statement):
     """`body` has `Case` labels between its statements."""
 
@@ -213,19 +213,19 @@ class Switch(Statement):
     body: Block
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Resultis(Statement):
     value: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Jump(Statement):
     """`kind`: RETURN FINISH BREAK LOOP ENDCASE BRK."""
 
     kind: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Goto(Statement):
     """`using_depth`: how many USINGs are around the label, once it is resolved."""
 
@@ -233,35 +233,35 @@ class Goto(Statement):
     using_depth: int | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Label(Statement):
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Assignment(Statement):
     targets: list[Expression]
     values: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CallStatement(Statement):
     call: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Using(Statement):
     name: str
     value: Expression
     body: Statement
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Defer(Statement):
     body: Statement
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Ownership(Statement):
     """`kind`: RETAIN REMANAGE ACCEPT SEND FREEVEC FREELIST."""
 
@@ -270,7 +270,7 @@ class Ownership(Statement):
     value: Expression | None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class TypeExpression(Node):
     """`is_pointer` for a ^ or POINTER TO before it."""
 
@@ -279,13 +279,13 @@ class TypeExpression(Node):
     is_pointer: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Parameter(Node):
     name: str
     annotation: TypeExpression | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Let(Statement):
     """`LET a, b = e1, e2`; in classes the values may be missing."""
 
@@ -296,7 +296,7 @@ class Let(Statement):
     visibility: str = "PUBLIC"  # of fields
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class FunctionDeclaration(Statement):
     """`body` an expression (function) or a statement (routine); `is_float` for FLET."""
 
@@ -315,38 +315,38 @@ class FunctionDeclaration(Statement):
         return isinstance(self.body, Statement)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Manifest(Statement):
     names: list[str]
     values: list[Expression]
     spans: list[Span]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Static(Statement):
     names: list[str]
     values: list[Expression | None]
     is_float: bool
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Globals(Statement):
     declarations: list[Let]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Forward(Statement):
     """Names of a classic `GLOBAL $( F : 101 $)`."""
 
     names: list[str]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Get(Statement):
     path: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Fields(Statement):
     """`DECL a, b` in a class."""
 
@@ -355,7 +355,7 @@ class Fields(Statement):
     visibility: str = "PUBLIC"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ClassDeclaration(Statement):
     name: str
     base: str | None
@@ -363,7 +363,7 @@ class ClassDeclaration(Statement):
     name_span: Span
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ExternalFunction(Node):
     """A C function; its parameters' annotations and `result` name C types.
 
@@ -378,7 +378,7 @@ class ExternalFunction(Node):
     is_variadic: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class External(Statement):
     """`EXTERNAL "library" $( ... $)`; without a library's name it is musl's, "c"."""
 
@@ -386,7 +386,7 @@ class External(Statement):
     functions: list[ExternalFunction]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Program(Node):
     declarations: list[Statement]
 

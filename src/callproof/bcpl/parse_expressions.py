@@ -26,6 +26,7 @@ SAME = {"BAND": "&", "BOR": "|", "BXOR": "NEQV"}  # other spellings
 PREFIX = {"-": "-", "+": "+", "~": "~", "BNOT": "~", "NOT": "NOT", "!": "!", "%": "%", "@": "@",
           "&": "@"}  # fmt: skip
 PREFIX_WORDS = words("HD TL REST LEN FLOAT FIX TRUNC ENTIER FSQRT TYPE TYPEOF")
+POSTFIX = frozenset(("(", "!", "%", "#%", ".%", "%%", ".", "OF", ".|"))
 SIZED = words("VEC FVEC PAIRS FPAIRS QUADS OCTS FQUADS FOCTS STRING")
 CONSTRUCTORS = SIZED | words("TABLE FTABLE LIST MANIFESTLIST PAIR FPAIR QUAD FQUAD OCT FOCT")
 SMALLEST = -(1 << 63)
@@ -44,6 +45,7 @@ class ExpressionParser:
         self.tokens = tokens
         self.diagnostics = diagnostics
         self._at = 0
+        self._last = len(tokens) - 1
         self.token = tokens[0]
         self.kind = self.token.kind
         self.depth = 0
@@ -61,30 +63,49 @@ class ExpressionParser:
 
     @at.setter
     def at(self, value: int) -> None:
-        self._at = value = min(value, len(self.tokens) - 1)
+        self._at = value = min(value, self._last)
         self.token = self.tokens[value]
         self.kind = self.token.kind
+
+    def advance(self) -> None:
+        """To the next token; at the end of the file it is the END token again and again."""
+        at = self._at
+        if at < self._last:
+            self._at = at = at + 1
+        token = self.token = self.tokens[at]
+        self.kind = token.kind
 
     def token_span(self, token: Token) -> Span:
         return Span(self.source, token.start, token.end)
 
     def span(self) -> Span:
-        return self.token_span(self.token)
+        token = self.token
+        return Span(self.source, token.start, token.end)
 
     def last_span(self) -> Span:
-        return self.token_span(self.tokens[max(self._at - 1, 0)])
+        at = self._at
+        token = self.tokens[at - 1 if at else 0]
+        return Span(self.source, token.start, token.end)
+
+    def since(self, start: Span) -> Span:
+        """From the start of a span to the end of the token that was taken last."""
+        at = self._at
+        end = self.tokens[at - 1 if at else 0].end
+        return Span(self.source, start.start, end if end > start.end else start.end)
 
     def take_token(self) -> Token:
         token = self.token
-        self.at = self._at + 1
+        self.advance()
         return token
 
     def take(self) -> Span:
-        return self.token_span(self.take_token())
+        token = self.token
+        self.advance()
+        return Span(self.source, token.start, token.end)
 
     def accept(self, kind: str) -> bool:
         if self.kind == kind:
-            self.at = self._at + 1
+            self.advance()
             return True
         return False
 
@@ -122,7 +143,7 @@ class ExpressionParser:
             if token.kind.isalpha() and token.kind.isupper():
                 notes.append(Note(f"{token.kind} is a keyword and cannot be a name"))
             raise self.fail(f"expected {wanted}, found {self.shown()}", notes)
-        self.at = self._at + 1
+        self.advance()
         return str(token.value)
 
     def enter(self) -> None:
@@ -143,15 +164,17 @@ class ExpressionParser:
     # --- expressions -------------------------------------------------------------------------
 
     def expression(self) -> ast.Expression:
-        self.enter()
+        self.depth += 1
+        if self.depth > MAXIMUM_DEPTH:
+            self.too_deep()
         left = self.binary(2)
         if self.kind == "->":
-            self.at = self._at + 1
+            self.advance()
             then = self.expression()
             self.expect(",", "',' and the other value of the conditional")
             otherwise = self.expression()
             left = ast.Conditional(left.span.to(otherwise.span), left, then, otherwise)
-        self.leave()
+        self.depth -= 1
         return left
 
     def binary(self, lowest: int) -> ast.Expression:
@@ -168,12 +191,14 @@ class ExpressionParser:
             if kind == "OR" and (self.or_ends or (self.or_may_end and self.else_follows())):
                 return left
             operator_end = self.token.end
-            self.at = self._at + 1
+            self.advance()
             if self.token.start == operator_end:
                 self.check_adjacent(kind)
-            self.enter()
+            self.depth += 1
+            if self.depth > MAXIMUM_DEPTH:
+                self.too_deep()
             right = self.binary(level + 1)
-            self.leave()
+            self.depth -= 1
             marked = len(kind) > 1 and kind[-1] in ".#"
             operator = kind[:-1] if marked else SAME.get(kind, kind)
             left = ast.Binary(left.span.to(right.span), operator, left, right, marked)
@@ -232,7 +257,8 @@ class ExpressionParser:
         kind = self.kind
         operator = PREFIX.get(kind)
         if operator is None and kind not in PREFIX_WORDS:
-            return self.postfix(self.primary())
+            left = self.primary()
+            return self.postfix(left) if self.kind in POSTFIX else left
         start = self.take()
         self.enter()
         operand = self.prefix()
@@ -248,10 +274,12 @@ class ExpressionParser:
     def postfix(self, left: ast.Expression) -> ast.Expression:
         while True:
             kind = self.kind
+            if kind not in POSTFIX:
+                return left
             if kind == "(" and not self.token.first:
                 left = self.call(left)
             elif kind in ("!", "%", "#%", ".%") and not self.token.first:
-                self.at = self._at + 1
+                self.advance()
                 self.enter()
                 right = self.prefix_operand()
                 self.leave()
@@ -263,12 +291,12 @@ class ExpressionParser:
             elif kind == "OF":
                 left = self.field_of(left)
             elif kind == ".|":
-                self.at = self._at + 1
+                self.advance()
                 self.enter()
                 index = self.binary(3)  # a '|' ends it
                 self.leave()
                 self.expect("|", "'|' after the lane's number")
-                left = ast.Lane(left.span.to(self.last_span()), left, index)
+                left = ast.Lane(self.since(left.span), left, index)
             else:
                 return left
 
@@ -289,7 +317,7 @@ class ExpressionParser:
 
     def call(self, callee: ast.Expression) -> ast.Expression:
         arguments = self.arguments()
-        return ast.Call(callee.span.to(self.last_span()), callee, arguments)
+        return ast.Call(self.since(callee.span), callee, arguments)
 
     def arguments(self, closing: str = ")") -> list[ast.Expression]:
         """From the opening bracket to the closing one; a comma may stand before that."""
@@ -317,11 +345,11 @@ class ExpressionParser:
                 if self.kind == closing:
                     break
             found.append(self.expression())
-        self.take()
+        self.advance()
         return found
 
     def dotted(self, left: ast.Expression) -> ast.Expression:
-        self.at = self._at + 1
+        self.advance()
         if isinstance(left, ast.IntegerLiteral | ast.FloatLiteral):
             raise self.fail_at(
                 "a number cannot have members",
@@ -329,10 +357,10 @@ class ExpressionParser:
                 [Note("a float has digits on both sides of its point: 1.0")],
             )
         name = self.name("a member's name after '.'")
-        span = left.span.to(self.last_span())
+        span = self.since(left.span)
         if self.kind == "(" and not self.token.first:
             arguments = self.arguments()
-            return ast.MethodCall(left.span.to(self.last_span()), left, name, arguments)
+            return ast.MethodCall(self.since(left.span), left, name, arguments)
         if name in LANES:
             index = ast.IntegerLiteral(self.last_span(), LANES[name])
             return ast.Lane(span, left, index, name)
@@ -343,7 +371,7 @@ class ExpressionParser:
         name = left.name if isinstance(left, ast.Name) else None
         if name is None:
             raise self.fail_at("before OF stands the name of a field", left.span)
-        self.at = self._at + 1
+        self.advance()
         self.enter()
         record = self.postfix(self.primary())
         self.leave()
@@ -354,66 +382,66 @@ class ExpressionParser:
         return ast.FieldAccess(span, record, name)
 
     def bit_field(self, left: ast.Expression) -> ast.Expression:
-        self.at = self._at + 1
+        self.advance()
         if self.kind != "(":
             raise self.fail("expected '(start, width)' after %%")
         places = self.arguments()
         if not 1 <= len(places) <= 2:
             raise self.fail_at("a bit field is (start, width)", self.last_span())
         width = places[1] if len(places) == 2 else None
-        return ast.BitField(left.span.to(self.last_span()), left, places[0], width)
+        return ast.BitField(self.since(left.span), left, places[0], width)
 
     def primary(self) -> ast.Expression:
         token = self.token
         kind = token.kind
-        span = self.span()
+        span = Span(self.source, token.start, token.end)
         if kind == NAME:
-            self.at = self._at + 1
+            self.advance()
             return ast.Name(span, str(token.value))
         if kind == INTEGER:
-            self.at = self._at + 1
+            self.advance()
             assert isinstance(token.value, int)
             if token.value == SMALLEST and self.source.text[token.start] == "9":
                 self.check_smallest(token)
             return ast.IntegerLiteral(span, token.value)
         if kind == "(":
-            self.at = self._at + 1
+            self.advance()
             inside = self.condition()
             if self.kind != ")":
                 raise self.fail(
                     f"expected ')', found {self.shown()}",
                     [Note("the bracket that is not closed", span)],
                 )
-            self.at = self._at + 1
+            self.advance()
             return inside
         if kind == STRING:
-            self.at = self._at + 1
+            self.advance()
             return ast.StringLiteral(span, str(token.value))
         if kind == FLOAT:
-            self.at = self._at + 1
+            self.advance()
             assert isinstance(token.value, float)
             return ast.FloatLiteral(span, token.value)
         if kind in ("TRUE", "FALSE"):
-            self.at = self._at + 1
+            self.advance()
             return ast.IntegerLiteral(span, int(kind == "TRUE"))
         if kind == "?":
-            self.at = self._at + 1
+            self.advance()
             return ast.NullLiteral(span)
         if kind in ("VALOF", "FVALOF"):
             return self.valof()
         if kind == "NEW":
-            self.at = self._at + 1
+            self.advance()
             name = self.name("a class after NEW")
             arguments = self.arguments() if self.kind == "(" and not self.token.first else []
-            return ast.New(span.to(self.last_span()), name, arguments)
+            return ast.New(self.since(span), name, arguments)
         if kind == "SUPER":
-            self.at = self._at + 1
+            self.advance()
             self.expect(".", "'.' and a method after SUPER")
             name = self.name("a method's name after SUPER.")
             if self.kind != "(":
                 raise self.fail(f"expected '(' after SUPER.{name}, found {self.shown()}")
             arguments = self.arguments()
-            return ast.SuperCall(span.to(self.last_span()), name, arguments)
+            return ast.SuperCall(self.since(span), name, arguments)
         if kind in CONSTRUCTORS:
             return self.constructor()
         notes = []
@@ -442,10 +470,10 @@ class ExpressionParser:
         if kind in SIZED:
             if self.kind == "[":
                 elements = self.arguments("]")
-                return ast.Constructor(start.to(self.last_span()), kind, elements)
+                return ast.Constructor(self.since(start), kind, elements)
             if self.kind == "(":
                 elements = self.arguments()
-                span = start.to(self.last_span())
+                span = self.since(start)
                 if not elements:
                     raise self.fail_at(f"{kind} needs a size or elements", span)
                 if len(elements) == 1:
@@ -457,12 +485,12 @@ class ExpressionParser:
             return ast.Constructor(start.to(size.span), kind, [], size)
         if self.kind in ("(", "["):
             elements = self.arguments("]" if self.kind == "[" else ")")
-            return ast.Constructor(start.to(self.last_span()), kind, elements)
+            return ast.Constructor(self.since(start), kind, elements)
         if kind in ("TABLE", "FTABLE"):
             elements = [self.expression()]
             while self.accept(","):
                 elements.append(self.expression())
-            return ast.Constructor(start.to(self.last_span()), kind, elements)
+            return ast.Constructor(self.since(start), kind, elements)
         raise self.fail(f"expected '(' after {kind}, found {self.shown()}")
 
     def refuse_arithmetic(self, kind: str) -> None:

@@ -35,13 +35,13 @@ class ExternalParser(StatementParser):
         functions: list[ast.ExternalFunction] = []
         if self.kind != "$(":
             functions.append(self.external_function("after EXTERNAL"))
-            return ast.External(start.to(self.last_span()), library, functions)
+            return ast.External(self.since(start), library, functions)
         opened = self.take()
         while not self.closes(opened):
             before = self.at
             try:
                 if self.kind in (";", ","):
-                    self.at += 1
+                    self.advance()
                 elif self.kind in DECLARATIONS - KINDS:
                     raise self.fail_at(
                         f"'$)' is missing before {self.shown()}",
@@ -55,13 +55,13 @@ class ExternalParser(StatementParser):
                 if self.kind in DECLARATIONS - KINDS:
                     raise  # the program goes on behind a block that is not closed
             if self.at == before:
-                self.at += 1
-        return ast.External(start.to(self.last_span()), library, functions)
+                self.advance()
+        return ast.External(self.since(start), library, functions)
 
     def to_next_external(self) -> None:
         """To the next declaration that begins a line, or the block's end."""
         while self.kind not in ("$)", END) and not (self.token.first and self.kind in DECLARATIONS):
-            self.at += 1
+            self.advance()
 
     def external_function(self, where: str) -> ast.ExternalFunction:
         if self.kind not in KINDS:

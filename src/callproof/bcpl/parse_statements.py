@@ -91,10 +91,10 @@ class StatementParser(ExpressionParser):
                 self.function_bodies = 0
                 self.or_ends = self.or_may_end = False
             if self.at == before:
-                self.at += 1
+                self.advance()
         self.function_bodies = outer
         self.leave()
-        return ast.Block(opened.to(self.last_span()), statements)
+        return ast.Block(self.since(opened), statements)
 
     def at_margin(self) -> bool:
         start = self.token.start
@@ -116,12 +116,12 @@ class StatementParser(ExpressionParser):
                 depth += 1
             elif self.kind == "$)":
                 depth -= 1
-            self.at += 1
+            self.advance()
 
     def statements(self) -> list[ast.Statement]:
         """One statement, or the declarations of one LET ... AND."""
         if self.kind == ";":
-            self.at += 1
+            self.advance()
             return []
         if self.kind in DECLARATIONS:
             if self.kind == "CLASS":
@@ -153,7 +153,7 @@ class StatementParser(ExpressionParser):
                 self.depth = self.function_bodies = 0
                 self.or_ends = self.or_may_end = False
             if self.at == before:
-                self.at += 1
+                self.advance()
         return found
 
     # --- statements ------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class StatementParser(ExpressionParser):
                 negated = self.take_token().kind == "UNTIL"
                 condition = self.expression()
                 return ast.Repeat(body.span.to(condition.span), body, condition, negated)
-            return ast.Repeat(body.span.to(self.last_span()), body, None, False)
+            return ast.Repeat(self.since(body.span), body, None, False)
         condition = self.expression()
         negated = keyword == "REPEATUNTIL"
         return ast.Repeat(body.span.to(condition.span), body, condition, negated)
@@ -218,7 +218,7 @@ class StatementParser(ExpressionParser):
         if kind in SIMPLE_JUMPS:
             span = self.take()
             if kind == "FINISH" and self.kind == "(" and not self.token.first:
-                self.at += 1
+                self.advance()
                 self.expect(")", "')'")
             return ast.Jump(span, kind)
         if kind in DECLARATIONS:
@@ -231,7 +231,7 @@ class StatementParser(ExpressionParser):
             following = self.tokens[self.at + 1].kind
             if following == ":" and self.tokens[self.at + 2].kind != "=":
                 span = self.take()
-                self.at += 1
+                self.advance()
                 return ast.Label(span, str(self.tokens[self.at - 2].value))
         return self.assignment_or_call()
 
@@ -250,7 +250,7 @@ class StatementParser(ExpressionParser):
         while self.accept(","):
             targets.append(self.expression())
         if self.kind == ":=":
-            self.at += 1
+            self.advance()
             self.or_may_end = or_ends
             values = [self.expression()]
             while self.accept(","):
@@ -258,8 +258,8 @@ class StatementParser(ExpressionParser):
             self.or_may_end = False
             if self.kind == ":=":
                 raise self.fail("':=' cannot be repeated; write one assignment each")
-            return ast.Assignment(start.to(self.last_span()), targets, values)
-        span = start.to(self.last_span())
+            return ast.Assignment(self.since(start), targets, values)
+        span = self.since(start)
         if self.kind == "=" or (
             len(targets) == 1 and isinstance(targets[0], ast.Binary) and targets[0].operator == "="
         ):
@@ -294,7 +294,7 @@ class StatementParser(ExpressionParser):
     def then(self, *words: str) -> None:
         """The word between condition and body, which may be left out."""
         if self.kind in words:
-            self.at += 1
+            self.advance()
         elif self.kind not in BEGINS_STATEMENT:
             raise self.fail(f"expected {words[0]} and a statement, found {self.shown()}")
 
@@ -310,9 +310,9 @@ class StatementParser(ExpressionParser):
         if self.kind == "ELSE" or (keyword.kind == "TEST" and self.kind == "OR"):
             if keyword.kind == "UNLESS":
                 raise self.fail("UNLESS has no ELSE; use TEST")
-            self.at += 1
+            self.advance()
             otherwise = self.statement()
-        span = start.to(self.last_span())
+        span = self.since(start)
         return ast.If(span, condition, then, otherwise, keyword.kind == "UNLESS")
 
     def while_statement(self) -> ast.Statement:
@@ -331,8 +331,8 @@ class StatementParser(ExpressionParser):
         if self.kind in ("WHILE", "UNTIL") and not self.is_new_loop():
             negated = self.take_token().kind == "UNTIL"
             condition = self.expression()
-            return ast.Repeat(start.to(self.last_span()), body, condition, negated)
-        return ast.Repeat(start.to(self.last_span()), body, None, False)
+            return ast.Repeat(self.since(start), body, condition, negated)
+        return ast.Repeat(self.since(start), body, None, False)
 
     def for_statement(self) -> ast.Statement:
         start = self.take()
@@ -344,7 +344,7 @@ class StatementParser(ExpressionParser):
         step = self.condition() if self.accept("BY") else None
         self.then("DO", "THEN")
         body = self.statement()
-        return ast.For(start.to(self.last_span()), name, first, last, step, body)
+        return ast.For(self.since(start), name, first, last, step, body)
 
     def foreach_statement(self) -> ast.Statement:
         start = self.take()
@@ -359,17 +359,17 @@ class StatementParser(ExpressionParser):
         collection = self.condition()
         self.then("DO", "THEN")
         body = self.statement()
-        span = start.to(self.last_span())
+        span = self.since(start)
         return ast.Foreach(span, names, collection, body, is_pattern, annotation)
 
     def switch_statement(self) -> ast.Statement:
         start = self.take()
         value = self.condition()
         if self.kind in ("INTO", "DO"):
-            self.at += 1
+            self.advance()
         if self.kind != "$(":
             raise self.fail(f"expected '$(' and the cases of SWITCHON, found {self.shown()}")
-        return ast.Switch(start.to(self.last_span()), value, self.block())
+        return ast.Switch(self.since(start), value, self.block())
 
     def case_label(self) -> ast.Statement:
         keyword = self.take_token()
@@ -405,10 +405,10 @@ class StatementParser(ExpressionParser):
         start = self.token_span(keyword)
         if keyword.kind in ("SEND", "FREEVEC", "FREELIST"):
             value: ast.Expression | None = self.expression()
-            return ast.Ownership(start.to(self.last_span()), keyword.kind, "", value)
+            return ast.Ownership(self.since(start), keyword.kind, "", value)
         name = self.name(f"a name after {keyword.kind}")
         value = self.expression() if self.accept("=") else None
-        return ast.Ownership(start.to(self.last_span()), keyword.kind, name, value)
+        return ast.Ownership(self.since(start), keyword.kind, name, value)
 
     BY_KEYWORD: ClassVar[dict[str, Callable[[StatementParser], ast.Statement]]] = {
         "IF": if_statement,

@@ -38,7 +38,7 @@ class Parser(ExternalParser):
                 self.depth = self.function_bodies = 0
                 self.in_class = self.or_ends = self.or_may_end = False
             if self.at == before:
-                self.at += 1
+                self.advance()
         return ast.Program(start.to(self.span()), declarations)
 
     def skip_to(self, kinds: frozenset[str]) -> None:
@@ -51,12 +51,12 @@ class Parser(ExternalParser):
                 depth += 1
             elif self.kind == "$)":
                 depth -= 1
-            self.at += 1
+            self.advance()
 
     def top_level(self) -> list[ast.Statement]:
         kind = self.kind
         if kind == ";":
-            self.at += 1
+            self.advance()
             return []
         if kind == "CLASS":
             return [self.class_declaration()]
@@ -64,7 +64,7 @@ class Parser(ExternalParser):
             return self.declaration()
         span = self.span()
         if kind == "$)":
-            self.at += 1
+            self.advance()
             self.diagnostics.error("'$)' closes nothing", span)
             return []
         if kind == NAME and str(self.token.value).upper() in DECLARATIONS:
@@ -94,7 +94,7 @@ class Parser(ExternalParser):
         if kind == "GET":
             start = self.take()
             path = self.expect(STRING, "a file name in quotes after GET")
-            return [ast.Get(start.to(self.last_span()), str(path.value))]
+            return [ast.Get(self.since(start), str(path.value))]
         if kind == "EXTERNAL":
             return [self.external()]
         return [self.class_declaration()]
@@ -134,14 +134,14 @@ class Parser(ExternalParser):
             raise self.fail("expected '=' in a declaration, found ':='")
         if not self.accept("="):
             if self.in_class:
-                return ast.Let(start.to(self.last_span()), names, [], is_float, annotation)
+                return ast.Let(self.since(start), names, [], is_float, annotation)
             raise self.fail(
                 f"'{name}' needs a first value: expected '=', found {self.shown()}",
             )
         values = [self.expression()]
         while self.accept(","):
             values.append(self.expression())
-        return ast.Let(start.to(self.last_span()), names, values, is_float, annotation)
+        return ast.Let(self.since(start), names, values, is_float, annotation)
 
     def function(
         self, name: str, name_span: Span, is_float: bool, start: Span
@@ -170,7 +170,7 @@ class Parser(ExternalParser):
         finally:
             self.in_class = outer
         return ast.FunctionDeclaration(
-            start.to(self.last_span()), name, parameters, body, is_float, name_span, annotation
+            self.since(start), name, parameters, body, is_float, name_span, annotation
         )
 
     def parameters(self) -> list[ast.Parameter]:
@@ -181,7 +181,7 @@ class Parser(ExternalParser):
                 self.expect(",", "',' or ')' in the parameters")
             name = self.name("a parameter's name")
             found.append(ast.Parameter(self.last_span(), name, self.annotation()))
-        self.take()
+        self.advance()
         return found
 
     def annotation(self) -> ast.TypeExpression | None:
@@ -192,7 +192,7 @@ class Parser(ExternalParser):
         is_pointer = False
         while self.kind in ("^", "POINTER", "TO"):
             is_pointer = True
-            self.at += 1
+            self.advance()
         token = self.token
         if token.kind != NAME and not (token.kind.isalpha() and token.kind.isupper()):
             raise self.fail(f"expected a type, found {self.shown()}")
@@ -217,7 +217,7 @@ class Parser(ExternalParser):
             spans.append(span)
 
         self.entries("MANIFEST", entry)
-        return ast.Manifest(start.to(self.last_span()), names, values, spans)
+        return ast.Manifest(self.since(start), names, values, spans)
 
     def entries(self, what: str, entry: Callable[[], None]) -> None:
         """`$( entry; entry ... $)`: after a wrong one goes on with the next."""
@@ -230,9 +230,9 @@ class Parser(ExternalParser):
                 while self.kind not in ("$)", ";", ",", END) and not (
                     self.token.first and self.kind in (NAME, "LET", "FLET") and self.at > before
                 ):
-                    self.at += 1
+                    self.advance()
             while self.kind in (";", ","):
-                self.at += 1
+                self.advance()
 
     def static(self) -> ast.Static:
         keyword = self.take_token()
@@ -252,7 +252,7 @@ class Parser(ExternalParser):
             while self.accept(","):
                 entry()
         is_float = keyword.kind == "FSTATIC"
-        return ast.Static(start.to(self.last_span()), names, values, is_float)
+        return ast.Static(self.since(start), names, values, is_float)
 
     def globals(self) -> list[ast.Statement]:
         start = self.take()
@@ -260,9 +260,9 @@ class Parser(ExternalParser):
         forward: list[str] = []
         if self.kind != "$(":
             self.global_entry(declarations, forward)
-            return [ast.Globals(start.to(self.last_span()), declarations)]
+            return [ast.Globals(self.since(start), declarations)]
         self.entries("GLOBALS", lambda: self.global_entry(declarations, forward))
-        span = start.to(self.last_span())
+        span = self.since(start)
         found: list[ast.Statement] = [ast.Forward(span, forward)] if forward else []
         if declarations or not forward:
             found.append(ast.Globals(span, declarations))
@@ -272,7 +272,7 @@ class Parser(ExternalParser):
         start = self.span()
         is_float = self.kind == "FLET"
         if self.kind in ("LET", "FLET"):
-            self.at += 1
+            self.advance()
         names = [self.name("a global variable's name")]
         if self.accept(":"):
             self.expect(INTEGER, "a number")
@@ -285,9 +285,7 @@ class Parser(ExternalParser):
         values = [self.expression()]
         while len(values) < len(names) and self.accept(","):
             values.append(self.expression())
-        declarations.append(
-            ast.Let(start.to(self.last_span()), names, values, is_float, annotation)
-        )
+        declarations.append(ast.Let(self.since(start), names, values, is_float, annotation))
 
     # --- classes -----------------------------------------------------------------------------
 
@@ -300,7 +298,7 @@ class Parser(ExternalParser):
         self.accept("BE")
         opened = self.expect_open(f"CLASS {name}")
         members = self.members(lambda: self.closes(opened))
-        return ast.ClassDeclaration(start.to(self.last_span()), name, base, members, name_span)
+        return ast.ClassDeclaration(self.since(start), name, base, members, name_span)
 
     def members(self, at_end: Callable[[], bool]) -> list[ast.Statement]:
         members: list[ast.Statement] = []
@@ -312,7 +310,7 @@ class Parser(ExternalParser):
                     visibility = self.take_token().kind
                     self.expect(":", f"':' after {visibility}")
                 elif self.kind == ";":
-                    self.at += 1
+                    self.advance()
                 else:
                     members += self.member(visibility)
             except SyntaxFailure:
@@ -320,7 +318,7 @@ class Parser(ExternalParser):
                 if self.kind in ("CLASS", "MANIFEST", "STATIC", "GLOBALS"):
                     break
             if self.at == before:
-                self.at += 1
+                self.advance()
         return members
 
     def spliced_members(self) -> list[ast.Statement]:
@@ -340,14 +338,14 @@ class Parser(ExternalParser):
         while self.kind in ("VIRTUAL", "FINAL"):
             is_virtual |= self.kind == "VIRTUAL"
             is_final |= self.kind == "FINAL"
-            self.at += 1
+            self.advance()
         if self.kind == "DECL":
             start = self.take()
             names = [self.name("a field's name")]
             while self.accept(","):
                 names.append(self.name("a field's name"))
             annotation = self.annotation()
-            return [ast.Fields(start.to(self.last_span()), names, annotation, visibility)]
+            return [ast.Fields(self.since(start), names, annotation, visibility)]
         if self.kind == "GET" and self.splice is not None:
             (item,) = self.declaration()
             assert isinstance(item, ast.Get)

@@ -75,8 +75,9 @@ class Inference(ExpressionInference):
             types = [lane] * len(variables)
         for variable, type_ in zip(variables, types, strict=False):
             self.give(variable, type_)
+        last = len(values) - 1
         for index, variable in enumerate(variables):
-            self.hold(variable, values[min(index, len(values) - 1)])
+            self.hold(variable, values[index if index < last else last])
 
     def overrides(self) -> None:
         """What is called through one vtable slot has one signature: FLOAT where any has it."""
@@ -282,10 +283,11 @@ class Inference(ExpressionInference):
 
     def assignment(self, node: ast.Assignment) -> None:
         types = [self.type_of(value) for value in node.values]
+        last = len(types) - 1
         for index, target in enumerate(node.targets):
             self.type_of(target)
-            if isinstance(target, ast.Name) and isinstance(target.meaning, Variable):
-                self.hold(target.meaning, node.values[min(index, len(node.values) - 1)])
+            if type(target) is ast.Name and type(target.meaning) is Variable:
+                self.hold(target.meaning, node.values[index if index < last else last])
         for target, type_ in zip(node.targets, types, strict=False):
             variable = self.variable_of(target)
             if variable is None or type_ is variable.type or len(types) < len(node.targets):

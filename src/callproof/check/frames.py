@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from callproof.check.image import Frame, Image
+from callproof.object.leb128 import read_sleb, read_uleb
 
 ABSOLUTE, PC_RELATIVE, DATA_RELATIVE = 0x00, 0x10, 0x30
 OMIT = 0xFF
@@ -39,17 +40,11 @@ class _Cursor:
         return value
 
     def leb(self, *, signed: bool = False) -> int:
-        value = shift = 0
-        while True:
-            byte = self.number(1)
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                break
-            if shift > 63:
-                raise _Damaged
-        if signed and byte & 0x40:
-            value -= 1 << shift
+        read = read_sleb if signed else read_uleb
+        try:
+            value, self.position = read(self.data, self.position)
+        except ValueError as error:
+            raise _Damaged from error
         return value
 
     def encoded(self, encoding: int) -> int:

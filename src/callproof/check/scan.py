@@ -76,7 +76,9 @@ def _moves(flow: Flow, block: Block) -> None:
                 redundant = value == holds.get(to, to)
                 # A compiler may write the pair where the register held no parameter, and half
                 # a register moved back and forth clears the upper half: so it is no error.
-                severity = "warning" if redundant and not narrow else "note"
+                # And no parameter changes its bank: X0 to D0 and back is a change of type.
+                lost = redundant and not narrow and (source < 32) == (to < 32)
+                severity = "warning" if lost else "note"
                 flow.event("moves", address, source, changed[source], severity)
             holds[to] = value
             changed[to] = address

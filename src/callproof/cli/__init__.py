@@ -17,6 +17,14 @@ def main() -> None:
 
         print(f"callproof {__version__}")
         return
+    if sys.argv[1:2] == ["build"]:
+        from callproof.cli import quick
+        from callproof.cli.guard import guarded
+
+        request = quick.parse(sys.argv[2:])
+        if request is not None:
+            guarded(lambda: quick.build(request))
+            return
     from callproof.cli.app import run
 
     run()

@@ -10,9 +10,7 @@ found something and with 2 if it could not look.
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 
 import typer
 
@@ -31,12 +29,10 @@ from callproof.cli import (
     survey,
     test,
 )
-from callproof.cli.output import print_error, print_internal_error
-from callproof.source import CallproofError, InternalError
+from callproof.cli.guard import COLLECTIONS, guarded
+from callproof.cli.link_inputs import LinkCommand
 
-# Python's cycle collector looks this often, in objects made: with its own 700 it takes a
-# quarter of a compilation's time, and finds little.
-COLLECTIONS = (50_000, 20, 50)
+__all__ = ["COLLECTIONS", "app", "run"]
 
 app = typer.Typer(
     name="callproof",
@@ -51,7 +47,7 @@ app.command("run", context_settings=run_command.CONTEXT)(run_command.run)
 app.command("build")(build.build)
 app.command("asm")(asm.asm)
 app.command("ir")(ir.ir)
-app.command("link")(link.link)
+app.command("link", cls=LinkCommand)(link.link)
 app.command("abi")(abi.abi)
 app.command("test")(test.test)
 app.command("bench")(bench.bench)
@@ -90,23 +86,4 @@ def options(
 
 def run() -> None:
     """Run the command line; errors become diagnostics and exit statuses."""
-    gc.freeze()
-    gc.set_threshold(*COLLECTIONS)
-    try:
-        app()
-    except CallproofError as error:
-        status = sox_errors.print_reference_errors(error)
-        if status is not None:
-            sys.exit(status)
-        print_error(error)
-        sys.exit(1)
-    except InternalError as error:
-        print_internal_error(str(error))
-        sys.exit(70)
-    except RecursionError:
-        print_error(CallproofError("the program is nested too deeply for this compiler"))
-        sys.exit(1)
-    except BrokenPipeError:
-        # Nobody reads any more; keep the interpreter from complaining at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    guarded(app)

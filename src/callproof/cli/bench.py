@@ -13,6 +13,7 @@ import typer
 from callproof.cli import options as shared
 from callproof.cli.sox import WrongUse, run_program, seconds
 from callproof.sox import benchmarks
+from callproof.target import host
 
 
 def bench(
@@ -29,7 +30,7 @@ def bench(
     o0: shared.Level0 = False,
     o1: shared.Level1 = False,
     o2: shared.Level2 = False,
-    target: shared.Target = "aarch64-linux",
+    target: shared.RunTarget = "",
     module_path: shared.ModulePath = None,
 ) -> None:
     """Run the functions named `Benchmark*` of Sox scripts; `callproof sox --bench` is the same.
@@ -44,7 +45,7 @@ def bench(
         time = seconds(time) if time else ""
     except WrongUse as error:
         raise typer.BadParameter(str(error)) from error
-    options = shared.make((o0, o1, o2), target, False, False)
+    options = shared.make((o0, o1, o2), target or host(), False, False)
     options.module_path = tuple(module_path or ())
     files = benchmarks.files_of(place, options)
     if not files:

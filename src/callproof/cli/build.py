@@ -44,12 +44,23 @@ def build(
     include: shared.Include = None,
     bounds_check: shared.BoundsCheck = False,
     werror: shared.WarningsAreErrors = False,
+    debug: shared.Debug = False,
     log_calls: shared.LogCalls = False,
     module_path: shared.ModulePath = None,
+    pie: shared.Pie = False,
+    dynamic: shared.Dynamic = False,
+    libraries: shared.Libraries = None,
+    library_path: shared.LibraryPath = None,
+    rpath: shared.Rpath = None,
+    interpreter: shared.Interpreter = "",
+    as_needed: shared.AsNeeded = False,
+    export_dynamic: shared.ExportDynamic = False,
+    relr: shared.Relr = False,
 ) -> None:
     """Compile a program into a stand-alone executable (or an object, assembly, IR).
 
-    The output appears complete or not at all.
+    With --dynamic it is one that uses the system's shared libraries.  The output appears
+    complete or not at all.
 
     Example: `callproof build hello.bcl -o hello && callproof run hello`
     """
@@ -63,8 +74,15 @@ def build(
         include=include,
         bounds_check=bounds_check,
         warnings_are_errors=werror,
+        debug=debug,
     )
     shared.sox(options, log_calls, module_path)
+    shared.libraries(
+        options,
+        shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr),
+        libraries,
+        library_path,
+    )
     _, warnings = driver.build(files, output, emit, options)
     print_diagnostics(warnings)
     if options.timings is not None:

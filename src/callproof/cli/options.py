@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from callproof.cli.output import log, progress
 from callproof.driver import Options
+from callproof.source import CallproofError
 
 Source = Annotated[Path, typer.Argument(help="NewBCPL source (.bcl) or IR text (.ir).")]
 Target = Annotated[
     str, typer.Option("--target", help="What to compile for: aarch64-linux or x86_64-linux.")
+]
+RunTarget = Annotated[
+    str,
+    typer.Option(
+        "--target", help="What to compile for: aarch64-linux or x86_64-linux (default: the host)."
+    ),
 ]
 Verify = Annotated[
     bool,
@@ -46,6 +53,14 @@ BoundsCheck = Annotated[
 WarningsAreErrors = Annotated[
     bool, typer.Option("--werror", help="Refuse a program of which anything is warned.")
 ]
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "-g",
+        help="Describe variables, types and frames to debuggers; with -O0 variables stay in "
+        "memory, so that all of them can be seen.",
+    ),
+]
 GcStress = Annotated[
     bool, typer.Option("--gc-stress", help="Sox: collect garbage at every allocation.")
 ]
@@ -60,6 +75,85 @@ ModulePath = Annotated[
     list[str] | None,
     typer.Option("--module-path", help="Sox: where imports look last; may be repeated."),
 ]
+
+
+Pie = Annotated[
+    bool, typer.Option("--pie", help="A position-independent program: it is loaded anywhere.")
+]
+Dynamic = Annotated[
+    bool,
+    typer.Option("--dynamic", help="Use the system's C library and other shared libraries."),
+]
+Libraries = Annotated[
+    list[str] | None,
+    typer.Option("-l", help="A library to link with: libNAME.so with --dynamic, else libNAME.a."),
+]
+LibraryPath = Annotated[
+    list[Path] | None, typer.Option("-L", help="A folder where -l looks (may be repeated).")
+]
+Rpath = Annotated[
+    list[str] | None,
+    typer.Option("--rpath", help="A folder where the program's loader looks for libraries."),
+]
+Interpreter = Annotated[
+    str, typer.Option("--dynamic-linker", help="The program's loader (default: glibc's).")
+]
+AsNeeded = Annotated[
+    bool, typer.Option("--as-needed", help="Ask only for libraries of which something is used.")
+]
+ExportDynamic = Annotated[
+    bool, typer.Option("--export-dynamic", help="Let libraries see all of the program's names.")
+]
+Relr = Annotated[
+    bool, typer.Option("--relr", help="Packed relative relocations (glibc from 2.36).")
+]
+
+
+def loading(
+    pie: bool,
+    dynamic: bool,
+    rpath: Sequence[str] | None = None,
+    interpreter: str = "",
+    as_needed: bool = False,
+    export_dynamic: bool = False,
+    relr: bool = False,
+) -> dict[str, Any]:
+    """Fields of `LinkOptions`; raises `CallproofError` for options that another one needs."""
+    wanted = {
+        "--rpath": rpath,
+        "--dynamic-linker": interpreter,
+        "--as-needed": as_needed,
+        "--export-dynamic": export_dynamic,
+    }
+    for option, value in wanted.items():
+        if value and not dynamic:
+            raise CallproofError(f"{option} is of use with --dynamic only")
+    if relr and not pie and not dynamic:
+        raise CallproofError("--relr is of use with --pie or --dynamic only")
+    return {
+        "pie": pie,
+        "dynamic": dynamic,
+        "rpath": tuple(rpath or ()),
+        "interpreter": interpreter,
+        "as_needed": as_needed,
+        "export_dynamic": export_dynamic,
+        "relr": relr,
+    }
+
+
+def libraries(
+    options: Options,
+    choices: dict[str, Any],
+    names: Sequence[str] | None,
+    folders: Sequence[Path] | None,
+) -> None:
+    """How what is built is linked, and with what."""
+    from callproof.link import LinkOptions
+
+    options.libraries = tuple(names or ())
+    options.library_path = tuple(folders or ())
+    if any(choices.values()):
+        options.link = LinkOptions(**choices)
 
 
 def collector(stress: bool, statistics: bool) -> None:
@@ -98,6 +192,7 @@ def make(
     include: Sequence[Path] | None = None,
     bounds_check: bool = False,
     warnings_are_errors: bool = False,
+    debug: bool = False,
 ) -> Options:
     return Options(
         level=level(*levels),
@@ -109,5 +204,6 @@ def make(
         include=tuple(include or ()),
         bounds_check=bounds_check,
         warnings_are_errors=warnings_are_errors,
+        debug=debug,
         progress=progress,
     )

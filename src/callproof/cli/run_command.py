@@ -55,7 +55,7 @@ def run(
     o0: shared.Level0 = False,
     o1: shared.Level1 = False,
     o2: shared.Level2 = False,
-    target: shared.Target = "aarch64-linux",
+    target: shared.RunTarget = "",
     verify: shared.Verify = False,
     linker: shared.Linker = "builtin",
     time_passes: shared.TimePasses = False,
@@ -66,6 +66,11 @@ def run(
     gc_stats: shared.GcStats = False,
     log_calls: shared.LogCalls = False,
     module_path: shared.ModulePath = None,
+    pie: shared.Pie = False,
+    dynamic: shared.Dynamic = False,
+    libraries: shared.Libraries = None,
+    library_path: shared.LibraryPath = None,
+    rpath: shared.Rpath = None,
 ) -> None:
     """Compile a program if need be, and run it; ends with the program's exit status.
 
@@ -76,9 +81,10 @@ def run(
     """
     if seed is not None:
         os.environ["CALLPROOF_SEED"] = str(seed)
+    others, passed = driver.split_run_arguments(file, arguments or [])
     options = shared.make(
         (o0, o1, o2),
-        target,
+        target or driver.target_for_run(others, on),
         verify,
         time_passes,
         linker=linker,
@@ -87,9 +93,10 @@ def run(
         warnings_are_errors=werror,
     )
     shared.sox(options, log_calls, module_path)
+    choices = shared.loading(pie, dynamic, rpath)
+    shared.libraries(options, choices, libraries, library_path)
     shared.collector(gc_stress, gc_stats)
     with tempfile.TemporaryDirectory(prefix="callproof-") as folder:
-        others, passed = driver.split_run_arguments(file, arguments or [])
         executable, warnings = driver.build_for_run(file, options, Path(folder), others)
         print_diagnostics(warnings)
         if options.timings is not None:

@@ -15,6 +15,7 @@ import typer
 from callproof import driver
 from callproof.cli.output import progress
 from callproof.sox import benchmarks
+from callproof.target import host
 
 CONTEXT = {
     "allow_extra_args": True,
@@ -60,7 +61,7 @@ class Request:
     suppress_print: bool = False
     native: bool = False
     native_out: Path | None = None
-    native_arch: str = "aarch64"
+    native_arch: str = ""
     native_os: str = "linux"
     native_obj: bool = False
     native_debug: bool = False
@@ -181,6 +182,15 @@ def sox(
     raise typer.Exit(status)
 
 
+def _target(request: Request) -> str:
+    """Executables are for ARM64 as `build`'s are, and so is the prompt's emulator; what runs
+    at once is for the host."""
+    runs = not request.native and (request.file is not None or request.test)
+    if runs and not request.native_arch:
+        return host()
+    return f"{request.native_arch or 'aarch64'}-{request.native_os}"
+
+
 def run(request: Request) -> int:
     if request.version:
         from callproof import __version__
@@ -189,7 +199,7 @@ def run(request: Request) -> int:
         return 0
     options = driver.Options(
         level=request.level,
-        target=f"{request.native_arch}-{request.native_os}",
+        target=_target(request),
         progress=progress,
         sox_bench=request.bench,
     )

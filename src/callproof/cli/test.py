@@ -10,6 +10,7 @@ import typer
 
 from callproof.cli import options as shared
 from callproof.driver import Options
+from callproof.target import host
 
 
 def test(
@@ -20,7 +21,7 @@ def test(
     o0: shared.Level0 = False,
     o1: shared.Level1 = False,
     o2: shared.Level2 = False,
-    target: shared.Target = "aarch64-linux",
+    target: shared.RunTarget = "",
     verify: shared.Verify = False,
 ) -> None:
     """Run the `#[test]` functions of Sox files, each in a program of its own.
@@ -31,7 +32,9 @@ def test(
     """
     if format_ not in ("text", "junit"):
         raise typer.BadParameter(f"'{format_}' is none of text, junit")
-    raise typer.Exit(run_tests(place, format_, shared.make((o0, o1, o2), target, verify, False)))
+    raise typer.Exit(
+        run_tests(place, format_, shared.make((o0, o1, o2), target or host(), verify, False))
+    )
 
 
 def run_tests(place: Path, format_: str, options: Options) -> int:

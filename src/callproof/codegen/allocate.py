@@ -26,174 +26,26 @@ The positions are those of `liveness.py`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
-from callproof.codegen.intervals import FAR, IN_MEMORY, Clobbers, Interval, Occupancy
-from callproof.codegen.liveness import Loops, Ranges
+from callproof.codegen.bundles import NONE, UNDECIDED, Bundle
+from callproof.codegen.intervals import FAR, IN_MEMORY, Interval
 from callproof.codegen.machine import (
-    DEF,
     FIRST_VIRTUAL,
-    LATE,
-    REGISTER,
-    SAME_AS,
-    STACK,
     Allocation,
-    MachineBlock,
     MachineFunction,
-    MachineInstruction,
     RegisterFile,
 )
 from callproof.codegen.resolve import Resolver
 from callproof.codegen.slots import assign_slots
+from callproof.codegen.wishes import Wishes
 from callproof.source import InternalError
 
 NO_HINTS: tuple[int, ...] = ()
-MOST_HINTS = 8  # of each value; more are not worth the time to look at them
 
 
-class _Allocator:
-    __slots__ = (
-        "block_starts",
-        "busy",
-        "call_positions",
-        "calls_wide",
-        "clobbers",
-        "function",
-        "hints",
-        "in_slot",
-        "loops",
-        "needs",
-        "pieces",
-        "ranges",
-        "register_file",
-        "related",
-        "remade",
-        "split_limit",
-        "unhandled",
-        "used",
-    )
-
-    def __init__(self, function: MachineFunction, register_file: RegisterFile) -> None:
-        self.function = function
-        self.register_file = register_file
-        self.ranges = Ranges(function)
-        self.loops = Loops(function)
-        self.block_starts = [4 * number for number in self.ranges.starts]
-        self.busy = [Occupancy() for _ in range(64)]
-        self.clobbers: dict[int, Clobbers] = {}
-        self.calls_wide = Clobbers(register_file.callee_saved)
-        self.call_positions: list[int] = []
-        self.hints: dict[int, list[int]] = {}
-        self.related: dict[int, list[int]] = {}
-        self.remade = dict(function.rematerialise)
-        # Values that must have a slot wherever else they are, and from which position.
-        self.in_slot: dict[int, int] = {}
-        self.needs: dict[int, list[int]] = {}
-        self.pieces: dict[int, list[Interval]] = {}
-        self.unhandled: list[tuple[int, int, int, Interval]] = []
-        # Instruction numbers behind a block's first terminator -> that terminator's number.
-        self.split_limit: dict[int, int] = {}
-        self.used = 0
-
-    # --- preparation -------------------------------------------------------------------
-
-    def prepare(self) -> None:
-        """Reservations, needs and hints of every instruction; the first intervals."""
-        for block in self.function.blocks:
-            self._prepare_block(block)
-        for register, ranges in self.ranges.ranges.items():
-            self._push(Interval(register, ranges, sorted(self.needs.get(register, ()))))
-        heapify(self.unhandled)
-
-    def _prepare_block(self, block: MachineBlock) -> None:
-        number = self.ranges.starts[block.index]
-        first_terminator = 0
-        for instruction in block.instructions:
-            number += 1
-            position = 4 * number
-            self._prepare_operands(instruction, position, first_terminator)
-            if instruction.form.is_move and len(instruction.operands) == 2:
-                self._relate(instruction.operands[1].register, instruction.operands[0].register)
-            mask = instruction.clobbers
-            if mask:
-                found = self.clobbers.get(mask)
-                if found is None:
-                    found = self.clobbers[mask] = Clobbers(mask)
-                found.positions.append(position + 2)
-                self.used |= mask
-            if instruction.is_call:
-                self.call_positions.append(position + 2)
-                self.calls_wide.positions.append(position + 2)
-            if first_terminator:
-                self.split_limit[number] = first_terminator
-            elif instruction.form.control in ("branch", "jump"):
-                first_terminator = number
-        if block.arguments:
-            for source, destination in zip(
-                block.arguments, block.successors[0].parameters, strict=True
-            ):
-                self._relate(source, destination)
-
-    def _prepare_operands(
-        self, instruction: MachineInstruction, position: int, first_terminator: int
-    ) -> None:
-        operands = instruction.operands
-        tied: tuple[int, ...] = ()
-        for operand in operands:
-            if operand.constraint >= SAME_AS:
-                tied += (operand.constraint - SAME_AS,)
-                self._relate(operands[tied[-1]].register, operand.register)
-        for which, operand in enumerate(operands):
-            register = operand.register
-            if register < FIRST_VIRTUAL:
-                continue
-            constraint = operand.constraint
-            if 0 <= constraint < SAME_AS:
-                hints = self.hints.setdefault(register, [])
-                if len(hints) < MOST_HINTS:
-                    hints.append(constraint)
-                if operand.role == DEF:
-                    self._reserve(constraint, position + 2, position + 4, register)
-                    self.remade.pop(register, None)
-                elif first_terminator:
-                    raise InternalError(
-                        f"{self.function.name}: a fixed operand behind a block's first branch"
-                    )
-                else:
-                    end = position + (3 if operand.timing == LATE else 2)
-                    self._reserve(constraint, position + 1, end, register)
-            elif constraint == REGISTER or constraint >= SAME_AS:
-                if which in tied:
-                    continue
-                needs = self.needs.setdefault(register, [])
-                if operand.role != DEF:
-                    needs.append(position + 1)
-                    if operand.timing == LATE:
-                        needs.append(position + 2)
-                else:
-                    if operand.timing != LATE or constraint >= SAME_AS:
-                        needs.append(position + 1)
-                    needs.append(position + 2)
-            else:
-                # In memory perhaps, so it cannot be a value without a slot.
-                self.remade.pop(register, None)
-                if constraint == STACK:
-                    self.in_slot[register] = min(
-                        self.in_slot.get(register, FAR),
-                        position + (2 if operand.role == DEF else 0),
-                    )
-
-    def _relate(self, first: int, second: int) -> None:
-        """Two values that had better have one register."""
-        if first >= FIRST_VIRTUAL and second >= FIRST_VIRTUAL:
-            for one, other in ((first, second), (second, first)):
-                related = self.related.setdefault(one, [])
-                if len(related) < MOST_HINTS:
-                    related.append(other)
-
-    def _reserve(self, physical: int, start: int, end: int, register: int) -> None:
-        self.busy[physical].add(start, end, register)
-        self.used |= 1 << physical
+class _Allocator(Wishes):
+    __slots__ = ()
 
     def _push(self, interval: Interval) -> None:
         # Among equal starts, what needs a register first comes first; numbers break ties.
@@ -210,13 +62,13 @@ class _Allocator:
         number = position >> 2
         gap = 4 * self.split_limit.get(number, number)
         block = bisect_right(self.block_starts, gap) - 1
-        header = self.loops.innermost[block]
+        header = self.flow.header[block]
         while header >= 0:
             start = self.block_starts[header]
             if start <= after:
                 break
             gap = start
-            header = self.loops.outer[header]
+            header = self.flow.outer[header]
         return gap
 
     def _last_gap(self, position: int) -> int:
@@ -238,9 +90,12 @@ class _Allocator:
     def _place(self, interval: Interval) -> None:
         """Give an interval, or its first part, a register or leave it in memory."""
         register = interval.register
-        need = interval.next_need(interval.start)
-        if need == FAR and register in self.pieces:
-            self._keep(interval)  # it has lost its register, and nothing needs one again
+        needs = interval.needs  # none is before the start
+        need = needs[0] if needs else FAR
+        if need == FAR and (register in self.pieces or register in self.remade):
+            # It has lost its register, and nothing needs one again; or moves alone want it,
+            # which make it where they go to.
+            self._keep(interval)
             return
         class_ = self.function.classes[register - FIRST_VIRTUAL]
         candidates = self.register_file.allocatable[class_]
@@ -276,7 +131,9 @@ class _Allocator:
 
     def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
         """(mask, first position) of the register sets that change during the interval."""
-        found = []
+        found: list[tuple[int, int]] = []
+        if not self.clobbers:
+            return found
         for group in self.clobbers.values():
             position = group.first_in(interval)
             if position != FAR:
@@ -298,17 +155,22 @@ class _Allocator:
         callee_saved = self.register_file.callee_saved
         unsaved = callee_saved & ~self.used
         remade = interval.register in self.remade
-        for hint in self._hints(interval.register):
+        for hint in self._hints(interval, candidates):
             if (
-                hint in candidates
-                and not changed >> hint & 1
+                not changed >> hint & 1
+                and hint in candidates
                 and not (remade and unsaved >> hint & 1)
                 and busy[hint].conflict(interval) == FAR
             ):
                 return hint
-        fallback = -1
+        fallback = promised = -1
+        promises = self.promises
         for physical in candidates:
             if changed >> physical & 1:
+                continue
+            if physical in promises and promises[physical].conflict(interval) != FAR:
+                if promised < 0 and not (remade and unsaved >> physical & 1):
+                    promised = physical
                 continue
             if unsaved >> physical & 1:
                 # Costs a save and a restore: more than making a value again.
@@ -317,6 +179,8 @@ class _Allocator:
                 fallback = physical
             elif busy[physical].conflict(interval) == FAR:
                 return physical
+        if fallback < 0 <= promised and busy[promised].conflict(interval) == FAR:
+            return promised
         return fallback
 
     def _limit(
@@ -363,9 +227,21 @@ class _Allocator:
                 cheap, cheap_longest = physical, limit
         return (cheap, cheap_longest) if cheap >= 0 else (best, longest)
 
-    def _hints(self, register: int) -> list[int]:
-        hints = list(self.hints.get(register, NO_HINTS))
-        for other in self.related.get(register, NO_HINTS):
+    def _hints(self, interval: Interval, candidates: tuple[int, ...]) -> list[int]:
+        register = interval.register
+        own, related = self.hints.get(register), self.related.get(register)
+        if related is None:
+            return own or []
+        hints = []
+        bundle = self.bundles.get(register)
+        if bundle is not None:
+            if bundle.choice == UNDECIDED:
+                bundle.choice = self._choose(bundle, candidates)
+            if bundle.choice != NONE:
+                hints.append(bundle.choice)
+        if own is not None:
+            hints += own
+        for other in related:
             pieces = self.pieces.get(other)
             if pieces:
                 hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
@@ -373,13 +249,37 @@ class _Allocator:
                 hints += self.hints.get(other, NO_HINTS)
         return hints
 
+    def _choose(self, bundle: Bundle, candidates: tuple[int, ...]) -> int:
+        """A register that is free wherever a member of the bundle lives; `NONE` if none is."""
+        whole = Interval(bundle.members[0], bundle.ranges, [])
+        changed = 0
+        for mask, _ in self._clobbered(whole):
+            changed |= mask
+        hints = [hint for member in bundle.members for hint in self.hints.get(member, NO_HINTS)]
+        promises = self.promises
+        for physical in (*hints, *candidates):
+            if (
+                physical in candidates
+                and not changed >> physical & 1
+                and self.busy[physical].is_free(bundle.ranges, bundle.members)
+                and (physical not in promises or promises[physical].is_free(bundle.ranges, []))
+            ):
+                for start, end in bundle.ranges:
+                    promises[physical].add(start, end, bundle.members[0])
+                return physical
+        return NONE
+
     def _assign(self, interval: Interval, physical: int) -> None:
         interval.location = physical
         self.used |= 1 << physical
         busy = self.busy[physical]
         for start, end in interval.ranges:
             busy.add(start, end, interval)
-        self._keep(interval)
+        pieces = self.pieces.get(interval.register)
+        if pieces is None:
+            self.pieces[interval.register] = [interval]
+        else:
+            pieces.append(interval)
 
     def _assign_until(self, interval: Interval, physical: int, limit: int) -> None:
         """Give the interval a register that it can have until `limit`; the rest comes later."""
@@ -498,16 +398,18 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     allocator.prepare()
     allocator.scan()
     for pieces in allocator.pieces.values():
-        pieces.sort(key=_start)
+        if len(pieces) > 1:
+            pieces.sort(key=_start)
     slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, allocator.in_slot)
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
-    for register, ranges in allocator.ranges.ranges.items():
-        crossed = sum(
-            bisect_left(positions, end - 1) - bisect_left(positions, start) for start, end in ranges
-        )
-        if crossed:
-            allocation.crossed_calls[register] = crossed
+    if positions:
+        for register, ranges in allocator.ranges.ranges.items():
+            crossed = 0
+            for start, end in ranges:
+                crossed += bisect_left(positions, end - 1) - bisect_left(positions, start)
+            if crossed:
+                allocation.crossed_calls[register] = crossed
     Resolver(function, allocator.ranges, allocator.pieces, slot_of, allocation).run()
     return allocation
 

@@ -12,6 +12,8 @@ Transfer:
   move           destination holds what the source held, as far as the moved bytes are
                  all of it; all moves of a group read first
   remake         destination holds the value that the instruction computes
+  left out       a definition that can be made again, and has no place: no location
+                 holds its value
   use            the operand's location must hold the operand's value
   clobber        the location holds nothing; a call leaves callee-saved SIMD registers
                  only what fits their low 8 bytes
@@ -54,6 +56,7 @@ from callproof.source import InternalError
 
 Held = frozenset[int]
 NOTHING: Held = frozenset()
+NOWHERE = -(1 << 30)  # where a definition that is left out would have its result
 
 
 def check(function: MachineFunction, allocation: Allocation, registers: RegisterFile) -> None:
@@ -226,6 +229,12 @@ class _Checker:
         operands, places = instruction.operands, instruction.allocation
         if places is None or len(places) != len(operands):
             self.fail("operands without a location")
+            return
+        if places and places[0] == NOWHERE:
+            made = self.function.rematerialise.get(operands[0].register)
+            if made is not instruction:
+                self.fail("an instruction that is left out is wanted")
+            state.forget(operands[0].register)
             return
         clobbers = instruction.clobbers
         early_written: list[int] = []

@@ -1,10 +1,10 @@
 """The back end as one function: an IR module in, code and an object file out.
 
-for each function:  scalarise_vectors (on targets without rules for vectors)
-                    legalise_vectors, lower_switch, split_edges   (IR)
+for each function:  split_pairs (where the target wants it)
+                    legalise_vectors, lower_switch, split_edges, sink_comparisons   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
-                    hoist                          (constants out of loops)
+                    share_constants
                     allocate, allocation_check     (registers, spills)
                     emit                           (bytes and lines)
 then                build_object
@@ -15,12 +15,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from callproof.codegen import expand_calls, hoist
+from callproof.codegen import expand_calls
+from callproof.codegen.constants import share_constants
 from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
 from callproof.ir.model import Function, Module
-from callproof.passes import legalise_vectors, lower_switch, scalarise_vectors, split_edges
+from callproof.passes import (
+    legalise_vectors,
+    lower_switch,
+    sink_comparisons,
+    split_edges,
+    split_pairs,
+)
 
 
 @dataclass(slots=True)
@@ -33,12 +40,15 @@ class Compiled:
     pool: dict[str, bytes] = field(default_factory=dict)
 
 
-def prepare(function: Function) -> None:
+def prepare(function: Function, target: Target) -> None:
     """The shape that selection takes: vectors of registers' size, two-way branches, no
     critical edges."""
-    legalise_vectors.run(function)
+    if target.splits_pairs:
+        split_pairs.run(function)
+    legalise_vectors.run(function, target.lacks)
     lower_switch.run(function)
     split_edges.run(function)
+    sink_comparisons.run(function)
 
 
 def compile_module(
@@ -49,12 +59,13 @@ def compile_module(
     poison: bool = False,
     timings: dict[str, float] | None = None,
     hits: dict[str, int] | None = None,
+    comments: bool = True,
 ) -> Compiled:
     """Code for every function of the module.
 
     `verify` proves each allocation (`allocation_check`); `poison` adds instructions
     that overwrite what a call may change; `timings` collects seconds by stage;
-    `hits` counts the selection rules used.
+    `hits` counts the selection rules used; without `comments` a listing has no remarks.
     """
     from callproof.codegen.allocate import allocate
     from callproof.codegen.allocation_check import check
@@ -64,14 +75,12 @@ def compile_module(
     seconds = timings if timings is not None else {}
     for function in module.functions.values():
         start = time.perf_counter()
-        if not target.vector_rules:
-            scalarise_vectors.run(function)
-        prepare(function)
+        prepare(function, target)
         expand_calls.run(function, target.convention)
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits)
         start = _charge(seconds, "select", start)
-        hoist.run(machine)
+        share_constants(machine)
         start = _charge(seconds, "hoist constants", start)
         allocation = allocate(machine, target.registers)
         start = _charge(seconds, "allocate", start)
@@ -80,8 +89,15 @@ def compile_module(
             start = _charge(seconds, "check allocation", start)
         if module.observers:
             record_kept(machine, allocation, target.registers, module.observers)
-        emitted = emit(machine, allocation, target, poison=poison)
-        _charge(seconds, "emit", start)
+        emitted = emit(machine, allocation, target, poison=poison, comments=comments)
+        start = _charge(seconds, "emit", start)
+        if machine.debug is not None:
+            from callproof.codegen.locate import locate
+
+            emitted.locations = locate(
+                machine, allocation, target.registers, emitted, target.machine
+            )
+            _charge(seconds, "debug information", start)
 
         compiled.functions.append(emitted)
         for relocation in emitted.relocations:

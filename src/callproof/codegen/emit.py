@@ -7,7 +7,9 @@ from these same lines, so that what is printed is what is encoded.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from callproof.codegen.intervals import IN_MEMORY
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -22,15 +24,22 @@ from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
 from callproof.source import InternalError
 
+if TYPE_CHECKING:
+    from callproof.codegen.locate import FunctionLocations
+
 
 @dataclass(slots=True)
 class EmittedBlock:
-    """`offset` in bytes from the function's start; `labelled` if a branch leads here."""
+    """`offset` in bytes from the function's start; `labelled` if a branch leads here.
+
+    `branches`: those of the lines that lead to a label, in order.
+    """
 
     block: MachineBlock
     lines: list[Line]
     offset: int = 0
     labelled: bool = False
+    branches: list[Line] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -45,7 +54,11 @@ class CodeRelocation:
 
 @dataclass(slots=True)
 class EmittedFunction:
-    """A function's code; `lines` rows are (byte offset, source line)."""
+    """A function's code; `line_rows` are (byte offset, source line).
+
+    With debug information: `marks`, each line with its block, instruction and phase, and
+    `locations`, where variables are.
+    """
 
     name: str
     display_name: str
@@ -54,20 +67,45 @@ class EmittedFunction:
     code: bytes = b""
     relocations: list[CodeRelocation] = field(default_factory=list)
     line_rows: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
+    locations: FunctionLocations | None = None
+
+
+MOVES, FIRST, FURTHER, BEHIND, LEAVING = range(5)
+"""Phases of an instruction's lines: the moves before it, its first line and the others, what
+follows it (at the entry the prologue), and the epilogue before it."""
 
 
 class _Emitter:
-    __slots__ = ("allocation", "frame", "function", "poison", "target", "used_saved")
+    __slots__ = (
+        "allocation",
+        "comments",
+        "frame",
+        "function",
+        "marks",
+        "poison",
+        "target",
+        "used_saved",
+    )
 
     def __init__(
-        self, function: MachineFunction, allocation: Allocation, target: Target, poison: bool
+        self,
+        function: MachineFunction,
+        allocation: Allocation,
+        target: Target,
+        poison: bool,
+        comments: bool,
     ) -> None:
         self.poison = poison
+        self.comments = comments
         self.function = function
         self.allocation = allocation
         self.target = target
         self.frame = target.shapes.frame(function, allocation)
         self.used_saved = target.convention.callee_saved
+        self.marks: list[tuple[Line, int, int, int]] | None = (
+            [] if function.debug is not None else None
+        )
 
     # --- comments ----------------------------------------------------------------------
 
@@ -104,10 +142,11 @@ class _Emitter:
 
     # --- lines ---------------------------------------------------------------------------
 
-    def edits(self, key: tuple[int, int], follower: MachineInstruction | None) -> list[Line]:
+    def edits(self, groups: list[list[Move]], follower: MachineInstruction | None) -> list[Line]:
         lines: list[Line] = []
-        for group in self.allocation.edits.get(key, ()):
-            by_destination = {move.destination: move for move in group}
+        comments = self.comments
+        for group in groups:
+            by_destination = {move.destination: move for move in group} if comments else {}
             classes, sizes = self.function.classes, self.function.sizes
             for step in sequence(
                 group, self.target.scratch_general, self.target.scratch_float, classes, sizes
@@ -119,8 +158,8 @@ class _Emitter:
                     new = self.target.shapes.move(
                         self.frame, step.source, step.destination, classes[index], sizes[index]
                     )
-                move = by_destination.get(step.destination, step)
-                if new:
+                if new and comments:
+                    move = by_destination.get(step.destination, step)
                     new[-1].comment = self.move_comment(move, follower)
                 lines += new
         return lines
@@ -140,31 +179,58 @@ class _Emitter:
         return lines
 
     def block(self, block: MachineBlock) -> list[Line]:
-        shapes = self.target.shapes
+        shapes, frame, entry = self.target.shapes, self.frame, self.target.calls.entry
+        own_lines = shapes.instruction
+        edits, kept, comments = self.allocation.edits, self.allocation.kept, self.comments
+        number = block.index
         lines: list[Line] = []
         for index, instruction in enumerate(block.instructions):
-            new = self.edits((block.index, index), instruction)
             form = instruction.form
-            if form.control == "return":
-                new += shapes.epilogue(self.frame)
             registers = instruction.allocation
             if registers is None:
                 raise InternalError(f"{self.function.name}: an instruction has no allocation")
-            own = shapes.instruction(self.frame, instruction, registers)
+            if registers and registers[0] == IN_MEMORY:
+                own = []  # a constant that is made where it is wanted
+            else:
+                own = own_lines(frame, instruction, registers)
             if own:
-                own[-1].comment = instruction.comment or self.definition_comment(instruction)
-                own[-1].kept = self.allocation.kept.get(id(instruction))
+                last = own[-1]
+                if comments:
+                    last.comment = instruction.comment or self.definition_comment(instruction)
+                if kept:
+                    last.kept = kept.get(id(instruction))
+            groups = edits.get((number, index))
+            new = self.edits(groups, instruction) if groups is not None else []
+            moves = len(new)
+            if form.control == "return":
+                new += shapes.epilogue(frame)
+            leaving = len(new)
             new += own
-            is_entry = form is self.target.calls.entry
-            if self.poison and (is_entry or instruction.is_call):
+            done = len(new)
+            if self.poison and (form is entry or instruction.is_call):
                 # After allocation, so that nothing could make room for it.
                 new += shapes.poison(_defined(instruction))
-            if is_entry:
-                new += shapes.prologue(self.frame)
+            if form is entry:
+                new += shapes.prologue(frame)
+            if self.marks is not None:
+                sizes = (moves, leaving - moves, done - leaving, len(new) - done)
+                self._mark(number, index, new, sizes)
+            source_line = instruction.line
             for line in new:
-                line.line = instruction.line
+                line.line = source_line
             lines += new
         return lines
+
+    def _mark(
+        self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
+    ) -> None:
+        """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
+        assert self.marks is not None
+        moves, leaving, own, behind = sizes
+        phases = [MOVES] * moves + [LEAVING] * leaving + [FIRST] * min(own, 1)
+        phases += [FURTHER] * (own - 1) + [BEHIND] * behind
+        for line, phase in zip(lines, phases, strict=True):
+            self.marks.append((line, block, index, phase))
 
     def definition_comment(self, instruction: MachineInstruction) -> str:
         registers = instruction.allocation or ()
@@ -184,22 +250,34 @@ def _defined(instruction: MachineInstruction) -> int:
 
 
 def emit(
-    function: MachineFunction, allocation: Allocation, target: Target, *, poison: bool = False
+    function: MachineFunction,
+    allocation: Allocation,
+    target: Target,
+    *,
+    poison: bool = False,
+    comments: bool = True,
 ) -> EmittedFunction:
     """Bytes, relocations and printable lines of an allocated function.
 
     With `poison` every call and the entry are followed by code that overwrites the
-    registers that hold nothing there.
+    registers that hold nothing there.  `comments`: the remarks of a listing are wanted.
     """
-    emitter = _Emitter(function, allocation, target, poison)
+    emitter = _Emitter(function, allocation, target, poison, comments)
     blocks = [EmittedBlock(block, emitter.block(block)) for block in function.blocks]
+    for emitted in blocks:
+        emitted.branches = _branches(emitted.lines)
     _forward_empty_blocks(blocks)
     blocks = _reachable(blocks)
     _fall_through(blocks, target)
     _relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
+    result.marks = emitter.marks or []
     _encode(result)
     return result
+
+
+def _branches(lines: list[Line]) -> list[Line]:
+    return [line for line in lines if line.arguments and type(line.arguments[-1]) is MachineBlock]
 
 
 def _label(line: Line) -> MachineBlock | None:
@@ -231,10 +309,12 @@ def _forward_empty_blocks(blocks: list[EmittedBlock]) -> None:
             seen.add(block.index)
         return block
 
+    if not forwards:
+        return
     for emitted in blocks:
-        for line in emitted.lines:
+        for line in emitted.branches:
             label = _label(line)
-            if label is not None:
+            if label is not None and label.index in forwards:
                 _retarget(line, destination(label))
 
 
@@ -243,7 +323,7 @@ def _reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
     seen = {blocks[0].block.index}
     pending = [blocks[0]]
     while pending:
-        for line in pending.pop().lines:
+        for line in pending.pop().branches:
             label = _label(line)
             if label is not None and label.index not in seen:
                 seen.add(label.index)
@@ -261,6 +341,7 @@ def _fall_through(blocks: list[EmittedBlock], target: Target) -> None:
         otherwise = _label(lines[-1])
         if otherwise is following:
             lines.pop()
+            emitted.branches.pop()
             continue
         if len(lines) >= 2 and lines[-2].form.control == "branch":
             branch = lines[-2]
@@ -268,6 +349,7 @@ def _fall_through(blocks: list[EmittedBlock], target: Target) -> None:
                 inverted = target.shapes.invert(branch)
                 _retarget(inverted, otherwise)
                 lines[-2:] = [inverted]
+                emitted.branches[-2:] = [inverted]
 
 
 def _measure(lines: list[Line]) -> None:
@@ -296,8 +378,7 @@ def _relax(blocks: list[EmittedBlock], target: Target) -> None:
         offsets = {emitted.block.index: emitted.offset for emitted in blocks}
         too_far = False
         for position, emitted in enumerate(blocks):
-            for index in range(len(emitted.lines) - 1, -1, -1):
-                line = emitted.lines[index]
+            for line in reversed(emitted.branches):
                 label = _label(line)
                 if label is None:
                     continue
@@ -312,6 +393,7 @@ def _relax(blocks: list[EmittedBlock], target: Target) -> None:
                 if -shapes.reach(line) + 4096 <= distance < shapes.reach(line) - 4096:
                     continue
                 too_far = True
+                index = next(i for i, one in enumerate(emitted.lines) if one is line)
                 _branch_far(blocks, position, index, label, target)
                 break
         if not too_far:
@@ -329,7 +411,8 @@ def _branch_far(
     tail = emitted.lines[index + 1 :]
     emitted.lines[index:] = [inverted, target.shapes.jump(label)]
     _measure(emitted.lines)
-    blocks.insert(position + 1, EmittedBlock(rest, tail))
+    emitted.branches = _branches(emitted.lines)
+    blocks.insert(position + 1, EmittedBlock(rest, tail, branches=_branches(tail)))
 
 
 def _encode(function: EmittedFunction) -> None:
@@ -340,9 +423,8 @@ def _encode(function: EmittedFunction) -> None:
     for emitted in function.blocks:
         for line in emitted.lines:
             form = line.form
-            label = _label(line)
             arguments = line.arguments
-            if label is not None:
+            if arguments and type(label := arguments[-1]) is MachineBlock:
                 labelled.add(label.index)
                 arguments = (*arguments[:-1], offsets[label.index] - line.offset)
             reference = line.reference

@@ -76,7 +76,13 @@ class Occupancy:
         self.owners: list[Interval | int] = []
 
     def add(self, start: int, end: int, owner: Interval | int) -> None:
-        index = bisect_left(self.starts, start)
+        starts = self.starts
+        if not starts or starts[-1] < start:
+            starts.append(start)
+            self.ends.append(end)
+            self.owners.append(owner)
+            return
+        index = bisect_left(starts, start)
         self.starts.insert(index, start)
         self.ends.insert(index, end)
         self.owners.insert(index, owner)
@@ -111,12 +117,38 @@ class Occupancy:
                 index += 1
         return FAR
 
+    def is_free(self, ranges: list[tuple[int, int]], members: list[int]) -> bool:
+        """Whether nobody has the register in the ranges; reserved for the members it may be."""
+        starts, ends, owners = self.starts, self.ends, self.owners
+        count = len(starts)
+        for start, end in ranges:
+            index = bisect_right(starts, start)
+            if index and ends[index - 1] > start:
+                index -= 1
+            while index < count and starts[index] < end:
+                owner = owners[index]
+                if isinstance(owner, Interval) or owner not in members:
+                    return False
+                index += 1
+        return True
+
     def at(self, position: int) -> Interval | int | None:
         """Who has the register at a position."""
         index = bisect_right(self.starts, position) - 1
         if index >= 0 and position < self.ends[index]:
             return self.owners[index]
         return None
+
+
+class Registers(dict[int, Occupancy]):
+    """The occupancy of each physical register, made when it is asked for.
+
+    Most functions use a few of the 64, and many functions are small.
+    """
+
+    def __missing__(self, physical: int) -> Occupancy:
+        made = self[physical] = Occupancy()
+        return made
 
 
 class Clobbers:
@@ -131,6 +163,8 @@ class Clobbers:
     def first_in(self, interval: Interval) -> int:
         """The first position in the interval at which the registers change; FAR if none."""
         positions = self.positions
+        if not positions or positions[-1] < interval.start or positions[0] >= interval.end:
+            return FAR
         for start, end in interval.ranges:
             index = bisect_left(positions, start)
             if index == len(positions):

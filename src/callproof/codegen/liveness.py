@@ -21,6 +21,7 @@ from callproof.codegen.machine import (
     EARLY,
     FIRST_VIRTUAL,
     LATE,
+    REGISTER,
     SAME_AS,
     STACK,
     MachineBlock,
@@ -33,26 +34,35 @@ def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int]]:
     the arguments of a jump are used at the end of its block."""
     blocks = function.blocks
     gen, kill = [0] * len(blocks), [0] * len(blocks)
+    # Code is SSA: what a block uses and another defines is alive at its start.  Only such
+    # registers come into the sets, so those of a large function have few bits set.
+    home = [-1] * len(function.classes)
     for index, block in enumerate(blocks):
-        used = defined = 0
-        for register in block.arguments:
-            used |= 1 << (register - FIRST_VIRTUAL)
-        for instruction in reversed(block.instructions):
-            for operand in instruction.operands:
-                register = operand.register
-                if operand.role == DEF and register >= FIRST_VIRTUAL:
-                    bit = 1 << (register - FIRST_VIRTUAL)
-                    defined |= bit
-                    used &= ~bit
-            for operand in instruction.operands:
-                register = operand.register
-                if operand.role != DEF and register >= FIRST_VIRTUAL:
-                    used |= 1 << (register - FIRST_VIRTUAL)
         for register in block.parameters:
-            bit = 1 << (register - FIRST_VIRTUAL)
-            defined |= bit
-            used &= ~bit
-        gen[index], kill[index] = used, defined
+            home[register - FIRST_VIRTUAL] = index
+        for instruction in block.instructions:
+            for operand in instruction.operands:
+                if operand.role == DEF and operand.register >= FIRST_VIRTUAL:
+                    home[operand.register - FIRST_VIRTUAL] = index
+    exposed: set[int] = set()
+    for index, block in enumerate(blocks):
+        found = {
+            register - FIRST_VIRTUAL
+            for register in block.arguments
+            if home[register - FIRST_VIRTUAL] != index
+        }
+        for instruction in block.instructions:
+            for operand in instruction.operands:
+                if operand.role != DEF:
+                    number = operand.register - FIRST_VIRTUAL
+                    if number >= 0 and home[number] != index:
+                        found.add(number)
+        if found:
+            gen[index] = sum([1 << number for number in found])
+            exposed |= found
+    for number in exposed:
+        if home[number] >= 0:
+            kill[home[number]] |= 1 << number
 
     predecessors: list[list[int]] = [[] for _ in blocks]
     for block in blocks:
@@ -117,14 +127,25 @@ class Ranges:
         ends: dict[int, int] = dict.fromkeys(members(self.live_out[block.index]), end)
         for register in block.arguments:
             ends[register] = end
-        for index in range(len(block.instructions) - 1, -1, -1):
-            position = 4 * (first + 1 + index)
-            operands = block.instructions[index].operands
+        ranges = self.ranges
+        position = end
+        for instruction in reversed(block.instructions):
+            position -= 4
+            operands = instruction.operands
             tied: tuple[int, ...] = ()
             for operand in operands:
                 register = operand.register
                 if operand.role == DEF and register >= FIRST_VIRTUAL:
                     constraint = operand.constraint
+                    if constraint == REGISTER and operand.timing == LATE:
+                        end = ends.pop(register, 0)
+                        if end < position + 3:
+                            end = position + 3
+                        if register in ranges:
+                            self._add(register, position + 2, end)
+                        else:
+                            ranges[register] = [(position + 2, end)]
+                        continue
                     if constraint >= SAME_AS:
                         tied += (constraint - SAME_AS,)
                         start = position + 1
@@ -155,36 +176,10 @@ class Ranges:
 
     def _add(self, register: int, start: int, end: int) -> None:
         """Put a range before those that the register has; touching ones become one."""
-        pieces = self.ranges.setdefault(register, [])
-        if pieces and pieces[-1][0] <= end:
+        pieces = self.ranges.get(register)
+        if pieces is None:
+            self.ranges[register] = [(start, end)]
+        elif pieces[-1][0] <= end:
             pieces[-1] = (start, max(end, pieces[-1][1]))
         else:
             pieces.append((start, end))
-
-
-class Loops:
-    """An estimate of the loops, by the order of emission: a loop is what lies between
-    a block and the last block that jumps back to it.
-
-    innermost[b]   the header of the smallest loop around block b, -1 for none
-    outer[h]       the header of the loop around the loop with header h, -1 for none
-    """
-
-    __slots__ = ("innermost", "outer")
-
-    def __init__(self, function: MachineFunction) -> None:
-        last: dict[int, int] = {}
-        for block in function.blocks:
-            for successor in block.successors:
-                if successor.index <= block.index:
-                    last[successor.index] = block.index  # ascending, so the last one stays
-        self.innermost: list[int] = []
-        self.outer: dict[int, int] = {}
-        around: list[int] = []
-        for index in range(len(function.blocks)):
-            while around and last[around[-1]] < index:
-                around.pop()
-            if index in last:
-                self.outer[index] = around[-1] if around else -1
-                around.append(index)
-            self.innermost.append(around[-1] if around else -1)

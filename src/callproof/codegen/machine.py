@@ -38,6 +38,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callproof.ir.debug import DebugFunction
 
 FIRST_VIRTUAL = 128
 ZERO_REGISTER = 64
@@ -67,7 +71,7 @@ class Operand:
         self.register = register
         self.role = role
         self.constraint = constraint
-        self.timing = timing if timing >= 0 else (LATE if role == DEF else EARLY)
+        self.timing = timing if timing >= 0 else role  # a use is EARLY, a definition LATE
 
     def __repr__(self) -> str:
         return (
@@ -106,6 +110,7 @@ class Form:
     encode          arguments in operand order (registers as numbers, immediates as
                     plain integers, labels as byte distances) -> instruction bytes as an
                     integer; raises `ValueError` with a reason if one does not fit
+    roles           USE or DEF of each operand, -1 of those that are no registers
     size            bytes; 0 where that depends on the arguments: then `measure` tells
     field_end       how many bytes before the instruction's end the field of a symbol
                     begins; 0 where a relocation means the whole instruction
@@ -124,6 +129,7 @@ class Form:
         "name",
         "operands",
         "reads_flags",
+        "roles",
         "size",
         "text",
         "writes_flags",
@@ -151,6 +157,9 @@ class Form:
         self.name = name
         self.mnemonic = mnemonic
         self.operands = operands
+        self.roles = tuple(
+            (DEF if spec.role == "def" else USE) if spec.is_register else -1 for spec in operands
+        )
         self.encode = encode
         self.text = text
         self.control = control
@@ -275,6 +284,16 @@ class StackSlot:
     alignment: int
 
 
+@dataclass(slots=True)
+class MachineDebug:
+    """For debug information: virtual registers, and indices of stack slots, by the numbers
+    of the IR values that they are (or whose address is theirs)."""
+
+    function: DebugFunction
+    registers: dict[int, int]
+    slots: dict[int, int]
+
+
 class MachineFunction:
     """Blocks in emission order, `blocks[0]` the entry, `blocks[i].index == i`.
 
@@ -282,15 +301,16 @@ class MachineFunction:
     `classes` GENERAL or FLOAT; `sizes` bytes to spill (8 or 16); `names` the source's
     name or ''.  `rematerialise` maps a virtual register to an instruction without
     register uses (except non-allocatable physical ones) that computes it anywhere in
-    the function: its operand 0 is the definition.  `constants` are registers defined by
-    such an instruction too, but one that takes longer than a reload.
+    the function: its operand 0 is the definition.  `movable` has those that may stand
+    anywhere as well, but cost more than to spill and reload them.
     """
 
     __slots__ = (
         "blocks",
         "classes",
-        "constants",
+        "debug",
         "display_name",
+        "movable",
         "name",
         "names",
         "outgoing_bytes",
@@ -308,10 +328,11 @@ class MachineFunction:
         self.sizes: list[int] = []
         self.names: list[str] = []
         self.rematerialise: dict[int, MachineInstruction] = {}
-        self.constants: set[int] = set()
+        self.movable: dict[int, MachineInstruction] = {}
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
         self.stack_alignment = 16
+        self.debug: MachineDebug | None = None
 
     def new_register(self, register_class: int, name: str = "", size: int = 8) -> int:
         self.classes.append(register_class)

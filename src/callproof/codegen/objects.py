@@ -142,7 +142,12 @@ def build_object(
         )
         for emitted in functions
     ]
-    sections = debug_sections(source_name, lines, target.machine)
+    if module.debug is not None:
+        from callproof.codegen.describe import described_sections
+
+        sections = described_sections(module.debug, functions, lines, builder.symbols, target)
+    else:
+        sections = debug_sections(source_name, lines, target.machine)
     builder.file.sections += sections
     builder.file.symbols += section_symbols(sections)
     return builder.file

@@ -17,6 +17,7 @@ from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
     LATE,
+    REGISTER,
     SAME_AS,
     STACK,
     Allocation,
@@ -29,6 +30,7 @@ from callproof.codegen.machine import (
 from callproof.source import InternalError
 
 NOWHERE = IN_MEMORY  # after slots are assigned: a value without a slot, to be made again
+NOTHING_FRESH: dict[int, int] = {}  # shared, never changed
 
 
 class Resolver:
@@ -107,7 +109,8 @@ class Resolver:
         number = self.ranges.starts[block.index]
         # Moves for the next gap: copies from fixed places, and the stores of values with a slot.
         pending = self._stores_of_parameters(block, 4 * number)
-        fresh: dict[int, int] = {}
+        fresh = NOTHING_FRESH
+        pieces, slot_of = self.pieces, self.slot_of
         for index, instruction in enumerate(block.instructions):
             number += 1
             position = 4 * number
@@ -116,10 +119,32 @@ class Resolver:
                 # One that only lasts until the moves themselves is not moved first.
                 if part.end > position + 1:
                     group.append(self._move(source, part.location, part.register))
-            instruction.allocation = self._operands(instruction, position, group, fresh)
-            if group:
-                self._add_group((block.index, index), group)
-            pending, fresh = self._definitions(instruction, position)
+            # Most have operands that any register will do for, and values of one piece each.
+            locations = []
+            for operand in instruction.operands:
+                register = operand.register
+                if register < FIRST_VIRTUAL:
+                    locations.append(register)
+                    continue
+                parts = pieces.get(register)
+                if (
+                    operand.constraint != REGISTER
+                    or parts is None
+                    or len(parts) != 1
+                    or register in slot_of
+                ):
+                    instruction.allocation = self._operands(instruction, position, group, fresh)
+                    if group:
+                        self._add_group((block.index, index), group)
+                    pending, fresh = self._definitions(instruction, position)
+                    break
+                locations.append(parts[0].location)
+            else:
+                instruction.allocation = locations
+                if group:
+                    self._add_group((block.index, index), group)
+                    pending = []
+                fresh = NOTHING_FRESH
         if pending:
             raise InternalError(f"{self.function.name}: a block ends with a definition")
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from callproof.codegen import calls
 from callproof.codegen.machine import (
-    DEF,
     FLOAT,
     GENERAL,
-    USE,
     Form,
     MachineBlock,
+    MachineDebug,
     MachineFunction,
     MachineInstruction,
     Operand,
@@ -25,22 +24,38 @@ from callproof.codegen.target import Target
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import CALL, CALL_INDIRECT, RETURN, SLOT, Operation
+from callproof.ir.operations import (
+    CALL,
+    CALL_INDIRECT,
+    LOAD,
+    RETURN,
+    SLOT,
+    STORE,
+    STORE8,
+    STORE16,
+    STORE32,
+    Operation,
+)
 from callproof.ir.types import Type
 from callproof.source import InternalError
+
+STORES = (STORE, STORE8, STORE16, STORE32)
 
 
 class Selector:
     """State of the selection of one function; the target's rules work on it."""
 
     __slots__ = (
+        "_address_uses",
         "_block_index",
+        "_epochs",
         "_group",
         "_home",
         "_machine_blocks",
         "_registers",
         "_slots",
         "block",
+        "epoch",
         "function",
         "hits",
         "machine",
@@ -64,7 +79,12 @@ class Selector:
         # For each value (by number): how often it is used, and in which block it is defined.
         self.uses = [0] * function.next_number
         self._home = [-1] * function.next_number
+        # For each load's result, and for the instruction being selected: how many
+        # instructions with effects come before.
+        self._epochs = [-1] * function.next_number
+        self.epoch = 0
         self._block_index = 0
+        self._address_uses: list[int] | None = None
         self.block: Block = function.blocks[0]
 
     # --- what rules may ask --------------------------------------------------------
@@ -110,15 +130,34 @@ class Selector:
             return None
         return definition
 
-    def unasked(self, operand: IrOperand, operation: Operation) -> Instruction | None:
-        """Like `definition`, and no instruction behind this one has asked for the value.
+    def only_addresses(self, value: Value) -> bool:
+        """Whether nothing but loads and stores of the value's own block use it, as addresses
+        without an offset: who folds it into all of these has it made nowhere."""
+        counts = self._address_uses
+        if counts is None:
+            counts = self._address_uses = [0] * self.function.next_number
+            home = self._home
+            for index, block in enumerate(reverse_postorder(self.function)):
+                for instruction in block.instructions:
+                    operation = instruction.operation
+                    if instruction.offset:
+                        continue
+                    if operation.reads:
+                        address = instruction.operands[0]
+                    elif operation in STORES:
+                        address = instruction.operands[1]
+                    else:
+                        continue
+                    if address.kind == VALUE and home[address.number] == index:  # type: ignore[union-attr]
+                        counts[address.number] += 1  # type: ignore[union-attr]
+        return counts[value.number] == self.uses[value.number]
 
-        Folding it costs nothing then: if what is before needs it, it is computed there anyway.
-        """
-        definition = self.definition(operand, operation)
-        if definition is None or definition.results[0].number in self._registers:
+    def loaded(self, operand: IrOperand, operation: Operation = LOAD) -> Instruction | None:
+        """The load of a value that only this instruction uses, if it may as well be done here."""
+        load = self.only_use(operand, operation)
+        if load is None or self._epochs[load.results[0].number] != self.epoch:
             return None
-        return definition
+        return load
 
     def comparison(self, operand: IrOperand) -> Instruction | None:
         """The comparison in this block that computes the operand, if one does."""
@@ -148,10 +187,9 @@ class Selector:
         """Append an instruction with its arguments in assembly order."""
         operands = []
         immediates = []
-        for spec, argument in zip(form.operands, arguments, strict=True):
-            if spec.is_register:
-                assert isinstance(argument, int)
-                operands.append(Operand(argument, DEF if spec.role == "def" else USE))
+        for role, argument in zip(form.roles, arguments, strict=True):
+            if role >= 0:
+                operands.append(Operand(argument, role))  # type: ignore[arg-type]
             else:
                 immediates.append(argument)
         instruction = MachineInstruction(form, operands, immediates)
@@ -166,6 +204,8 @@ class Selector:
     def run(self) -> MachineFunction:
         order = reverse_postorder(self.function)
         machine = self.machine
+        ends = []  # of the blocks, as epochs
+        epoch = 0
         for index, block in enumerate(order):
             self._machine_blocks[id(block)] = machine.new_block(block.name)
             for instruction in block.instructions:
@@ -178,11 +218,20 @@ class Selector:
                     for operand in target.arguments:
                         if operand.kind == VALUE:
                             self.uses[operand.number] += 1  # type: ignore[union-attr]
-                if instruction.operation is SLOT:
+                operation = instruction.operation
+                if operation.reads:
+                    self._epochs[instruction.results[0].number] = epoch
+                elif operation.effect:
+                    epoch += 1
+                if operation is SLOT:
                     self._slots[instruction.results[0].number] = len(machine.slots)
                     machine.slots.append(calls.stack_slot(instruction))
+            ends.append(epoch)
         for index in range(len(order) - 1, -1, -1):
+            self.epoch = ends[index]
             self._select_block(order[index], index)
+        if self.function.debug is not None:
+            machine.debug = MachineDebug(self.function.debug, self._registers, self._slots)
         return machine
 
     def _select_block(self, block: Block, index: int) -> None:
@@ -200,11 +249,12 @@ class Selector:
         tail = calls.tail_call(self.function, block, self.target.convention)
         if tail is not None:
             instructions = instructions[:-1]  # the return is its own
+            self.epoch -= 1
         for instruction in reversed(instructions):
             operation = instruction.operation
-            if not operation.effect and not any(
-                result.number in registers for result in instruction.results
-            ):
+            if operation.effect:
+                self.epoch -= 1
+            elif not any(result.number in registers for result in instruction.results):
                 continue
             self._group = []
             if instruction is tail:
@@ -215,7 +265,12 @@ class Selector:
                 calls.lower_return(self, instruction)
             else:
                 # Rules choose by width, so a vector must never reach one for scalars.
-                suitable = vector_rules if works_on_vectors(instruction) else rules
+                suitable, type_ = rules, instruction.type
+                if type_ is not None and (
+                    type_.lanes > 1
+                    or (instruction.operands and instruction.operands[0].type.lanes > 1)
+                ):
+                    suitable = vector_rules
                 for rule in suitable.get(operation, ()):
                     if rule.apply(self, instruction):
                         if self.hits is not None:
@@ -237,13 +292,6 @@ class Selector:
         else:
             machine_block.parameters = [self.register(value) for value in block.parameters]
         machine_block.instructions = [item for group in reversed(groups) for item in group]
-
-
-def works_on_vectors(instruction: Instruction) -> bool:
-    type_, operands = instruction.type, instruction.operands
-    return type_ is not None and (
-        type_.lanes > 1 or (bool(operands) and operands[0].type.lanes > 1)
-    )
 
 
 def select(

@@ -24,9 +24,11 @@ from callproof.codegen.machine import (
 )
 from callproof.ir.model import Instruction, Operand
 from callproof.ir.operations import Operation
+from callproof.passes.legalise_vectors import is_missing
 
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
+    from callproof.codegen.unwind import FrameState
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,21 @@ class Shapes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Unwinding:
+    """How frames are described to debuggers (`unwind.py`): the registers SP and FP; how far
+    the CFA is from which register as a function begins, and what is saved by then; the
+    registers that it preserves; the return address's; what an instruction does."""
+
+    stack: int
+    frame: int
+    distances: dict[int, int]
+    saved: dict[int, int]
+    preserved: int
+    return_address: int
+    step: Callable[[Line, FrameState], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Assembly:
     """How listings are written: what begins a comment, the directive for eight bytes, the
     alignment of functions as a power of two, and a place in the argument area."""
@@ -181,8 +198,9 @@ class Assembly:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`vector_rules` are for what works on vectors; for a target without them vectors
-    become their lanes, and whole ones are only loaded, stored and passed.
+    """`vector_rules` are for what works on vectors; `lacks` says of which vector
+    operations they do nothing, so that these are done lane by lane; `splits_pairs`: vectors
+    of two lanes that are mostly used lane by lane are better two scalars.
     `use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
@@ -204,7 +222,10 @@ class Target:
     use_stored: Callable[[Selector, Operand], int]
     pool_prefix: str
     vector_rules: dict[Operation, tuple[Rule, ...]] = field(default_factory=dict)
+    lacks: Callable[[Instruction], bool] = is_missing
+    splits_pairs: bool = False
     address_relocation: str = "R_AARCH64_ABS64"
     code_alignment: int = 4
     largest_stack_alignment: int = 16
     assembly: Assembly = Assembly()
+    unwinding: Unwinding | None = None

@@ -10,6 +10,7 @@ functions may be as large as they like.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
 from callproof.abi.signature import Signature
 from callproof.ir import operations as op
@@ -26,6 +27,9 @@ from callproof.ir.model import (
 from callproof.ir.ssa import remove_trivial_parameters
 from callproof.ir.types import I64, PTR, Type
 from callproof.ir.vectors import zero
+
+if TYPE_CHECKING:
+    from callproof.ir.debug import DebugVariable
 
 
 class FunctionBuilder:
@@ -174,6 +178,23 @@ class FunctionBuilder:
     def declare(self, variable: Hashable, type_: Type, name: str) -> None:
         self._types[variable] = (type_, name)
 
+    # What a debugger shall know is kept by `debug_builder`'s builder; here it costs nothing.
+
+    keeps_debug = False
+
+    def enter(self) -> object:
+        """A block of the source begins; the answer is for `leave`."""
+        return None
+
+    def leave(self, mark: object) -> None:
+        """It ends: variables shown since are not visible any more."""
+
+    def show(self, variable: DebugVariable, keys: Sequence[Hashable]) -> None:
+        """A variable of the source, whose value are the declared variables `keys`."""
+
+    def show_slot(self, variable: DebugVariable, address: Value) -> None:
+        """A variable of the source that is in the memory of a `slot`."""
+
     def write(self, variable: Hashable, value: Operand) -> None:
         self._definitions[self.current][variable] = value
 
@@ -193,9 +214,8 @@ class FunctionBuilder:
             if found is not None:
                 break
             passed.append(block)
-            type_, name = self._types[variable]
             if block not in self._sealed:
-                found = self._parameter(block, type_, name)
+                found = self._parameter(block, variable)
                 self._incomplete.setdefault(block, []).append((variable, found))
                 break
             predecessors = self._predecessors[block]
@@ -203,16 +223,17 @@ class FunctionBuilder:
                 block = predecessors[0]
                 continue
             if not predecessors:  # read before any write: only in code that is not reached
-                found = zero(type_)
+                found = zero(self._types[variable][0])
                 break
-            found = self._parameter(block, type_, name)
+            found = self._parameter(block, variable)
             pending.append((block, variable, found))
             break
         for block in passed:
             self._definitions[block][variable] = found
         return found
 
-    def _parameter(self, block: Block, type_: Type, name: str) -> Value:
+    def _parameter(self, block: Block, variable: Hashable) -> Value:
+        type_, name = self._types[variable]
         value = self.function.add_parameter(block, type_, name)
         self._arguments[value] = {}
         return value

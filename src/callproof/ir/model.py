@@ -11,12 +11,16 @@ its arguments in its `Target`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from callproof.abi.signature import Signature
 from callproof.abi.types import leaves
 from callproof.ir.operations import Operation
 from callproof.ir.types import PTR, Type, of_scalar
 from callproof.source import Note
+
+if TYPE_CHECKING:
+    from callproof.ir.debug import DebugFunction, DebugModule
 
 VALUE, CONSTANT, SYMBOL = 0, 1, 2
 
@@ -192,6 +196,7 @@ class Function:
 
     __slots__ = (
         "blocks",
+        "debug",
         "display_name",
         "exported",
         "name",
@@ -208,6 +213,7 @@ class Function:
         self.blocks: list[Block] = []
         self.next_number = 0
         self.exported = True
+        self.debug: DebugFunction | None = None  # what a debugger shall know, if asked for
 
     def new_value(self, type_: Type, name: str = "") -> Value:
         value = Value(self.next_number, type_, name)
@@ -296,6 +302,7 @@ class Module:
     of all, for a table of tables.
     `observers`: functions at whose calls the tables tell of the variables in registers.
     `origins`: of some names outside, what the linker shall add if nobody defines them.
+    `debug`: what a debugger shall know, if that was asked for.
     """
 
     name: str = ""
@@ -308,6 +315,7 @@ class Module:
     trace_tables: tuple[str, tuple[str, ...]] | None = None
     observers: frozenset[str] = frozenset()
     origins: dict[str, Note] = field(default_factory=dict)
+    debug: DebugModule | None = None
 
     def signature_of(self, name: str) -> Signature | None:
         function = self.functions.get(name)

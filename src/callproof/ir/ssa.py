@@ -52,6 +52,8 @@ def replace_operands(function: Function, replacements: dict[int, Operand]) -> No
                 for index, operand in enumerate(arguments):
                     if operand.kind == VALUE:
                         arguments[index] = final(operand)
+    if function.debug is not None:
+        function.debug.replace(final)
 
 
 def remove_trivial_parameters(function: Function) -> bool:

@@ -1,10 +1,16 @@
-"""The static linker: objects and archives in, one executable out.
+"""The linker: objects, archives and shared libraries in, one executable out.
 
-    load, resolve     which objects take part, and what each name means   (resolve.py)
+    load, resolve     which objects take part, and what each name means   (inputs.py, resolve.py)
     collect           what the entry can reach                            (collect.py)
+    make              sections of the linker's own: equal strings once (merge.py), frame
+                      descriptions (frames.py), entries of indirect functions (ifunc.py),
+                      old constructor tables (arrays.py), equal functions once (icf.py)
     layout            addresses; veneers for branches that reach too far  (layout.py, veneers.py)
     relocate          the values of addresses put into the code           (relocate.py)
     write             the ELF image                                       (executable.py)
+
+A position-independent or dynamically linked program has in addition what its loader
+needs: which names are imported and how (dynamic.py), the tables (dynamic_tables.py).
 
 Knows objects and relocations; knows nothing of the compiler.
 """
@@ -13,18 +19,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callproof.files import write_output
+from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
 from callproof.object.model import ObjectFile
 from callproof.source import CallproofError, Note
 
 if TYPE_CHECKING:
     from callproof.link.layout import Layout
 
-__all__ = ["GivenSymbol", "LinkOptions", "link", "link_bytes", "link_layout"]
+Input = Path | ObjectFile | ArchiveGroup | WholeArchive | AsNeeded
+
+__all__ = [
+    "ArchiveGroup",
+    "AsNeeded",
+    "GivenSymbol",
+    "LinkOptions",
+    "WholeArchive",
+    "link",
+    "link_bytes",
+    "link_layout",
+]
 
 BRANCH_REACH = 1 << 27  # B and BL: 26 bits of words to either side
 
@@ -62,6 +80,18 @@ class LinkOptions:
     wrap         names N: undefined references to N mean __wrap_N, those to __real_N mean N
     definitions  symbols that the command line defines
     build_id     put a note with the hash of the whole file into it (`.note.gnu.build-id`)
+    pie          position-independent: it may be loaded anywhere
+    dynamic      shared libraries may take part; the program is loaded by `interpreter`
+                 ('' for glibc's of the machine)
+    rpath        where the loader looks for libraries first (DT_RUNPATH)
+    as_needed    only libraries of which something is used are asked for
+    export_dynamic  libraries may see all of the program's global names, not only those they use
+    relr         relative relocations in their packed form (glibc from 2.36, musl from 1.2.4)
+    ordered      search each archive once, at its place among the inputs, as ld does
+    eh_frame_hdr keep frame descriptions (and their index) even if no unwinder takes part
+    relro        a segment of what start code may make read-only (glibc's does, musl's does not)
+    icf          'none', or 'safe': equal functions whose address nobody takes become one
+    exec_stack   allow objects that ask for a stack that can be executed
     """
 
     entry: str = "_start"
@@ -73,28 +103,58 @@ class LinkOptions:
     wrap: tuple[str, ...] = ()
     definitions: dict[str, GivenSymbol] = field(default_factory=dict)
     build_id: bool = False
+    pie: bool = False
+    dynamic: bool = False
+    interpreter: str = ""
+    rpath: tuple[str, ...] = ()
+    as_needed: bool = False
+    export_dynamic: bool = False
+    relr: bool = False
+    ordered: bool = False
+    eh_frame_hdr: bool = False
+    relro: bool = False
+    icf: str = "none"
+    exec_stack: bool = False
 
 
-def link_layout(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> Layout:
+def link_layout(inputs: Sequence[Input], options: LinkOptions | None = None) -> Layout:
     """Everything placed and relocated, with the address of each symbol; not written yet.
 
     `link_map` and `explain` tell how it came about.  Raises `CallproofError` naming files,
     sections and symbols.
     """
+    from callproof.link.arrays import make_arrays
     from callproof.link.collect import collect
+    from callproof.link.frames import fill_index, make_frames, read_frames
+    from callproof.link.ifunc import make_entries
     from callproof.link.layout import lay_out
+    from callproof.link.merge import merge
     from callproof.link.relocate import relocate
     from callproof.link.resolve import resolve
 
     options = options or LinkOptions()
+    if options.pie:
+        options = replace(options, base=0)
+    if options.icf not in ("none", "safe"):
+        raise CallproofError(f"--icf {options.icf}: there is none and safe")
     resolved = resolve(inputs, options)
+    frames = read_frames(resolved, options)
     collect(resolved, options)
+    if options.icf == "safe":
+        from callproof.link.icf import fold
+
+        fold(resolved, options.entry)
+    make_arrays(resolved)
+    make_frames(resolved, frames, options)
+    make_entries(resolved, options)
+    merge(resolved, keep_all=not options.collect_garbage)
     layout = lay_out(resolved, options)
     relocate(layout)
+    fill_index(layout, frames)
     return layout
 
 
-def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None = None) -> bytes:
+def link_bytes(inputs: Sequence[Input], options: LinkOptions | None = None) -> bytes:
     """The executable's bytes.  Raises as `link_layout`."""
     from callproof.link.executable import write_executable
 
@@ -102,7 +162,7 @@ def link_bytes(inputs: Sequence[Path | ObjectFile], options: LinkOptions | None 
 
 
 def link(
-    inputs: Sequence[Path | ObjectFile],
+    inputs: Sequence[Input],
     output: Path,
     options: LinkOptions | None = None,
 ) -> Layout:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 
+from callproof.link import loader_view
 from callproof.link.layout import BUILD_ID_SIZE, Layout
 from callproof.object import elf_format as elf
 from callproof.object.elf_write import SECTION_FACTS, StringTable
 from callproof.object.model import Section, Symbol
 from callproof.source import CallproofError
 
+NOPS = {"aarch64": b"\x1f\x20\x03\xd5", "x86_64": b"\x90"}
+
 
 def write_executable(layout: Layout) -> bytes:
-    """A static `ET_EXEC` with program headers, section headers and a symbol table."""
+    """An ELF program with program headers, section headers and a symbol table."""
     image = bytearray(layout.headers_size)
     names = StringTable()
     headers = [bytes(elf.SECTION.size)]
@@ -20,6 +23,11 @@ def write_executable(layout: Layout) -> bytes:
 
     for output in layout.outputs():
         type_, flags = SECTION_FACTS[output.kind]
+        link = info = entry_size = 0
+        if layout.dynamic is not None:
+            type_, link, info, entry_size = loader_view.header_facts(
+                layout.dynamic, layout, output, type_
+            )
         headers.append(
             elf.SECTION.pack(
                 names.add(output.name),
@@ -28,10 +36,10 @@ def write_executable(layout: Layout) -> bytes:
                 output.address,
                 output.offset,
                 output.size,
-                0,
-                0,
+                link,
+                info,
                 output.alignment,
-                0,
+                entry_size,
             )
         )
         for piece in output.pieces:
@@ -39,6 +47,11 @@ def write_executable(layout: Layout) -> bytes:
         if not output.in_file or not output.size:
             continue
         image.extend(bytes(max(0, output.offset + output.size - len(image))))
+        if output.kind == "code":
+            # Code may run through the gap before the next piece, as `.init` does.
+            nop = NOPS[layout.resolved.machine]
+            start, end = output.offset, output.offset + output.size
+            image[start:end] = (nop * (output.size // len(nop) + 1))[: output.size]
         for piece in output.pieces:
             start = output.offset + piece.address - output.address
             image[start : start + len(piece.data)] = piece.data
@@ -54,6 +67,10 @@ def write_executable(layout: Layout) -> bytes:
         headers.append(
             elf.SECTION.pack(names.add(name), elf.SHT_PROGBITS, 0, 0, start, size, 0, 0, 1, 0)
         )
+    for key, moved in layout.resolved.moved.items():
+        section_numbers[key] = section_numbers[id(moved.section)]
+    for key, leader in layout.resolved.folded.items():
+        section_numbers[key] = section_numbers[id(leader)]
     _symbol_table(layout, image, names, headers, section_numbers)
 
     entry = layout.resolved.names[layout.options.entry].symbol
@@ -66,7 +83,7 @@ def write_executable(layout: Layout) -> bytes:
     programs = _program_headers(layout)
     header = elf.HEADER.pack(
         elf.IDENT,
-        elf.ET_EXEC,
+        elf.ET_DYN if layout.options.pie else elf.ET_EXEC,
         elf.MACHINES[layout.resolved.machine],
         1,
         entry_address,
@@ -95,7 +112,8 @@ def _sign(layout: Layout, note: Section, image: bytearray) -> None:
 
 
 def _program_headers(layout: Layout) -> list[bytes]:
-    programs = [
+    before, behind = loader_view.program_headers(layout) if layout.dynamic else ([], [])
+    programs = before + [
         elf.PROGRAM.pack(
             elf.PT_LOAD,
             segment.flags,
@@ -131,8 +149,17 @@ def _program_headers(layout: Layout) -> list[bytes]:
                 alignment,
             )
         )
-    programs.append(elf.PROGRAM.pack(elf.PT_GNU_STACK, elf.PF_R | elf.PF_W, 0, 0, 0, 0, 0, 16))
-    return programs
+    if layout.relro is not None and layout.relro.memory_size:
+        part = layout.relro
+        place = (part.offset, part.address, part.address, part.file_size, part.memory_size)
+        programs.append(elf.PROGRAM.pack(elf.PT_GNU_RELRO, elf.PF_R, *place, 1))
+    for index in layout.outputs():
+        if index.name == ".eh_frame_hdr":
+            place = (index.offset, index.address, index.address, index.size, index.size)
+            programs.append(elf.PROGRAM.pack(elf.PT_GNU_EH_FRAME, elf.PF_R, *place, 4))
+    stack = elf.PF_R | elf.PF_W | (elf.PF_X if layout.exec_stack else 0)
+    programs.append(elf.PROGRAM.pack(elf.PT_GNU_STACK, stack, 0, 0, 0, 0, 0, 16))
+    return programs + behind
 
 
 def _symbol_table(
@@ -152,7 +179,7 @@ def _symbol_table(
                 continue
             row = _symbol(layout, symbol, strings, numbers, tls_start)
             if row is not None:
-                rows.append((symbol.binding == "local", row))
+                rows.append((row[4] >> 4 == 0, row))
     rows.sort(key=lambda row: not row[0])
     locals_ = 1 + sum(is_local for is_local, _ in rows)
     table = bytes(elf.SYMBOL.size) + b"".join(row for _, row in rows)
@@ -200,7 +227,7 @@ def _symbol(
     if symbol.section is not None:
         number = numbers.get(id(symbol.section))
         address = layout.address_of(symbol)
-        if number is None or address is None or id(symbol.section) not in layout.resolved.live:
+        if number is None or address is None:
             return None
         if symbol.kind == "tls":
             address -= tls_start
@@ -208,9 +235,10 @@ def _symbol(
         number, address = elf.SHN_ABS, symbol.value
     else:
         return None
-    if symbol.binding != "local":
-        meaning = layout.resolved.meaning(symbol)
-        if meaning is not symbol:
-            return None  # another definition of the name counts
-    info = elf.BINDING_NUMBERS[symbol.binding] << 4 | elf.KIND_NUMBERS[symbol.kind]
+    if layout.resolved.meaning(symbol) is not symbol:
+        return None  # another definition of the name counts
+    # Nobody outside can mean a hidden name, nor can another definition of it.
+    is_hidden = symbol.visibility in ("hidden", "internal")
+    binding = "local" if is_hidden else symbol.binding
+    info = elf.BINDING_NUMBERS[binding] << 4 | elf.KIND_NUMBERS[symbol.kind]
     return elf.SYMBOL.pack(strings.add(symbol.name), info, 0, number, address, symbol.size)

@@ -2,7 +2,10 @@
 
     R    headers, notes, read-only data
     R X  code (with veneers where branches would not reach)
-    R W  thread-local data, constructor arrays, relocated read-only data, data, GOT, bss
+    R W  thread-local data, constructor arrays, relocated read-only data, GOT, data, bss
+         (in two segments if the first part is to be protected: `relro`)
+
+Of a program with a loader the part that only the loader writes comes before the last one.
 
 Each segment starts on a page of its own in memory, but follows the last one in the
 file without a hole: address and file offset agree modulo the page size.
@@ -22,6 +25,7 @@ from callproof.source import CallproofError
 
 if TYPE_CHECKING:
     from callproof.link import LinkOptions
+    from callproof.link.dynamic import Dynamic
 
 ADDRESS_LIMIT = 1 << 47
 
@@ -32,11 +36,15 @@ BUILD_ID_NOTE = struct.pack("<III4s", 4, BUILD_ID_SIZE, 3, b"GNU\0") + bytes(BUI
 
 @dataclass(slots=True)
 class Piece:
-    """An input section at its place; `data` is its own, relocated copy (empty for bss)."""
+    """An input section at its place; `data` is its own, relocated copy (empty for bss).
+
+    The copy is made when it is relocated, so that layout alone never needs the contents.
+    """
 
     section: Section
     address: int
     data: bytearray
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -77,19 +85,25 @@ class Layout:
     got         slot addresses by key (see relocate.py)
     tls         (address, file size, memory size, alignment) of the thread-local image
     unloaded    debug and other sections, by output name
+    relro       the segment that start code may make read-only
+    exec_stack  an object wants a stack that can be executed
+    dynamic     what the program's loader needs
     """
 
     resolved: Resolved
     options: LinkOptions
     segments: list[Segment]
     places: dict[int, Piece] = field(default_factory=dict)
-    got: dict[tuple[str, int | str], int] = field(default_factory=dict)
+    got: dict[tuple[str, int | str, int], int] = field(default_factory=dict)
     got_section: Section | None = None
     build_id: Section | None = None
     tls: tuple[int, int, int, int] = (0, 0, 0, 1)
     unloaded: dict[str, list[Piece]] = field(default_factory=dict)
     veneers: Veneers | None = None
     headers_size: int = 0
+    relro: Segment | None = None
+    exec_stack: bool = False
+    dynamic: Dynamic | None = None
 
     def outputs(self) -> list[OutputSection]:
         return [section for segment in self.segments for section in segment.sections]
@@ -98,8 +112,18 @@ class Layout:
         """The address of a definition; None if its section was left out."""
         if symbol.absolute or symbol.section is None:
             return symbol.value
-        piece = self.places.get(id(symbol.section))
-        return None if piece is None else piece.address + symbol.value
+        return self.address_in(symbol.section, symbol.value)
+
+    def address_in(self, section: Section, offset: int) -> int | None:
+        """The address of a byte of an input section; None if that was left out."""
+        piece = self.places.get(id(section))
+        if piece is not None:
+            return piece.address + offset
+        moved = self.resolved.moved.get(id(section))
+        place = None if moved is None else moved.at(offset)
+        if moved is None or place is None:
+            return None
+        return self.places[id(moved.section)].address + place
 
     def bounds(self, *kinds: str) -> tuple[int, int]:
         """From the first to the last byte of the output sections of these kinds."""
@@ -110,38 +134,16 @@ class Layout:
 
     def linker_symbol(self, name: str) -> int | None:
         """The address of a name that the linker defines; None for any other name."""
-        for prefix, which in (("__start_", 0), ("__stop_", 1)):
-            if name.startswith(prefix):
-                wanted = name.removeprefix(prefix)
-                for section in self.outputs():
-                    if section.name == wanted:
-                        return section.address + (section.size if which else 0)
-                return None
-        for array in ("preinit_array", "init_array", "fini_array"):
-            if name in (f"__{array}_start", f"__{array}_end"):
-                return self.bounds(array)[name.endswith("_end")]
-        if name in ("__ehdr_start", "__executable_start"):
-            return self.options.base
-        if name in ("_etext", "etext"):
-            return self.bounds("code")[1]
-        if name in ("_edata", "edata"):
-            return self.bounds("data", "tdata", "init_array", "fini_array")[1]
-        if name in ("__bss_start", "__bss_start__"):
-            return self.bounds("bss")[0] or self.end()
-        if name in ("_end", "end", "__end__", "__bss_end__", "_bss_end__"):
-            return self.end()
-        if name in ("__rela_iplt_start", "__rela_iplt_end"):
-            return 0
-        if name == "_GLOBAL_OFFSET_TABLE_" and self.got_section is not None:
-            return self.places[id(self.got_section)].address
-        return None
+        from callproof.link.linker_symbols import linker_symbol
+
+        return linker_symbol(self, name)
 
     def end(self) -> int:
         return max(segment.address + segment.memory_size for segment in self.segments)
 
 
 # Output sections in order: (segment, name, kind).  Input sections find theirs by kind and name.
-READ, CODE, WRITE = 0, 1, 2
+READ, CODE, WRITE, PROTECT = 0, 1, 2, 3
 SEGMENT_OF = {
     "note": READ,
     "rodata": READ,
@@ -155,7 +157,15 @@ SEGMENT_OF = {
     "bss": WRITE,
 }
 KIND_ORDER = tuple(SEGMENT_OF)
-FLAGS = (elf.PF_R, elf.PF_R | elf.PF_X, elf.PF_R | elf.PF_W)
+FLAGS = {
+    READ: elf.PF_R,
+    CODE: elf.PF_R | elf.PF_X,
+    PROTECT: elf.PF_R | elf.PF_W,
+    WRITE: elf.PF_R | elf.PF_W,
+}
+# What nobody writes when start code is done.
+PROTECTED_KINDS = frozenset(("tdata", "tbss", "preinit_array", "init_array", "fini_array"))
+PROTECTED_NAMES = frozenset((".data.rel.ro", ".got", ".igot", ".got.plt", ".dynamic"))
 PREFIXES = (
     (".data.rel.ro", ".data.rel.ro"),
     (".text", ".text"),
@@ -166,7 +176,14 @@ PREFIXES = (
     (".tbss", ".tbss"),
     (".init_array", ".init_array"),
     (".fini_array", ".fini_array"),
+    (".eh_frame", ".eh_frame"),
+    (".gcc_except_table", ".gcc_except_table"),
+    (".lrodata", ".lrodata"),
+    (".ldata", ".ldata"),
+    (".lbss", ".lbss"),
 )
+# Code that runs together stands together, in ld's order.
+CODE_FAMILIES = (".text.unlikely", ".text.exit", ".text.startup", ".text.hot")
 
 
 def output_name(section: Section) -> str:
@@ -183,16 +200,60 @@ def _priority(section: Section) -> tuple[int, str]:
     return (int(suffix), "") if suffix.isdigit() else (1 << 30, "")
 
 
+def _family(section: Section) -> int:
+    for rank, family in enumerate(CODE_FAMILIES):
+        if section.name == family or section.name.startswith(family + "."):
+            return rank
+    return len(CODE_FAMILIES)
+
+
+def _output_kinds(resolved: Resolved, sections: list[Section]) -> dict[str, str]:
+    """The kind of sections whose name is a C identifier: they must be one for their bounds.
+
+    Raises `CallproofError` where one name is both code and data.
+    """
+    kinds: dict[str, set[str]] = {}
+    for section in sections:
+        if section.name.isidentifier() and id(section) in resolved.live:
+            kinds.setdefault(section.name, set()).add(section.kind)
+    united = {}
+    for name, found in kinds.items():
+        if len(found) > 1:
+            if not found <= {"rodata", "data", "bss"}:
+                raise CallproofError(f"sections called {name} are {' and '.join(sorted(found))}")
+            united[name] = "data"
+    return united
+
+
+def _stack_wish(layout: Layout) -> bool:
+    for file in layout.resolved.files:
+        for section in file.sections:
+            if section.name == ".note.GNU-stack" and section.flags & elf.SHF_EXECINSTR:
+                if not layout.options.exec_stack:
+                    raise CallproofError(
+                        f"{file.name} wants a stack that can be executed (trampolines of nested "
+                        "functions?); --exec-stack allows it"
+                    )
+                return True
+    return False
+
+
 def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
     """Give every kept section an address.  Raises `CallproofError` if that is impossible."""
     from callproof.link.relocate import needed_got_slots
 
     layout = Layout(resolved, options, [])
+    layout.exec_stack = _stack_wish(layout)
     outputs: dict[tuple[str, str], OutputSection] = {}
     sections = [section for file in resolved.files for section in file.sections]
     sections += resolved.commons
+    if options.pie or options.dynamic:
+        from callproof.link.dynamic import Dynamic
+
+        layout.dynamic = Dynamic(resolved, options)
+        sections = layout.dynamic.prepare(sections) + sections
     slots = needed_got_slots(resolved, sections)
-    if slots:
+    if slots or "_GLOBAL_OFFSET_TABLE_" in resolved.asked:
         layout.got_section = Section(".got", "data", bytes(8 * len(slots)), alignment=8)
         resolved.live.add(id(layout.got_section))
         sections.append(layout.got_section)
@@ -200,6 +261,10 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
         layout.build_id = Section(".note.gnu.build-id", "note", BUILD_ID_NOTE, alignment=4)
         resolved.live.add(id(layout.build_id))
         sections.append(layout.build_id)
+    united = _output_kinds(resolved, sections)
+    if layout.dynamic is not None:
+        layout.dynamic.got(slots, layout.got_section)
+        sections = layout.dynamic.reserve() + sections
     for section in sections:
         if section.kind in ("debug", "other"):
             _add_unloaded(layout, section)
@@ -212,31 +277,58 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
                 f"{owner.name if owner else ''}: section {section.name} wants an alignment of "
                 f"{section.alignment}, more than a page of {options.page}"
             )
-        key = (section.kind, output_name(section))
-        output = outputs.setdefault(key, OutputSection(key[1], section.kind))
-        data = bytearray(section.data) if output.in_file else bytearray()
-        piece = Piece(section, 0, data)
+        kind = united.get(section.name, section.kind)
+        key = (kind, output_name(section))
+        if layout.dynamic is not None:
+            key = layout.dynamic.place_of(section, *key)
+        output = outputs.setdefault(key, OutputSection(key[1], key[0]))
+        is_empty = section.kind in ("bss", "tbss")
+        size = section.size if is_empty else len(section.data)
+        piece = Piece(section, 0, bytearray(), size)
         output.pieces.append(piece)
         layout.places[id(section)] = piece
+    for key_, leader in resolved.folded.items():
+        layout.places[key_] = layout.places[id(leader)]
     for output in outputs.values():
         if output.kind.endswith("_array"):
             output.pieces.sort(key=lambda piece: _priority(piece.section))
-    ordered = sorted(outputs.values(), key=lambda output: KIND_ORDER.index(output.kind))
-    for index, flags in enumerate(FLAGS):
-        inside = [output for output in ordered if SEGMENT_OF[output.kind] == index]
-        if inside or index == READ:
-            layout.segments.append(Segment(flags, inside))
-    notes = sum(output.kind == "note" for output in ordered)
-    programs = len(layout.segments) + notes + 2  # with PT_TLS and PT_GNU_STACK
-    layout.headers_size = elf.HEADER.size + programs * elf.PROGRAM.size
+        elif output.kind == "code":
+            output.pieces.sort(key=lambda piece: _family(piece.section))
+    _make_segments(layout, list(outputs.values()))
     layout.veneers = Veneers(layout)
     place_all(layout)
-    while layout.veneers.add_needed():
+    while layout.veneers.add_needed() or (layout.dynamic and layout.dynamic.fit(layout)):
         place_all(layout)
     if layout.got_section is not None:
         base = layout.places[id(layout.got_section)].address
         layout.got = {key: base + 8 * index for index, key in enumerate(slots)}
     return layout
+
+
+def _make_segments(layout: Layout, outputs: list[OutputSection]) -> None:
+    ordered = sorted(outputs, key=lambda output: KIND_ORDER.index(output.kind))
+    for index, flags in FLAGS.items():
+        inside = [o for o in ordered if _segment_of(layout, o) == index]
+        if inside or index == READ:
+            layout.segments.append(Segment(flags, inside))
+            if index == PROTECT:
+                layout.relro = layout.segments[-1]
+    notes = sum(output.kind == "note" for output in ordered)
+    # With PT_TLS, PT_GNU_STACK, PT_GNU_EH_FRAME and PT_GNU_RELRO, some of which may stay unused.
+    programs = len(layout.segments) + notes + 4
+    if layout.dynamic is not None:
+        programs += 3  # PT_PHDR, PT_INTERP, PT_DYNAMIC
+    layout.headers_size = elf.HEADER.size + programs * elf.PROGRAM.size
+
+
+def _segment_of(layout: Layout, output: OutputSection) -> int:
+    index = SEGMENT_OF[output.kind]
+    is_protected = output.kind in PROTECTED_KINDS or output.name in PROTECTED_NAMES
+    relro = layout.options.relro
+    if layout.dynamic is not None:
+        relro = True
+        is_protected |= output.name in layout.dynamic.protected
+    return PROTECT if relro and index == WRITE and is_protected else index
 
 
 def _add_unloaded(layout: Layout, section: Section) -> None:
@@ -245,8 +337,8 @@ def _add_unloaded(layout: Layout, section: Section) -> None:
     if not name.startswith((".debug_", ".callproof.")):
         return
     pieces = layout.unloaded.setdefault(name, [])
-    address = pieces[-1].address + len(pieces[-1].data) if pieces else 0
-    piece = Piece(section, address, bytearray(section.data))
+    address = pieces[-1].address + pieces[-1].size if pieces else 0
+    piece = Piece(section, address, bytearray(), len(section.data))
     pieces.append(piece)
     layout.places[id(section)] = piece
 
@@ -267,6 +359,9 @@ def place_all(layout: Layout) -> None:
         end = last[-1].offset + last[-1].size if last else offset
         segment.file_size = end - segment.offset
         offset = end
+        if segment is layout.relro:
+            # Protection is by pages: nothing else is to be on the last one.
+            address = -(-address // options.page) * options.page
         segment.memory_size = address - segment.address
     _place_tls(layout)
 
@@ -274,6 +369,12 @@ def place_all(layout: Layout) -> None:
 def _place(layout: Layout, output: OutputSection, address: int, offset: int) -> tuple[int, int]:
     """Place one output section; the address and offset behind it."""
     output.alignment = max((piece.section.alignment for piece in output.pieces), default=1)
+    if output.kind in ("tdata", "tbss"):
+        # The image's start has to suit all of it.
+        image = [o for o in layout.outputs() if o.kind in ("tdata", "tbss")]
+        if output is image[0]:
+            pieces = [piece for one in image for piece in one.pieces]
+            output.alignment = max(piece.section.alignment for piece in pieces)
     start = -(-address // output.alignment) * output.alignment
     output.address = start
     output.offset = offset + (start - address)
@@ -286,7 +387,7 @@ def _place(layout: Layout, output: OutputSection, address: int, offset: int) -> 
             position = veneers.place_before(output, piece, position)
         position = -(-position // alignment) * alignment
         piece.address = position
-        position += piece.section.size if not output.in_file else len(piece.data)
+        position += piece.size
         if position > ADDRESS_LIMIT:
             raise CallproofError(f"the program is too large: {output.name} ends at {position:#x}")
     if veneers is not None:

@@ -2,8 +2,8 @@
 
 S is the symbol's address, A the addend, P the place; Page(x) = x & ~0xFFF, as in
 the ELF supplement for AArch64 (2024Q3, 5.7).  Thread-local offsets are from the
-thread pointer: variant 1, the image begins 16 bytes (rounded up to its alignment)
-behind it.
+thread pointer: variant 1, the image begins at least 16 bytes behind it, at the first
+address that is as far from a multiple of its alignment as the image's own is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from callproof.link import tls_arm64
 from callproof.link.veneers import BRANCHES
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
@@ -22,18 +23,27 @@ if TYPE_CHECKING:
 
 WORD, DOUBLE = Struct("<I"), Struct("<Q")
 NOP = 0xD503201F
-GotKey = tuple[str, "int | str"]
+GotKey = tuple[str, "int | str", int]
 
 GOT_RELOCATIONS = frozenset(
     (
         "R_AARCH64_ADR_GOT_PAGE",
         "R_AARCH64_LD64_GOT_LO12_NC",
         "R_AARCH64_LD64_GOTPAGE_LO15",
+        "R_AARCH64_GOT_LD_PREL19",
     )
 )
 TLS_GOT_RELOCATIONS = frozenset(
-    ("R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21", "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC")
+    (
+        "R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21",
+        "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC",
+        "R_AARCH64_TLSIE_LD_GOTTPREL_PREL19",
+    )
 )
+# These end the sequences that get the address of a thread-local from __tls_get_addr.
+TLS_CALLS = ("R_AARCH64_TLSGD_ADD_LO12_NC", "R_AARCH64_TLSLD_ADD_LO12_NC")
+# Debug information about code that was left out: 0 and 0 would end a list of ranges.
+ENDS_LIST = (".debug_ranges", ".debug_loc")
 
 
 class OutOfRange(Exception):
@@ -71,6 +81,13 @@ def _branch(word: int, distance: int, bits: int, shift: int) -> int:
     return word & ~(mask << shift) | _fits(distance >> 2, bits) << shift
 
 
+def _lo15(word: int, value: int) -> int:
+    """An offset of doublewords, up to 32 KiB."""
+    if not 0 <= value < 1 << 15 or value & 7:
+        raise OutOfRange
+    return word & 0xFFC003FF | value >> 3 << 10
+
+
 def _load_store(log2: int) -> Callable[[int, int, int], int]:
     def apply(word: int, value: int, place: int) -> int:
         del place
@@ -87,6 +104,29 @@ def _move_wide(shift: int, *, check: bool) -> Callable[[int, int, int], int]:
         if check and value >> (shift + 16) not in (0,):
             raise OutOfRange
         return word & ~(0xFFFF << 5) | (value >> shift & 0xFFFF) << 5
+
+    return apply
+
+
+def _move_signed(shift: int) -> Callable[[int, int, int], int]:
+    """MOVZ of the value or MOVN of its complement, by its sign."""
+
+    def apply(word: int, value: int, place: int) -> int:
+        del place
+        if not -(1 << (shift + 16)) <= value < 1 << (shift + 16):
+            raise OutOfRange
+        word = word & ~(1 << 30) if value < 0 else word | 1 << 30
+        bits = ~value if value < 0 else value
+        return word & ~(0xFFFF << 5) | (bits >> shift & 0xFFFF) << 5
+
+    return apply
+
+
+def _move_relative(shift: int, *, check: bool) -> Callable[[int, int, int], int]:
+    signed, plain = _move_signed(shift), _move_wide(shift, check=False)
+
+    def apply(word: int, value: int, place: int) -> int:
+        return (signed if check else plain)(word, value - place, place)
 
     return apply
 
@@ -132,18 +172,42 @@ INSTRUCTIONS: dict[str, Callable[[int, int, int], int]] = {
     "R_AARCH64_MOVW_UABS_G2": _move_wide(32, check=True),
     "R_AARCH64_MOVW_UABS_G2_NC": _move_wide(32, check=False),
     "R_AARCH64_MOVW_UABS_G3": _move_wide(48, check=False),
+    "R_AARCH64_MOVW_SABS_G0": _move_signed(0),
+    "R_AARCH64_MOVW_SABS_G1": _move_signed(16),
+    "R_AARCH64_MOVW_SABS_G2": _move_signed(32),
+    "R_AARCH64_MOVW_PREL_G0": _move_relative(0, check=True),
+    "R_AARCH64_MOVW_PREL_G0_NC": _move_relative(0, check=False),
+    "R_AARCH64_MOVW_PREL_G1": _move_relative(16, check=True),
+    "R_AARCH64_MOVW_PREL_G1_NC": _move_relative(16, check=False),
+    "R_AARCH64_MOVW_PREL_G2": _move_relative(32, check=True),
+    "R_AARCH64_MOVW_PREL_G2_NC": _move_relative(32, check=False),
+    "R_AARCH64_MOVW_PREL_G3": _move_relative(48, check=False),
     # These get the address of the GOT slot instead of S + A.
     "R_AARCH64_ADR_GOT_PAGE": _adrp,
     "R_AARCH64_LD64_GOT_LO12_NC": _load_store(3),
+    "R_AARCH64_GOT_LD_PREL19": lambda w, v, p: _branch(w, v - p, 19, 5),
+    "R_AARCH64_TLSIE_LD_GOTTPREL_PREL19": lambda w, v, p: _branch(w, v - p, 19, 5),
+    # This one gets the slot's distance from the GOT's page.
+    "R_AARCH64_LD64_GOTPAGE_LO15": lambda w, v, p: _lo15(w, v),
     "R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21": _adrp,
     "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC": _load_store(3),
     # These get the offset from the thread pointer.
     "R_AARCH64_TLSLE_ADD_TPREL_HI12": _hi12,
     "R_AARCH64_TLSLE_ADD_TPREL_LO12": _lo12_checked(0),
     "R_AARCH64_TLSLE_ADD_TPREL_LO12_NC": lambda w, v, p: _imm12(w, v),
+    "R_AARCH64_TLSLE_MOVW_TPREL_G2": _move_signed(32),
+    "R_AARCH64_TLSLE_MOVW_TPREL_G1": _move_signed(16),
+    "R_AARCH64_TLSLE_MOVW_TPREL_G1_NC": _move_wide(16, check=False),
+    "R_AARCH64_TLSLE_MOVW_TPREL_G0": _move_signed(0),
+    "R_AARCH64_TLSLE_MOVW_TPREL_G0_NC": _move_wide(0, check=False),
+    # These get the offset in the thread-local image.
+    "R_AARCH64_TLSLD_ADD_DTPREL_HI12": _hi12,
+    "R_AARCH64_TLSLD_ADD_DTPREL_LO12": _lo12_checked(0),
+    "R_AARCH64_TLSLD_ADD_DTPREL_LO12_NC": lambda w, v, p: _imm12(w, v),
 } | {
-    f"R_AARCH64_TLSLE_LDST{8 << log2}_TPREL_LO12{suffix}": make(log2)
-    for log2 in range(4)
+    f"R_AARCH64_{model}_LDST{8 << log2}_{offset}_LO12{suffix}": make(log2)
+    for model, offset in (("TLSLE", "TPREL"), ("TLSLD", "DTPREL"))
+    for log2 in range(5)
     for suffix, make in (("", _lo12_checked), ("_NC", _load_store))
 }
 # type -> (bytes, relative to P)
@@ -159,10 +223,14 @@ DATA = {
 
 
 def slot_key(resolved: Resolved, relocation: Relocation, thread: bool) -> GotKey:
-    """What a slot of the GOT holds: an address, or a thread-local offset, of which symbol."""
+    """What a slot of the GOT holds: an address, or a thread-local offset, of which symbol.
+
+    On AArch64 the addend is added to the symbol, on x86-64 to the slot's address.
+    """
     symbol = resolved.meaning(relocation.symbol)
     kind = "tls" if thread else "address"
-    return kind, relocation.symbol.name if symbol is None else id(symbol)
+    addend = relocation.addend if resolved.machine == "aarch64" else 0
+    return kind, relocation.symbol.name if symbol is None else id(symbol), addend
 
 
 def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey, None]:
@@ -176,6 +244,7 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
         if id(section) in resolved.live:
             for relocation in section.relocations:
                 thread = relocation.type in TLS_GOT_RELOCATIONS
+                thread |= tls_arm64.is_loaded(resolved, relocation)
                 if thread or relocation.type in GOT_RELOCATIONS:
                     slots[slot_key(resolved, relocation, thread)] = None
     return slots
@@ -193,7 +262,13 @@ def relocate(layout: Layout) -> None:
     """Apply all relocations, fill the GOT, write the veneers."""
     relocator = _relocator(layout)
     for output in layout.outputs():
+        if output.in_file:
+            for piece in output.pieces:
+                is_empty = piece.section.kind in ("bss", "tbss")
+                piece.data = bytearray(piece.size if is_empty else piece.section.data)
+    for output in layout.outputs():
         for piece in output.pieces:
+            relocator.begin(piece)
             for relocation in piece.section.relocations:
                 relocator.apply(piece, relocation)
         if output.kind == "code" and layout.veneers is not None:
@@ -202,8 +277,12 @@ def relocate(layout: Layout) -> None:
                 for address, target in layout.veneers.planned()
                 if output.address <= address < output.address + output.size
             ]
+    if layout.dynamic is not None:
+        layout.dynamic.finish(layout)
     for pieces in layout.unloaded.values():
         for piece in pieces:
+            relocator.begin(piece)
+            piece.data = bytearray(piece.section.data)
             for relocation in piece.section.relocations:
                 relocator.apply(piece, relocation, loaded=False)
 
@@ -230,7 +309,10 @@ class Relocator:
     def thread_pointer(self) -> int:
         """What to add to a thread-local's address for its offset from the thread pointer."""
         start, _, _, alignment = self.layout.tls
-        return -(-16 // alignment) * alignment - start
+        return 16 + (start - 16) % alignment - start
+
+    def begin(self, piece: Piece) -> None:
+        """Called before a section's relocations are applied."""
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
         owner = self.layout.resolved.owner.get(id(piece.section))
@@ -243,10 +325,21 @@ class Relocator:
         """S; None for a weak name without definition, or (in debug data) for what was left out."""
         symbol = self.layout.resolved.meaning(relocation.symbol)
         if symbol is None:
-            return self.layout.linker_symbol(relocation.symbol.name)
+            address = self.layout.linker_symbol(relocation.symbol.name)
+            if address is None and loaded and relocation.symbol.binding != "weak":
+                raise self.fail(piece, relocation, "it is not defined anywhere")
+            return address
         if not symbol.is_defined and symbol.binding == "local" and symbol.name:
             raise self.fail(piece, relocation, "a local symbol without definition")
-        address = self.layout.address_of(symbol)
+        if symbol.kind == "section" and id(symbol.section) in self.layout.resolved.moved:
+            # The addend tells which part of the section is meant, and parts move alone.
+            assert symbol.section is not None
+            offset = symbol.value + relocation.addend
+            address = self.layout.address_in(symbol.section, offset)
+            if address is not None:
+                address -= relocation.addend
+        else:
+            address = self.layout.address_of(symbol)
         if address is None and loaded:
             raise self.fail(piece, relocation, "its section was discarded")
         return address
@@ -265,7 +358,8 @@ class Relocator:
         if width is not None:
             value = (address or 0) + relocation.addend
             if address is None and not loaded:
-                value = 0  # debug information about code that was left out
+                # debug information about code that was left out
+                value = 1 if piece.section.name in ENDS_LIST else 0
             if width[1] and address is not None:
                 value -= place
             self.store(piece, relocation, size, value)
@@ -298,9 +392,13 @@ class Relocator:
     ) -> int:
         type_ = relocation.type
         value = (address or 0) + relocation.addend
+        if tls_arm64.is_loaded(self.layout.resolved, relocation):
+            return self.loaded_sequence(relocation, value, place)
         if type_.startswith("R_AARCH64_TLSDESC_"):
             return self.relaxed_descriptor(piece, relocation, word, self.thread(value))
         if type_ in BRANCHES:
+            if relocation.symbol.name == "__tls_get_addr" and self.is_tls_call(piece, relocation):
+                return 0xD53BD041  # mrs x1, tpidr_el0; an `add x0, x1, x0` follows
             if address is None:
                 return NOP  # a call of an undefined weak function goes on behind it
             symbol = self.layout.resolved.meaning(relocation.symbol)
@@ -310,9 +408,19 @@ class Relocator:
                 if veneer is not None and not -reach <= value - place < reach:
                     value = veneer
         elif type_ in GOT_RELOCATIONS or type_ in TLS_GOT_RELOCATIONS:
-            value = self.slot(relocation, value, thread=type_ in TLS_GOT_RELOCATIONS)
+            thread = type_ in TLS_GOT_RELOCATIONS
+            value = self.slot(relocation, value, thread=thread, weak=address is None)
+            if type_ == "R_AARCH64_LD64_GOTPAGE_LO15":
+                got = self.layout.linker_symbol("_GLOBAL_OFFSET_TABLE_")
+                value -= _page(got or 0)
         elif type_.startswith("R_AARCH64_TLSLE_"):
-            value = self.thread(value)
+            value = value if address is None else self.thread(value)
+        elif "_DTPREL_" in type_:
+            value -= self.layout.tls[0]
+        elif type_.startswith(("R_AARCH64_TLSGD_", "R_AARCH64_TLSLD_")):
+            if type_.startswith("R_AARCH64_TLSLD_"):
+                value = self.layout.tls[0]
+            return self.relaxed_call(piece, relocation, word, self.thread(value))
         apply = INSTRUCTIONS.get(type_)
         if apply is None:
             raise self.fail(piece, relocation, "this relocation is not supported")
@@ -321,8 +429,13 @@ class Relocator:
     def thread(self, address: int) -> int:
         return address + self.thread_offset
 
-    def slot(self, relocation: Relocation, value: int, *, thread: bool = False) -> int:
-        """The address of a GOT slot, filled with the value on first use."""
+    def slot(
+        self, relocation: Relocation, value: int, *, thread: bool = False, weak: bool = False
+    ) -> int:
+        """The address of a GOT slot, filled with the value on first use.
+
+        `weak`: the name is undefined, and the value therefore no place in the thread's image.
+        """
         key = slot_key(self.layout.resolved, relocation, thread)
         address = self.layout.got[key]
         if key not in self.got_filled:
@@ -330,9 +443,44 @@ class Relocator:
             section = self.layout.got_section
             assert section is not None
             piece = self.layout.places[id(section)]
-            content = self.thread(value) if thread else value
+            content = self.thread(value) if thread and not weak else value
             DOUBLE.pack_into(piece.data, address - piece.address, content & (1 << 64) - 1)
         return address
+
+    def is_tls_call(self, piece: Piece, call: Relocation) -> bool:
+        """Whether a call of __tls_get_addr ends a sequence that was made one without call.
+
+        The ABI has a NOP behind it, whose place the addition takes.
+        """
+        offset = call.offset
+        before = [
+            r for r in piece.section.relocations if r.offset == offset - 4 and r.type in TLS_CALLS
+        ]
+        if not before:
+            return False
+        if bytes(piece.data[offset + 4 : offset + 8]) != WORD.pack(NOP):
+            raise self.fail(piece, call, "no NOP behind the call")
+        WORD.pack_into(piece.data, offset + 4, 0x8B000020)  # add x0, x1, x0
+        return True
+
+    def relaxed_call(self, piece: Piece, relocation: Relocation, word: int, offset: int) -> int:
+        """`adrp x0; add x0, x0`, the argument of __tls_get_addr, made the offset itself."""
+        if not 0 <= offset < 1 << 32:
+            raise OutOfRange
+        kind = relocation.type.rpartition("_TLS")[2][3:]
+        if kind == "ADR_PAGE21" and word & 0x9F00001F == 0x90000000:
+            return 0xD2A00000 | (offset >> 16) << 5  # movz x0, #hi, lsl #16
+        if kind == "ADD_LO12_NC" and word & 0xFFC003FF == 0x91000000:
+            return 0xF2800000 | (offset & 0xFFFF) << 5  # movk x0, #lo
+        raise self.fail(piece, relocation, f"unexpected in a TLS sequence ({word:#010x})")
+
+    def loaded_sequence(self, relocation: Relocation, value: int, place: int) -> int:
+        """One instruction of a sequence that loads a library's thread-local offset into X0."""
+        word = tls_arm64.LOADED.get(relocation.type, NOP)
+        if word == NOP:
+            return word
+        slot = self.slot(relocation, value, thread=True)
+        return (_adrp if word == tls_arm64.ADRP_X0 else _load_store(3))(word, slot, place)
 
     def relaxed_descriptor(
         self, piece: Piece, relocation: Relocation, word: int, offset: int

@@ -2,30 +2,39 @@
 
 Objects always take part; a member of an archive does when it defines a name that
 is still wanted (strongly).  All archives are searched until none has anything more
-to give, in the order in which they were named.  A strong definition beats a common
+to give, in the order in which they were named; or, with `LinkOptions.ordered`, each
+once at its place, as by ld.  A strong definition beats a common
 one, a common one a weak one; the first of several equal ones counts, except that
-two strong ones are an error.
+two strong ones are an error.  Shared libraries (`--dynamic`) are searched along with the
+archives, and what a library defines is an import; a definition of the program's own beats it.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive, script_message
+from callproof.link.libraries import Import
+from callproof.link.libraries import finish as finish_libraries
+from callproof.link.libraries import take as take_from
 from callproof.object.archive import MAGIC as ARCHIVE_MAGIC
 from callproof.object.archive import THIN_MAGIC, Archive, read_archive
-from callproof.object.elf_read import read_elf
+from callproof.object.elf_read import BITCODE, read_elf
 from callproof.object.macho_read import is_macho
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
+from callproof.object.shared_read import SharedLibrary, is_shared_library, read_shared
 from callproof.source import CallproofError, Diagnostic, Note
 
 if TYPE_CHECKING:
-    from callproof.link import GivenSymbol, LinkOptions
+    from callproof.link import GivenSymbol, Input, LinkOptions
 
 MAXIMUM_MESSAGES = 20
+THE_LINKER = "the linker"
 
 # Archives as they were last read, by path, with the file's identity then.  A process that
 # links many programs reads the members of the runtime's once.
@@ -37,12 +46,31 @@ LINKER_DEFINED = frozenset(
     """__bss_start __bss_start__ __bss_end__ _bss_end__ __end__ _end end _edata edata _etext etext
     __ehdr_start __executable_start __init_array_start __init_array_end __fini_array_start
     __fini_array_end __preinit_array_start __preinit_array_end __rela_iplt_start __rela_iplt_end
-    __global_pointer$ _GLOBAL_OFFSET_TABLE_""".split()
+    __global_pointer$ _GLOBAL_OFFSET_TABLE_ _TLS_MODULE_BASE_ __dso_handle __GNU_EH_FRAME_HDR
+    __eh_frame_hdr_start __eh_frame_hdr_end __eh_frame_start __eh_frame_end""".split()
 )
+# Its calls become offsets (see relocate.py), so nobody need define it.
+TLS_QUERY = "__tls_get_addr"
 
 
-def is_linker_defined(name: str) -> bool:
-    return name in LINKER_DEFINED or name.startswith(("__start_", "__stop_"))
+@dataclass(slots=True)
+class Moved:
+    """Where the bytes of a section went that became part of one the linker made.
+
+    starts, places  offsets in the old section, ascending, and in the new one; None: left out
+    """
+
+    section: Section
+    starts: list[int]
+    places: list[int | None]
+
+    def at(self, offset: int) -> int | None:
+        """The new offset of a byte, or of the end."""
+        index = bisect_right(self.starts, offset) - 1
+        if index < 0:
+            return None
+        place = self.places[index]
+        return None if place is None else place + offset - self.starts[index]
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +79,11 @@ class Definition:
 
     symbol: Symbol
     file: ObjectFile
+
+    def place(self) -> str:
+        section = self.symbol.section
+        where = f" ({section.name}+{self.symbol.value:#x})" if section is not None else ""
+        return self.file.name + where
 
 
 @dataclass(slots=True)
@@ -73,6 +106,15 @@ class Resolved:
     losers   definitions of a name that another one beat
     archives those that were searched
     wrapped  what an undefined name means instead of itself (`--wrap`)
+    imports  id(symbol) -> what a shared library defines; `libraries` in order of search,
+             `as_needed` the ids of those that are asked for only if something of them is used
+    exported names that shared libraries may see
+    moved    id(section) -> where its contents went in a section that the linker made
+    folded   id(section) -> the identical one that is kept in its stead
+    attached id(section) -> relocations that are reached with it: of its frame descriptions
+    entries  id(indirect function) -> the symbol of the entry that goes to what it chooses
+    choices  slots that the loader fills with what a resolver function chooses
+    asked    names that the linker itself is to define
     """
 
     files: list[ObjectFile] = field(default_factory=list)
@@ -86,15 +128,42 @@ class Resolved:
     losers: dict[str, list[Definition]] = field(default_factory=dict)
     wrapped: dict[str, str] = field(default_factory=dict)
     archives: list[Archive] = field(default_factory=list)
+    libraries: list[SharedLibrary] = field(default_factory=list)
+    as_needed: set[int] = field(default_factory=set)
+    imports: dict[int, Import] = field(default_factory=dict)
+    exported: list[str] = field(default_factory=list)
+    moved: dict[int, Moved] = field(default_factory=dict)
+    folded: dict[int, Section] = field(default_factory=dict)
+    attached: dict[int, list[Relocation]] = field(default_factory=dict)
+    entries: dict[int, Symbol] = field(default_factory=dict)
+    choices: list[tuple[Section, int, Symbol]] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
     machine: str = "aarch64"
     entry: str = "_start"
 
     def meaning(self, symbol: Symbol) -> Symbol | None:
         """The definition that a reference means; None for an undefined weak name."""
         if symbol.binding == "local" or not symbol.name:
-            return symbol
+            return self.entries.get(id(symbol), symbol) if self.entries else symbol
         found = self.names.get(self.wanted_name(symbol))
-        return found.symbol if found else None
+        if found is None:
+            return None
+        return self.entries.get(id(found.symbol), found.symbol) if self.entries else found.symbol
+
+    def make(self, sections: Sequence[Section], symbols: Sequence[Symbol] = ()) -> None:
+        """Add sections of the linker's own; they are kept."""
+        if not self.files or self.files[-1].name != THE_LINKER:
+            self.files.append(ObjectFile(THE_LINKER, self.machine))
+        own = self.files[-1]
+        own.sections += sections
+        own.symbols += symbols
+        for section in sections:
+            self.owner[id(section)] = own
+            self.live.add(id(section))
+
+    def imported(self, symbol: Symbol | None) -> Import | None:
+        """The import that a meaning is, if it is one."""
+        return self.imports.get(id(symbol)) if self.imports else None
 
     def wanted_name(self, symbol: Symbol) -> str:
         """The name that a global symbol refers to; only undefined ones are wrapped, as by ld."""
@@ -110,7 +179,17 @@ def _rank(symbol: Symbol) -> int:
 
 
 class _Resolver:
-    __slots__ = ("duplicates", "groups", "origins", "requested", "result", "wanted")
+    __slots__ = (
+        "duplicates",
+        "groups",
+        "is_positioned",
+        "origins",
+        "own",
+        "providers",
+        "requested",
+        "result",
+        "wanted",
+    )
 
     def __init__(self, options: LinkOptions) -> None:
         self.origins = options.origins
@@ -121,9 +200,12 @@ class _Resolver:
             self.result.wrapped[f"__real_{name}"] = name
         # Undefined names -> objects that refer to them; weak ones are not looked for.
         self.wanted: dict[str, list[str]] = {entry: ["the entry point"]}
-        self.duplicates: dict[str, list[str]] = {}
+        self.duplicates: dict[str, list[Definition]] = {}
         self.groups: set[str] = set()
         self.requested: set[tuple[int, int]] = set()
+        self.providers: list[Archive | SharedLibrary] = []
+        self.own: set[str] = set()  # wanted with hidden visibility: from no shared library
+        self.is_positioned = options.pie or options.dynamic
 
     def add(self, file: ObjectFile) -> None:
         result = self.result
@@ -143,11 +225,16 @@ class _Resolver:
                 continue
             if not symbol.is_defined:
                 wanted = result.wanted_name(symbol)
+                if symbol.visibility in ("hidden", "internal"):
+                    self.own.add(wanted)
                 if symbol.binding != "weak" and wanted not in result.names:
                     self.wanted.setdefault(wanted, []).append(file.name)
                 continue
             if symbol.section is not None and id(symbol.section) in result.dropped:
                 continue
+            is_query_wanted = symbol.kind == "ifunc" and file.machine == "aarch64"
+            if is_query_wanted and "getauxval" not in result.names:
+                self.wanted.setdefault("getauxval", [THE_LINKER])  # see ifunc.py
             if symbol.common:
                 _ARCHIVES.clear()  # commons are changed in place: not to be used again
             self.define(symbol, file)
@@ -159,9 +246,12 @@ class _Resolver:
         if known is None:
             self.result.names[name] = Definition(symbol, file)
             return
+        if self.result.imports.pop(id(known.symbol), None) is not None:
+            self.result.names[name] = Definition(symbol, file)
+            return
         new, old = _rank(symbol), _rank(known.symbol)
         if new == old == 2:
-            self.duplicates.setdefault(name, [known.file.name]).append(file.name)
+            self.duplicates.setdefault(name, [known]).append(Definition(symbol, file))
         elif new == old == 1:
             # Common symbols of one name are one object of the largest size.
             if symbol.common > known.symbol.common:
@@ -196,19 +286,49 @@ class _Resolver:
             if not given.base:
                 continue
             symbol, base = self.result.names[name].symbol, self.result.names.get(given.base)
-            if base is None or base.symbol.common or base.file.name == "--defsym":
+            is_own = base is not None and base.symbol.is_defined and not base.symbol.common
+            if base is None or not is_own or base.file.name == "--defsym":
                 raise CallproofError(
                     f"--defsym {name}: '{given.base}' must be defined by an object"
                 )
             symbol.section, symbol.absolute = base.symbol.section, base.symbol.absolute
             symbol.value, symbol.kind = base.symbol.value + given.value, base.symbol.kind
 
-    def search_archives(self) -> None:
+    def search_archives(self, providers: Sequence[Archive | SharedLibrary]) -> None:
         found = True
         while found:
             found = False
-            for archive in self.result.archives:
-                found |= self.search(archive)
+            for provider in providers:
+                if isinstance(provider, Archive):
+                    found |= self.search(provider)
+                    continue
+                wanted = [name for name in self.wanted if name not in self.own]
+                for name in take_from(self.result, provider, wanted):
+                    del self.wanted[name]
+
+    def take(self, item: Input, ordered: bool) -> None:
+        """One input, at its place in the order; archives are searched at once if that counts."""
+        if isinstance(item, ObjectFile):
+            self.add(item)
+            return
+        first = len(self.providers)
+        for path in item.inputs if isinstance(item, ArchiveGroup) else (item,):
+            loaded = load(path if isinstance(path, Path) else path.path)
+            if isinstance(loaded, ObjectFile):
+                self.add(loaded)
+            elif isinstance(loaded, SharedLibrary):
+                self.result.libraries.append(loaded)
+                if isinstance(path, AsNeeded):
+                    self.result.as_needed.add(id(loaded))
+                self.providers.append(loaded)
+            elif isinstance(path, WholeArchive):
+                for offset in loaded.offsets():
+                    self.add(loaded.member(offset))
+            else:
+                self.result.archives.append(loaded)
+                self.providers.append(loaded)
+        if ordered:
+            self.search_archives(self.providers[first:])
 
     def search(self, archive: Archive) -> bool:
         index = archive.index
@@ -235,20 +355,35 @@ class _Resolver:
             ]
         return found
 
+    def is_linkers(self, name: str) -> bool:
+        """Whether the linker defines it; the bounds of a section only where there is one."""
+        for prefix in ("__start_", "__stop_"):
+            if name.startswith(prefix):
+                wanted = name.removeprefix(prefix)
+                return any(s.name == wanted for file in self.result.files for s in file.sections)
+        return (
+            name in LINKER_DEFINED
+            or name == TLS_QUERY
+            or (name == "_DYNAMIC" and self.is_positioned)
+        )
+
     def report(self) -> None:
         """Raise one error for all undefined and all duplicate names."""
         problems: list[Diagnostic] = []
-        for name, files in self.duplicates.items():
+        for name, places in self.duplicates.items():
             problems.append(
                 Diagnostic(
                     "error",
                     f"'{name}' is defined more than once",
-                    notes=tuple(Note(f"defined in {file}") for file in files),
+                    notes=tuple(Note(f"defined in {where.place()}") for where in places),
                 )
             )
         for name, files in self.wanted.items():
-            if is_linker_defined(name):
+            if self.is_linkers(name):
+                self.result.asked.add(name)
                 continue
+            if files == [THE_LINKER]:
+                continue  # would be used if it were there
             close = get_close_matches(name, self.result.names, n=1, cutoff=0.8)
             notes = [Note(f"needed by {file}") for file in dict.fromkeys(files)]
             if name in self.origins:
@@ -265,8 +400,8 @@ class _Resolver:
             raise CallproofError(problems)
 
 
-def load(path: Path) -> ObjectFile | Archive:
-    """Read an object or an archive from a file."""
+def load(path: Path) -> ObjectFile | Archive | SharedLibrary:
+    """Read an object, an archive or a shared library from a file."""
     try:
         status = path.stat()
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
@@ -276,45 +411,46 @@ def load(path: Path) -> ObjectFile | Archive:
         data = path.read_bytes()
     except OSError as error:
         raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
-    if data[:8] in (ARCHIVE_MAGIC, THIN_MAGIC):
+    if data[:8] == THIN_MAGIC:
+        return read_archive(data, str(path))  # its members may change while it does not
+    if data[:8] == ARCHIVE_MAGIC:
         archive = read_archive(data, str(path))
         while len(_ARCHIVES) >= MOST_ARCHIVES:
             del _ARCHIVES[next(iter(_ARCHIVES))]
         _ARCHIVES[path] = identity, archive
         return archive
-    if data[:4] == b"\x7fELF":
+    if is_shared_library(data):
+        return read_shared(data, str(path))
+    if data[:4] in (b"\x7fELF", *BITCODE):
         return read_elf(data, str(path))
     if is_macho(data):
         # It could be read and linked, but Darwin passes variadic arguments and small stack
         # arguments elsewhere: such calls would go wrong silently.
         raise CallproofError(f"{path}: a Mach-O object, whose calls are Darwin's and not Linux's")
-    raise CallproofError(f"{path}: neither an ELF object nor an archive")
+    script = script_message(path, data)
+    raise CallproofError(script or f"{path}: neither an ELF object nor an archive")
 
 
-def resolve(inputs: Sequence[Path | ObjectFile], options: LinkOptions) -> Resolved:
+def resolve(inputs: Sequence[Input], options: LinkOptions) -> Resolved:
     """Find all objects and definitions.
 
     Raises `CallproofError` for what is missing or double, with the `origins` of the missing.
     """
     resolver = _Resolver(options)
     for item in inputs:
-        loaded = item if isinstance(item, ObjectFile) else load(item)
-        if isinstance(loaded, Archive):
-            resolver.result.archives.append(loaded)
-        else:
-            resolver.add(loaded)
+        resolver.take(item, options.ordered)
     resolver.define_given(options.definitions)
-    resolver.search_archives()
+    if not options.ordered or options.definitions:
+        resolver.search_archives(resolver.providers)
+    else:
+        # What a library defines stays known to what comes behind it.
+        resolver.search_archives(resolver.result.libraries)
+    finish_libraries(resolver.result, options, resolver.own)
     resolver.report()
     resolver.finish_given(options.definitions)
     result = resolver.result
     for definition in result.names.values():
         symbol = definition.symbol
-        if symbol.kind == "ifunc":
-            raise CallproofError(
-                f"{definition.file.name}: '{symbol.name}' is an indirect function (ifunc), "
-                "which is not supported yet"
-            )
         if symbol.common:
             # A common symbol becomes zero-filled memory of its own.
             section = Section(

@@ -49,7 +49,7 @@ class Veneers:
         if piece is output.pieces[0] and output is self._first_code():
             self._stretch, self._stretch_start = 0, position
             self.addresses.clear()
-        elif position + len(piece.data) - self._stretch_start > self._layout.options.reach // 3:
+        elif position + piece.size - self._stretch_start > self._layout.options.reach // 3:
             position = self._island(output, position)
             self._stretch += 1
             self._stretch_start = position

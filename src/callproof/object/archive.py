@@ -1,12 +1,14 @@
 """Archives (`.a`): GNU and BSD, with symbol index and long names.
 
 The layout is the common one of ar(5): "!<arch>\\n", then members, each with a
-60-byte header and its data padded to an even size.
+60-byte header and its data padded to an even size.  A thin archive ("!<thin>\\n") has
+headers alone; its members are files of their own, named from the archive's folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from callproof.object.elf_read import read_elf
 from callproof.object.model import ObjectFile
@@ -23,7 +25,7 @@ class Archive:
     `index` maps a symbol to the offset of the member's header that defines it.
     """
 
-    __slots__ = ("_long_names", "_members", "_parsed", "data", "index", "name")
+    __slots__ = ("_is_thin", "_long_names", "_members", "_parsed", "data", "index", "name")
 
     def __init__(self, data: bytes | memoryview, name: str, *, indexed: bool = True) -> None:
         """`indexed`: without an index one is made, for which all members must be objects."""
@@ -34,9 +36,8 @@ class Archive:
         self._parsed: dict[int, ObjectFile] = {}
         self.index: dict[str, int] = {}
         start = bytes(self.data[:8])
-        if start == THIN_MAGIC:
-            raise self._fail("thin archives are not supported; make one with its members inside", 0)
-        if start != MAGIC:
+        self._is_thin = start == THIN_MAGIC
+        if start not in (MAGIC, THIN_MAGIC):
             raise self._fail("not an archive", 0)
         index = self._scan()
         if index is not None:
@@ -61,9 +62,10 @@ class Archive:
             except ValueError:
                 raise self._fail("a member's size is no number", position) from None
             data = position + HEADER_SIZE
-            if size < 0 or data + size > end:
-                raise self._fail(f"a member of {size} bytes reaches beyond the end", position)
             raw = header[:16].rstrip()
+            is_inside = not self._is_thin or raw in (b"/", b"/SYM64/", b"//")
+            if size < 0 or (is_inside and data + size > end):
+                raise self._fail(f"a member of {size} bytes reaches beyond the end", position)
             name_bytes = 0
             if raw in (b"/", b"/SYM64/"):
                 index = ("gnu64" if raw == b"/SYM64/" else "gnu", data, size)
@@ -81,7 +83,7 @@ class Archive:
                     stop = self._long_names.find(b"\n", start)
                     if start >= len(self._long_names) or stop < 0:
                         raise self._fail("a member's long name is missing", position)
-                    text = self._long_names[start:stop].rstrip(b"/")
+                    text = self._long_names[start:stop].removesuffix(b"/")
                 else:
                     text = raw.rstrip(b"/")
                 name = text.decode("utf-8", "replace")
@@ -94,7 +96,7 @@ class Archive:
                         data + name_bytes,
                         size - name_bytes,
                     )
-            position = data + size + (size & 1)
+            position = data + size + (size & 1) if is_inside else data
         return index
 
     def _read_index(self, form: str, offset: int, size: int) -> None:
@@ -147,17 +149,30 @@ class Archive:
         """The object whose header is at `offset`; raises `CallproofError` if it is none."""
         parsed = self._parsed.get(offset)
         if parsed is None:
-            name, start, size = self._members[offset]
-            parsed = read_elf(self.data[start : start + size], f"{self.name}({name})")
+            parsed = read_elf(self._contents(offset), f"{self.name}({self.member_name(offset)})")
             self._parsed[offset] = parsed
         return parsed
 
+    def _contents(self, offset: int) -> memoryview:
+        name, start, size = self._members[offset]
+        if not self._is_thin:
+            return self.data[start : start + size]
+        path = Path(self.name).parent / name
+        try:
+            data = path.read_bytes()
+        except (OSError, ValueError) as error:
+            raise self._fail(f"cannot read its member {path}: {error}", offset) from error
+        if len(data) != size:
+            raise self._fail(f"its member {path} has {len(data)} bytes instead of {size}", offset)
+        return memoryview(data)
+
+    def offsets(self) -> list[int]:
+        """Where the members' headers are, in order."""
+        return list(self._members)
+
     def members(self) -> list[tuple[str, bytes]]:
         """Names and contents of all members, in order."""
-        return [
-            (name, bytes(self.data[start : start + size]))
-            for name, start, size in self._members.values()
-        ]
+        return [(name, bytes(self._contents(at))) for at, (name, _, _) in self._members.items()]
 
 
 def read_archive(data: bytes | memoryview, name: str, *, indexed: bool = True) -> Archive:

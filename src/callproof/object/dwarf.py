@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from struct import pack
 
 from callproof.object import elf_format as elf
+from callproof.object.leb128 import read_sleb, read_uleb, sleb, uleb
 from callproof.object.model import Relocation, Section, Symbol
 
 VERSION = 5
@@ -40,35 +41,17 @@ DW_LNCT_PATH, DW_LNCT_DIRECTORY, DW_FORM_STRING, DW_FORM_UDATA = 1, 2, 8, 15
 
 @dataclass(slots=True)
 class FunctionLines:
-    """A function's lines: `rows` are (byte offset from `symbol`, line), offsets ascending."""
+    """A function's lines: `rows` are (byte offset from `symbol`, line), offsets ascending.
+
+    `files` has each row's file, where they are not all of `file`.
+    """
 
     symbol: Symbol
     name: str
     size: int
     file: str
     rows: list[tuple[int, int]]
-
-
-def uleb(value: int) -> bytes:
-    out = bytearray()
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        if not value:
-            out.append(byte)
-            return bytes(out)
-        out.append(byte | 0x80)
-
-
-def sleb(value: int) -> bytes:
-    out = bytearray()
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        if (value == 0 and not byte & 0x40) or (value == -1 and byte & 0x40):
-            out.append(byte)
-            return bytes(out)
-        out.append(byte | 0x80)
+    files: list[str] | None = None
 
 
 def _string(text: str) -> bytes:
@@ -80,15 +63,25 @@ def debug_sections(
 ) -> list[Section]:
     """`.debug_line`, `.debug_info` and `.debug_abbrev` of one unit."""
     machine = MACHINES[machine_name]
-    return [_line_section(unit, functions, machine), *_info_sections(unit, functions, machine)]
+    return [line_section(unit, functions, machine), *_info_sections(unit, functions, machine)]
 
 
-def _line_section(unit: str, functions: list[FunctionLines], machine: Machine) -> Section:
-    files = [unit]
+def line_files(unit: str, functions: list[FunctionLines]) -> list[str]:
+    """The files of a line table, in its order; number 0 is the unit's."""
+    files = {unit: None}
     for function in functions:
-        if function.file not in files:
-            files.append(function.file)
-    tables = bytes((1, DW_LNCT_PATH, DW_FORM_STRING)) + uleb(1) + _string("")
+        files[function.file] = None
+        files.update(dict.fromkeys(function.files or ()))
+    return list(files)
+
+
+def line_section(
+    unit: str, functions: list[FunctionLines], machine: Machine, folder: str = ""
+) -> Section:
+    """`.debug_line`; the files' names are relative to the `folder`."""
+    files = line_files(unit, functions)
+    numbers = {name: number for number, name in enumerate(files)}
+    tables = bytes((1, DW_LNCT_PATH, DW_FORM_STRING)) + uleb(1) + _string(folder)
     tables += bytes((2, DW_LNCT_PATH, DW_FORM_STRING, DW_LNCT_DIRECTORY, DW_FORM_UDATA))
     tables += uleb(len(files)) + b"".join(_string(name) + uleb(0) for name in files)
     header = pack(
@@ -109,9 +102,13 @@ def _line_section(unit: str, functions: list[FunctionLines], machine: Machine) -
         program += bytes((0, 9, DW_LNE_SET_ADDRESS))
         relocations.append(Relocation(base + len(program), machine.address, function.symbol))
         program += bytes(8)
-        program += bytes((DW_LNS_SET_FILE,)) + uleb(files.index(function.file))
+        file = function.file
+        program += bytes((DW_LNS_SET_FILE,)) + uleb(numbers[file])
         address, line = 0, 1
-        for offset, row in function.rows:
+        for index, (offset, row) in enumerate(function.rows):
+            if function.files is not None and function.files[index] != file:
+                file = function.files[index]
+                program += bytes((DW_LNS_SET_FILE,)) + uleb(numbers[file])
             program += _advance((offset - address) // machine.unit, row - line)
             address, line = offset, row
         program += bytes((DW_LNS_ADVANCE_PC,))
@@ -209,21 +206,12 @@ class _Cursor:
         return value
 
     def uleb(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.number(1)
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                return value
-            if shift > 70:
-                raise ValueError("a number is too long")
+        value, self.at = read_uleb(self.data, self.at)
+        return value
 
     def sleb(self) -> int:
-        start = self.at
-        value = self.uleb()
-        bits = 7 * (self.at - start)
-        return value - (1 << bits) if value >> (bits - 1) else value
+        value, self.at = read_sleb(self.data, self.at)
+        return value
 
     def string(self) -> str:
         end = self.data.find(b"\0", self.at)

@@ -35,6 +35,9 @@ class Reader:
         return form.unpack(self.slice(offset, form.size, what))
 
 
+BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
+
+
 def string_at(table: bytes, offset: int) -> str | None:
     """The NUL-terminated string at an offset of a string table; None if it is not inside."""
     if not 0 <= offset < max(len(table), 1):
@@ -48,6 +51,8 @@ def string_at(table: bytes, offset: int) -> str | None:
 def read_elf(data: bytes | memoryview, name: str) -> ObjectFile:
     """Parse a relocatable object.  Raises `CallproofError` with the file and offset."""
     reader = Reader(data, name)
+    if bytes(reader.data[:4]) in BITCODE:
+        raise reader.fail("LLVM bitcode (-flto), which needs its compiler: compile without -flto")
     if bytes(reader.data[:4]) != elf.MAGIC:
         raise reader.fail("not an ELF file", 0)
     header = reader.unpack(elf.HEADER, 0, "the ELF header")
@@ -122,8 +127,10 @@ class _Object:
         symbol_tables = []
         relocations = []
         groups = []
+        linked: list[tuple[Section, int]] = []
+        extended = None
         for number, header in enumerate(self.headers):
-            type_, flags, offset, size, _, info, alignment, entry_size = (
+            type_, flags, offset, size, link, info, alignment, entry_size = (
                 header[1],
                 header[2],
                 header[4],
@@ -133,7 +140,10 @@ class _Object:
                 header[8],
                 header[9],
             )
-            if type_ in (elf.SHT_NULL, elf.SHT_STRTAB, elf.SHT_SYMTAB_SHNDX) or number == 0:
+            if type_ in (elf.SHT_NULL, elf.SHT_STRTAB) or number == 0:
+                continue
+            if type_ == elf.SHT_SYMTAB_SHNDX:
+                extended = number
                 continue
             if type_ == elf.SHT_SYMTAB:
                 symbol_tables.append(number)
@@ -141,6 +151,8 @@ class _Object:
                 relocations.append((number, info))
             elif type_ == elf.SHT_REL:
                 raise reader.fail(f"section {number}: relocations without addends (SHT_REL)")
+            elif type_ == elf.SHT_CREL:
+                raise reader.fail(f"section {number}: compact relocations (SHT_CREL)")
             elif type_ == elf.SHT_GROUP:
                 groups.append(number)
             else:
@@ -165,9 +177,13 @@ class _Object:
                 )
                 self.by_number[number] = section
                 self.file.sections.append(section)
+                if flags & elf.SHF_LINK_ORDER:
+                    linked.append((section, link))
+        for section, link in linked:
+            section.linked_to = self.by_number.get(link)
         if len(symbol_tables) > 1:
             raise reader.fail("two symbol tables")
-        symbols = self.symbols(symbol_tables[0]) if symbol_tables else []
+        symbols = self.symbols(symbol_tables[0], extended) if symbol_tables else []
         self.file.symbols = [symbol for symbol in symbols if symbol.kind != "file"][1:]
         for number in groups:
             self.group(number, symbols)
@@ -175,8 +191,10 @@ class _Object:
             self.relocations(number, target, symbols)
         return self.file
 
-    def symbols(self, number: int) -> list[Symbol]:
+    def symbols(self, number: int, extended: int | None) -> list[Symbol]:
+        """`extended` holds the section numbers that do not fit into the table (SHN_XINDEX)."""
         reader = self.reader
+        wide = b"" if extended is None else self.contents(extended, "the wide section numbers")
         header = self.headers[number]
         if not 0 < header[6] < len(self.headers):
             raise reader.fail(f"symbol table: its names are in section {header[6]}, which is not")
@@ -203,12 +221,17 @@ class _Object:
                 visibility=elf.VISIBILITIES[other & 3],
                 other=other & ~3,
             )
-            if section == elf.SHN_ABS:
+            is_wide = section == elf.SHN_XINDEX and 4 * index + 4 <= len(wide)
+            if is_wide:
+                section = int.from_bytes(wide[4 * index : 4 * index + 4], "little")
+            elif name == "__gnu_lto_slim":
+                raise reader.fail("GCC's intermediate code (-flto): compile without -flto")
+            if section == elf.SHN_ABS and not is_wide:
                 symbol.absolute = True
-            elif section == elf.SHN_COMMON:
+            elif section in COMMONS and not is_wide:
                 symbol.common = max(size, 1)
                 symbol.kind = "object"
-            elif section >= elf.SHN_LORESERVE:
+            elif section >= elf.SHN_LORESERVE and not is_wide:
                 raise reader.fail(f"symbol '{name}': section number {section:#x} is not supported")
             elif section != elf.SHN_UNDEF:
                 symbol.section = self.by_number.get(section)
@@ -264,7 +287,7 @@ class _Object:
 
 
 def _kind(name: str, type_: int, flags: int) -> str:
-    if not flags & elf.SHF_ALLOC:
+    if not flags & elf.SHF_ALLOC or flags & elf.SHF_EXCLUDE:
         return "debug" if name.startswith(".debug") else "other"
     if type_ in ARRAYS:
         return ARRAYS[type_]
@@ -283,6 +306,7 @@ def _kind(name: str, type_: int, flags: int) -> str:
     return "bss" if is_empty else "rodata"
 
 
+COMMONS = (elf.SHN_COMMON, elf.SHN_X86_64_LCOMMON)
 ARRAYS = {
     elf.SHT_INIT_ARRAY: "init_array",
     elf.SHT_FINI_ARRAY: "fini_array",

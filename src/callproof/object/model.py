@@ -28,6 +28,7 @@ class Section:
     `size` counts for 'bss' and 'tbss', whose `data` is empty.  `data` may be a
     `memoryview` into the file.  `flags` and `elf_type` keep what ELF said where it
     matters (merge, strings, group, link order); 0 for sections that we make.
+    `linked_to` is the section that one of link order describes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Section:
     elf_type: int = 0
     entry_size: int = 0
     group: str = ""
+    linked_to: Section | None = None
 
 
 @dataclass(slots=True, eq=False)

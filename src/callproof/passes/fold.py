@@ -191,6 +191,22 @@ def multiply_by_power(i: Instruction) -> Operand | None:
     return IN_PLACE
 
 
+def unsigned_by_power(i: Instruction) -> Operand | None:
+    """x udiv 2**k is x lshr k, x urem 2**k is x & 2**k - 1."""
+    divisor = number(i.operands[1])
+    if divisor is None or i.type is None:
+        return None
+    divisor &= (1 << i.type.bits) - 1
+    if divisor < 2 or divisor & (divisor - 1):
+        return None
+    value = divisor.bit_length() - 1
+    if i.operation is op.UREM:
+        value = divisor - 1
+    i.operation = op.LSHR if i.operation is op.UDIV else op.AND
+    i.operands = [i.operands[0], _integer(i, value)]
+    return IN_PLACE
+
+
 def subtract_constant(i: Instruction) -> Operand | None:
     """x - c is x + -c, so that constants gather in additions."""
     amount = number(i.operands[1])
@@ -353,10 +369,22 @@ def stored_bits(i: Instruction) -> Operand | None:
     return IN_PLACE
 
 
+def cast_again(i: Instruction) -> Operand | None:
+    """The same bits seen as a third type; or as what they were at first."""
+    cast = defined_by(i.operands[0], op.BITCAST)
+    if cast is None:
+        return None
+    first = cast.operands[0]
+    if first.type is i.type:
+        return first
+    i.operands[0] = first
+    return IN_PLACE
+
+
 Rule = Callable[[Instruction], Operand | None]
 FLOAT_FOLDED = (op.FADD, op.FSUB, op.FMUL, op.FDIV, op.FNEG, op.FABS, op.FSQRT)
 FLOAT_COMPARED = (op.FEQ, op.FNE, op.FLT, op.FLE, op.FGT, op.FGE)
-CONVERTED = (op.SITOF, op.FTOSI, op.FLOORTOSI, op.FEXT, op.FTRUNC, op.BITCAST, op.SEXT, op.ZEXT)
+CONVERTED = (op.SITOF, op.FTOSI, op.FLOORTOSI, op.FEXT, op.FTRUNC, op.SEXT, op.ZEXT)
 INTEGER_COMPARED = tuple(MIRRORED)
 
 RULES: dict[op.Operation, tuple[Rule, ...]] = {
@@ -371,9 +399,9 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
         multiply_by_power,
     ),
     op.SDIV: (constants, neutral, absorbing),
-    op.UDIV: (constants, neutral, absorbing),
+    op.UDIV: (constants, neutral, absorbing, unsigned_by_power),
     op.SREM: (constants,),
-    op.UREM: (constants,),
+    op.UREM: (constants, unsigned_by_power),
     op.AND: (constants, constant_second, neutral, absorbing, same_operands, gather_constants),
     op.OR: (constants, constant_second, neutral, absorbing, same_operands, gather_constants),
     op.XOR: (constants, constant_second, neutral, same_operands, gather_constants),
@@ -389,6 +417,7 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     op.FMUL: (constants, doubled),
     **dict.fromkeys(FLOAT_COMPARED, (constants,)),
     **dict.fromkeys(CONVERTED, (constants,)),
+    op.BITCAST: (constants, cast_again),
     **dict.fromkeys((op.TRUNC, op.FTRUNC), (constants, there_and_back)),
     **dict.fromkeys(VECTOR_OPERATIONS, (constants,)),
     op.EXTRACT: (constants, extracted),

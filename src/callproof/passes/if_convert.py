@@ -11,6 +11,7 @@ than a branch is foreseen.
 
 from __future__ import annotations
 
+from callproof.ir import debug
 from callproof.ir import operations as op
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Operand, Target
 
@@ -74,6 +75,8 @@ def _convert(function: Function, block: Block, predecessors: dict[int, int]) -> 
     arguments = list(first.arguments)
     arguments[index] = result
     jump.targets = [Target(first.block, arguments)]
+    for instruction in moved:
+        instruction.line = debug.moved(instruction.line)
     block.instructions[-1:] = [*moved, choice, jump]
     predecessors[id(first.block)] -= 1
     return gone

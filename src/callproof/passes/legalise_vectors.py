@@ -1,12 +1,14 @@
 """Vectors as registers hold them: too wide ones in halves, missing operations lane by lane.
 
 A `v8f32` becomes two `v4f32`, wherever it stands: operands, results, parameters of
-blocks, arguments of jumps (signatures know it as two vectors from the start).  What SIMD
-has no instruction for is done on the lanes: division, shifts whose counts are not one
-constant, products and some choices of 64-bit lanes.
+blocks, arguments of jumps (signatures know it as two vectors from the start).  What a
+target has no instructions for (`Target.lacks`) is done on the lanes; for NEON that is
+division, shifts whose counts are not one constant, and products of 64-bit lanes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from callproof.ir import operations as op
 from callproof.ir.dominance import reverse_postorder
@@ -29,20 +31,25 @@ Halves = tuple[Operand, Operand]
 SIGNED = frozenset((op.SDIV, op.SREM, op.ASHR))
 UNSIGNED = frozenset((op.UDIV, op.UREM, op.LSHR))
 SHIFTS = frozenset((op.SHL, op.LSHR, op.ASHR))
-ALWAYS = frozenset((op.SDIV, op.UDIV, op.SREM, op.UREM))
+DIVISIONS = frozenset((op.SDIV, op.UDIV, op.SREM, op.UREM))
+COMPARED = {op.SMIN: op.SLT, op.SMAX: op.SGT, op.FMIN: op.FLT, op.FMAX: op.FGT}
+REDUCED = {op.SUM_LANES: None, op.SMIN_LANES: op.SLT, op.SMAX_LANES: op.SGT}
+Lacks = Callable[[Instruction], bool]
 
 
-def run(function: Function) -> bool:
+def run(function: Function, lacks: Lacks | None = None) -> bool:
     """True if the function had such vectors or operations."""
+    if lacks is None:
+        lacks = is_missing
     needed = any(
         value.type in HALVES for block in function.blocks for value in block.parameters
     ) or any(
-        is_missing(i) or any(operand.type in HALVES for operand in (*i.operands, *i.results))
+        lacks(i) or any(operand.type in HALVES for operand in (*i.operands, *i.results))
         for block in function.blocks
         for i in block.instructions
     )
     if needed:
-        _Legaliser(function).run()
+        _Legaliser(function, lacks).run()
     return needed
 
 
@@ -57,11 +64,14 @@ def uniform_shift(i: Instruction) -> int | None:
 
 
 def is_missing(i: Instruction) -> bool:
+    """Whether NEON has no instruction for a vector operation."""
     type_ = i.type
+    if i.operation in REDUCED:
+        return i.operands[0].type.element is I64
     if type_ is None or type_.lanes == 1 or type_ in HALVES:
         return False
     operation = i.operation
-    if operation in ALWAYS:
+    if operation in DIVISIONS:
         return True
     if operation in SHIFTS:
         return uniform_shift(i) is None
@@ -69,10 +79,11 @@ def is_missing(i: Instruction) -> bool:
 
 
 class _Legaliser:
-    __slots__ = ("found", "function", "halves", "line")
+    __slots__ = ("found", "function", "halves", "lacks", "line")
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, lacks: Lacks) -> None:
         self.function = function
+        self.lacks = lacks
         self.halves: dict[int, Halves] = {}
         self.found: list[Instruction] = []
         self.line = 0
@@ -108,10 +119,12 @@ class _Legaliser:
             wide = any(operand.type in HALVES for operand in (*i.operands, *i.results))
             if wide:
                 self.in_halves(i)
-            elif is_missing(i):
-                self.by_lanes(i)
-            else:
+            elif not self.lacks(i):
                 self.found.append(i)
+            elif i.operation in REDUCED:
+                self.reduce(i)
+            else:
+                self.by_lanes(i)
         block.instructions = self.found
 
     # --- halves -----------------------------------------------------------------------------
@@ -139,7 +152,7 @@ class _Legaliser:
         name: str = "",
         offset: int = 0,
     ) -> Value:
-        value = self.function.new_value(type_, name)
+        value = self.function.new_value(I64 if operation.compares else type_, name)
         instruction = Instruction(operation, type_, operands, [value], self.line)
         instruction.offset = offset
         self.found.append(instruction)
@@ -224,7 +237,10 @@ class _Legaliser:
         vector: Operand = i.operands[0]
         for index in range(type_.lanes):
             lanes = [self.lane(operand, index) for operand in i.operands]
-            if element.bits < 32 and not shift:
+            if operation in COMPARED:
+                chosen = self.make(COMPARED[operation], element, lanes)
+                value = self.make(op.SELECT, element, [chosen, *lanes])
+            elif element.bits < 32 and not shift:
                 extend = op.SEXT if operation in SIGNED else op.ZEXT
                 wide: list[Operand] = [self.make(extend, I32, [lane]) for lane in lanes]
                 value = self.make(op.TRUNC, element, [self.make(operation, I32, wide)])
@@ -238,6 +254,23 @@ class _Legaliser:
                 vector = self.make(op.INSERT, type_, operands)
             else:
                 self.found.append(Instruction(op.INSERT, type_, operands, [i.result], self.line))
+
+    def reduce(self, i: Instruction) -> None:
+        """The lanes as words, combined one after the other."""
+        vector, compared = i.operands[0], REDUCED[i.operation]
+        total: Operand | None = None
+        for index in range(vector.type.lanes):
+            lane = self.lane(vector, index)
+            word = lane if lane.type is I64 else self.make(op.SEXT, I64, [lane])
+            if total is None:
+                total = word
+            elif compared is None:
+                total = self.make(op.ADD, I64, [total, word])
+            else:
+                chosen = self.make(compared, I64, [total, word])
+                total = self.make(op.SELECT, I64, [chosen, total, word])
+        assert total is not None
+        self.is_result(i, total)
 
     def lane(self, vector: Operand, index: int) -> Operand:
         element = vector.type.element

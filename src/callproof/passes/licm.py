@@ -12,6 +12,7 @@ results of that kind must be saved, only dear operations move.
 
 from __future__ import annotations
 
+from callproof.ir import debug
 from callproof.ir import operations as op
 from callproof.ir.dominance import Dominators
 from callproof.ir.loops import Loop, Loops
@@ -255,6 +256,7 @@ class _Mover:
             key = (id(loop), *_key(instruction))
             first = known.setdefault(key, instruction.results[0])
             if first is instruction.results[0]:
+                instruction.line = debug.moved(instruction.line)
                 places[loop].instructions.insert(-1, instruction)
             else:
                 renamed[instruction.results[0].number] = first

@@ -28,6 +28,7 @@ from callproof.passes import (
     unroll,
 )
 from callproof.passes.aliases import Memory
+from callproof.passes.debug_guard import CAREFUL, Guard
 from callproof.source import CallproofError, InternalError
 
 Pass = Callable[[Function], bool]
@@ -87,10 +88,15 @@ def optimise(
                 if number and name in FIRST_ROUND_ONLY:
                     continue
                 start = time.perf_counter()
+                guard = None
+                if function.debug is not None and name not in CAREFUL:
+                    guard = Guard(function)
                 if memory is not None and name in WITH_MEMORY:
                     changed |= WITH_MEMORY[name](function, memory)
                 else:
                     changed |= run(function)
+                if guard is not None:
+                    guard.check(function)
                 seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
                 if verify_each:
                     found = problems(function, module)

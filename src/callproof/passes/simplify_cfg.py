@@ -7,8 +7,18 @@ at once; a block whose only predecessor only jumps to it is appended to that.
 
 from __future__ import annotations
 
+from callproof.ir.debug import forget_values_of_skipped
 from callproof.ir.dominance import reverse_postorder
-from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Operand, Target
+from callproof.ir.model import (
+    CONSTANT,
+    VALUE,
+    Block,
+    Function,
+    Instruction,
+    Operand,
+    Target,
+    Value,
+)
 from callproof.ir.operations import BRANCH, JUMP, SWITCH
 from callproof.ir.ssa import replace_operands
 
@@ -84,6 +94,7 @@ def _thread_jumps(function: Function) -> bool:
     if not empty:
         return False
     elsewhere = _used_elsewhere(function, empty)
+    skipped: list[Value] = []
     changed = False
     for block in function.blocks:
         for target in block.terminator.targets:
@@ -107,7 +118,9 @@ def _thread_jumps(function: Function) -> bool:
                     for operand in following.arguments
                 ]
                 target.block = following.block
+                skipped += middle.parameters
                 changed = True
+    forget_values_of_skipped(function, skipped)
     return changed
 
 

@@ -10,6 +10,7 @@ is).  Parameters must not be used elsewhere, as then they have to be what they w
 
 from __future__ import annotations
 
+from callproof.ir.debug import forget_values_of_skipped
 from callproof.ir.interpret import evaluate
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Operand, Target, Value
 from callproof.ir.operations import BRANCH, EQ, NE, XOR
@@ -22,6 +23,7 @@ def run(function: Function) -> bool:
     if not asking:
         return False
     changed = False
+    skipped: list[Value] = []
     for block in function.blocks:
         for target in block.terminator.targets:
             # A chain of them is followed; a circle of them would decide nothing new.
@@ -31,8 +33,12 @@ def run(function: Function) -> bool:
                 further = _decided(target)
                 if further is None:
                     break
+                skipped += target.block.parameters
+                for instruction in target.block.instructions:
+                    skipped += instruction.results
                 target.block, target.arguments = further.block, further.arguments
                 changed = True
+    forget_values_of_skipped(function, skipped)
     return changed
 
 

@@ -72,7 +72,8 @@ class Places:
         if self._find is None:
             from callproof.object.dwarf import LineTable
 
-            self._find = LineTable.from_elf(self._image.data).find
+            find, base = LineTable.from_elf(self._image.data).find, self._image.base
+            self._find = lambda address: find(address - base)
         return self._find
 
 

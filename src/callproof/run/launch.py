@@ -81,7 +81,9 @@ def run(
     name: str | None = None,
     notes: TextIO | None = None,
 ) -> RunResult:
-    """Run a static Linux executable (AArch64 or x86-64) and wait for its end.
+    """Run a Linux executable (AArch64 or x86-64) and wait for its end.
+
+    One that is loaded with shared libraries runs natively or under qemu only.
 
     on                  'native', 'qemu', 'emulator', or None for the first that can be had
     poison              fill with rubbish what calls may change (`poison.py`); `strict` does
@@ -100,8 +102,13 @@ def run(
     choose(on, must_emulate=must_emulate)
     data = executable if isinstance(executable, bytes) else read_executable(executable)
     name = name or ("program" if isinstance(executable, bytes) else str(executable))
-    image = load(data, name, any_machine=True)
+    image = load(data, name, any_machine=True, any_loader=True)
     place = choose(on, must_emulate=must_emulate, machine=image.machine)
+    if image.interpreter and place == "emulator":
+        raise CallproofError(
+            f"{name}: it is loaded with shared libraries by {image.interpreter}, which the "
+            "emulator does not do; link it without --dynamic, or run it natively or under qemu"
+        )
     if poison and not strict and not image.records:
         raise CallproofError(
             f"{name}: it has no function records (its code was not compiled by Callproof, or "
@@ -127,6 +134,7 @@ def run(
             name,
             limits.stack_bytes,
             limits.seconds,
+            image.interpreter,
         )
         return RunResult(status, place)
     try:

@@ -17,6 +17,7 @@ from callproof.run.functions import SECTION, FunctionRecord, decode_records
 from callproof.source import CallproofError
 
 PAGE = 4096
+PIE_BASE = 0x55_5555_0000  # where the emulator puts a position-independent program
 ADDRESS_LIMIT = 1 << 40  # above this the emulator keeps the stack and anonymous memory
 
 ET_EXEC, ET_DYN = 2, 3
@@ -76,7 +77,11 @@ class Symbols:
 
 @dataclass(slots=True)
 class Image:
-    """An executable, ready to be put into memory."""
+    """An executable, ready to be put into memory.
+
+    base         what was added to all the file's addresses (of a position-independent one)
+    interpreter  the loader that it asks for; '' for a static one
+    """
 
     data: bytes
     entry: int
@@ -86,6 +91,8 @@ class Image:
     symbols: Symbols
     records: dict[str, FunctionRecord]
     machine: str = "aarch64"
+    base: int = 0
+    interpreter: str = ""
 
     @property
     def end(self) -> int:
@@ -151,8 +158,13 @@ class _Reader:
         return self.data[offset : offset + size]
 
 
-def load(data: bytes, name: str = "executable", *, any_machine: bool = False) -> Image:
-    """Read a static AArch64 executable; with `any_machine` also an x86-64 one.
+def load(
+    data: bytes, name: str = "executable", *, any_machine: bool = False, any_loader: bool = False
+) -> Image:
+    """Read a static AArch64 executable; with `any_machine` also an x86-64 one, with
+    `any_loader` also one that is loaded with shared libraries, of which the image is one part.
+
+    A position-independent one is put at `PIE_BASE`.
 
     Raises `CallproofError` for everything that is not one: another machine, an object
     file, a dynamically linked or truncated file, segments that overlap or lie too high.
@@ -168,15 +180,16 @@ def load(data: bytes, name: str = "executable", *, any_machine: bool = False) ->
     if machine != EM_AARCH64 and not (any_machine and machine == EM_X86_64):
         what = MACHINES.get(machine, f"machine {machine}")
         raise reader.fail(f"it is for {what}, not for AArch64")
-    if type_ == ET_DYN:
-        raise reader.fail("it is position-independent or a shared library; link it with -static")
-    if type_ != ET_EXEC:
+    if type_ not in (ET_EXEC, ET_DYN):
         raise reader.fail("it is not an executable (object files must be linked first)")
     if ph_count == 0 or ph_size != PROGRAM_HEADER.size:
         raise reader.fail("it has no program headers")
     headers = reader.bytes_at(ph_offset, ph_size * ph_count, "the program header table")
     segments: list[Segment] = []
     headers_address = 0
+    base = PIE_BASE if type_ == ET_DYN else 0
+    interpreter = ""
+    has_dynamic = False
     for (
         p_type,
         flags,
@@ -187,8 +200,13 @@ def load(data: bytes, name: str = "executable", *, any_machine: bool = False) ->
         size,
         _,
     ) in PROGRAM_HEADER.iter_unpack(headers):
-        if p_type in (PT_INTERP, PT_DYNAMIC):
-            raise reader.fail("it is dynamically linked; link it with -static")
+        if p_type == PT_INTERP:
+            text = reader.bytes_at(offset, file_size, "its loader's name")
+            interpreter = _string(text, 0) or "?"
+            if not any_loader:
+                raise reader.fail("it is dynamically linked; link it with -static")
+        has_dynamic |= p_type == PT_DYNAMIC
+        address += base
         if p_type == PT_PHDR:
             headers_address = address
         if p_type != PT_LOAD or size == 0:
@@ -203,6 +221,11 @@ def load(data: bytes, name: str = "executable", *, any_machine: bool = False) ->
             headers_address = headers_address or address + ph_offset - offset
     if not segments:
         raise reader.fail("it has nothing to load")
+    if type_ == ET_DYN and not interpreter and not entry:
+        raise reader.fail("it is a shared library")
+    if type_ == ET_EXEC and has_dynamic and not interpreter:
+        raise reader.fail("it is dynamically linked, without a loader")
+    entry += base
     segments.sort(key=lambda segment: segment.address)
     for first, second in pairwise(segments):
         if first.address + first.size > second.address:
@@ -210,9 +233,10 @@ def load(data: bytes, name: str = "executable", *, any_machine: bool = False) ->
     if not any(s.flags & EXECUTABLE and 0 <= entry - s.address < s.size for s in segments):
         raise reader.fail(f"its entry point {entry:#x} is not in an executable segment")
     sections = _sections(reader, sh_offset, sh_size, sh_count, names_index)
-    symbols = _symbols(reader, sections, segments)
+    symbols = _symbols(reader, sections, segments, base)
     records = _records(reader, sections, symbols)
-    image = Image(data, entry, segments, headers_address, ph_count, symbols, records)
+    image = Image(data, entry, segments, headers_address, ph_count, symbols, records, base=base)
+    image.interpreter = interpreter
     if machine == EM_X86_64:
         image.machine = "x86_64"
     return image
@@ -244,7 +268,9 @@ def _string(table: bytes, offset: int) -> str:
     return table[offset : end if end >= 0 else len(table)].decode("utf-8", "replace")
 
 
-def _symbols(reader: _Reader, sections: list[_Section], segments: list[Segment]) -> Symbols:
+def _symbols(
+    reader: _Reader, sections: list[_Section], segments: list[Segment], base: int
+) -> Symbols:
     symbols = Symbols()
     ranges = [(s.address, s.address + s.size) for s in segments if s.flags & EXECUTABLE]
     for _, type_, content, link in sections:
@@ -256,6 +282,7 @@ def _symbols(reader: _Reader, sections: list[_Section], segments: list[Segment])
         whole = len(content) // SYMBOL.size * SYMBOL.size
         for name_offset, info, _, section, value, size in SYMBOL.iter_unpack(content[:whole]):
             kind = info & 15
+            value += base
             if section == 0 or not any(low <= value < high for low, high in ranges):
                 continue
             name = _string(names, name_offset)

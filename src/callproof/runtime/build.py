@@ -3,6 +3,10 @@
 Used by the wheel's build hook and, in an editable install, on first use.  Zig builds
 musl's C library for a target by itself; we ask it to link an empty program, and take
 the files that it names on the linker's command line.
+
+All of it can be put into position-independent programs: ARM64 code finds its data that way
+anyway, x86-64 code is compiled for it.  For programs that are linked with the system's own
+C library there is a second flavour of our runtime, compiled with glibc's headers.
 """
 
 from __future__ import annotations
@@ -21,10 +25,16 @@ from callproof.source import CallproofError
 
 FOLDER = Path(__file__).parent
 ZIG_TARGETS = {"aarch64-linux": "aarch64-linux-musl", "x86_64-linux": "x86_64-linux-musl"}
+# The oldest glibc that both have: what is declared there, every later one has.
+GNU_TARGETS = {
+    "aarch64-linux": "aarch64-linux-gnu.2.17",
+    "x86_64-linux": "x86_64-linux-gnu.2.17",
+}
+PIE_FLAGS = {"aarch64-linux": ("-fno-pic",), "x86_64-linux": ("-fPIE",)}
 CFLAGS = (
     "-std=gnu11 -Wall -Wextra -Werror -ffunction-sections -fdata-sections "
     "-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables "
-    "-fno-sanitize=all -fno-pic -g0"
+    "-fno-sanitize=all -g0"
 ).split()
 
 
@@ -51,7 +61,9 @@ LIBRARIES = {
 
 # Whose code goes into every program; their licences ask that the notice goes with it.
 NOTICES = {"LICENSE.zig": "LICENSE", "COPYRIGHT.musl": "lib/libc/musl/COPYRIGHT"}
-MUSL_PARTS = ("crt1.o", "libc.a", "libzigc.a", "libcompiler_rt.a")
+MUSL_PARTS = ("libc.a", "libzigc.a", "libcompiler_rt.a")
+# Where a static program begins: the second one first relocates itself.
+STARTUPS = ("crt1", "rcrt1")
 
 
 def _zig(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -64,7 +76,7 @@ def _zig(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def build_runtime(target: str, output: Path, progress: Callable[[str], None]) -> None:
-    """Put crt1.o, libc.a, libcompiler_rt.a and a lib..._runtime.a per language into a folder.
+    """Put (r)crt1.o, libc.a, libcompiler_rt.a and a lib..._runtime.a per language into a folder.
 
     Beside them the licence notices of musl and Zig.  `progress` gets a line before each
     step.  Raises `CallproofError` with the compiler's words if a step fails.
@@ -86,43 +98,95 @@ def build_runtime(target: str, output: Path, progress: Callable[[str], None]) ->
                 number += 1
                 say(number, f"{source.parent.name}/{source.name}")
                 item = place / f"{source.stem}.o"
-                compile_source(source, triple, library, item)
+                compile_source(source, triple, library, item, PIE_FLAGS[target])
                 members.append((item.name, item.read_bytes()))
             (output / f"lib{language}_runtime.a").write_bytes(write_archive(members))
         say(steps - 1, "musl's C library (this takes a minute the first time)")
-        parts = _musl(triple, place)
+        parts = _musl(target, place)
         say(steps, "packing")
         libc = _stripped(parts["libc.a"]) + _stripped(parts["libzigc.a"])
         (output / "libc.a").write_bytes(write_archive(libc))
         rest = write_archive(_stripped(parts["libcompiler_rt.a"]))
         (output / "libcompiler_rt.a").write_bytes(rest)
-        (output / "crt1.o").write_bytes(strip_debug(parts["crt1.o"].read_bytes(), "crt1.o"))
+        for name in STARTUPS:
+            item = place / f"{name}.o"
+            _startup(name, target, item)
+            (output / item.name).write_bytes(strip_debug(item.read_bytes(), item.name))
         _copy_notices(output)
 
 
-def compile_source(source: Path, triple: str, library: Library, output: Path) -> None:
+def build_gnu_runtime(target: str, output: Path, progress: Callable[[str], None]) -> None:
+    """Put start.o and a lib..._runtime.a per language for glibc into a folder.
+
+    Raises as `build_runtime`.
+    """
+    triple = GNU_TARGETS.get(target)
+    if triple is None:
+        raise CallproofError(f"there is no runtime for {target}")
+    start = Library(("gnu",), ("-Os", "-fno-omit-frame-pointer"))
+    steps = sum(len(library.sources()) for library in (start, *LIBRARIES.values()))
+    number = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name, library in (("start", start), *LIBRARIES.items()):
+            members = []
+            for source in library.sources():
+                number += 1
+                progress(
+                    f"callproof: building the {target} runtime for glibc, once "
+                    f"[{number}/{steps}]: {source.parent.name}/{source.name}"
+                )
+                item = Path(folder) / f"{source.stem}.o"
+                compile_source(source, triple, library, item, ("-fPIE",))
+                members.append((item.name, item.read_bytes()))
+            if name == "start":
+                (output / "start.o").write_bytes(members[0][1])
+            else:
+                (output / f"lib{name}_runtime.a").write_bytes(write_archive(members))
+    _copy_notices(output)
+
+
+def compile_source(
+    source: Path, triple: str, library: Library, output: Path, flags: tuple[str, ...] = ()
+) -> None:
     """One C file as it goes into an archive.  Raises `CallproofError` with Clang's words."""
-    _zig("cc", "-target", triple, *CFLAGS, *library.flags, "-c", source, "-o", output)
+    _zig("cc", "-target", triple, *CFLAGS, *library.flags, *flags, "-c", source, "-o", output)
 
 
-def _copy_notices(output: Path) -> None:
+def _zig_folder() -> Path:
     found = importlib.util.find_spec("ziglang")
     if found is None or found.origin is None:
         raise CallproofError("the 'ziglang' package is missing; pip install ziglang")
+    return Path(found.origin).parent
+
+
+def _copy_notices(output: Path) -> None:
     for name, inside in NOTICES.items():
-        shutil.copyfile(Path(found.origin).parent / inside, output / name)
+        shutil.copyfile(_zig_folder() / inside, output / name)
 
 
-def _musl(triple: str, place: Path) -> dict[str, Path]:
+def _startup(name: str, target: str, output: Path) -> None:
+    """musl's own startup code, from the sources that Zig brings, compiled as musl does it."""
+    musl = _zig_folder() / "lib" / "libc" / "musl"
+    machine = target.partition("-")[0]
+    folders = (f"arch/{machine}", "arch/generic", "src/include", "src/internal", "include")
+    flags = "-std=c99 -nostdinc -ffreestanding -fno-stack-protector -fno-sanitize=all -Os -g0 -w"
+    triple = ZIG_TARGETS[target]
+    includes = [f"-I{musl / folder}" for folder in folders]
+    source = musl / "crt" / f"{name}.c"
+    _zig("cc", "-target", triple, *flags.split(), "-fPIE", *includes, "-c", source, "-o", output)
+
+
+def _musl(target: str, place: Path) -> dict[str, Path]:
     """Paths of musl's parts in Zig's cache, from the linker command of an empty program."""
+    is_pie = "-fPIE" in PIE_FLAGS[target]
     source = place / "empty.c"
     source.write_text("int main(void) { return 0; }\n")
     # Without a limit Zig would also add its checker of undefined behaviour.
     done = _zig(
         "cc",
         "-target",
-        triple,
-        "-static",
+        ZIG_TARGETS[target],
+        *(("-static-pie", "-fPIE") if is_pie else ("-static",)),
         "-fno-sanitize=all",
         "--verbose",
         source,

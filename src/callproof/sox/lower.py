@@ -16,11 +16,13 @@ from callproof.abi.signature import Signature
 from callproof.abi.types import VALUE
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
+from callproof.ir.debug import DebugFunction, DebugModule
 from callproof.ir.model import Address, Datum, Function, Module, Operand, Symbol
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.runtime.sox_entries import ENTRIES, native_symbol
 from callproof.source import Span
+from callproof.sox.debug_info import result_of, show_globals
 from callproof.sox.flow import Flow
 from callproof.sox.lower_statements import FunctionLowering
 from callproof.sox.signatures import (
@@ -49,7 +51,13 @@ def typed_symbol(symbol: str) -> str:
 class ProgramLowering:
     """What all functions of the program share."""
 
-    def __init__(self, program: Program, test: str = "", benchmarks: bool = False) -> None:
+    def __init__(
+        self,
+        program: Program,
+        test: str = "",
+        benchmarks: bool = False,
+        debug: DebugModule | None = None,
+    ) -> None:
         self.program = program
         self.flow = Flow(program, test, benchmarks)
         self.slots = Slots(self.flow)
@@ -64,6 +72,7 @@ class ProgramLowering:
         self._slots: dict[object, int] = {}
         self._typed: dict[FunctionInfo, Typed | None] = {}
         self._caches = 0
+        self.module.debug = debug
         self.trace_names = self.module.trace_names
         self.calls: list[tuple[Span, str]] = []  # for --log-calls
         self.local_functions: dict[LocalInfo, FunctionInfo] = {}
@@ -214,6 +223,8 @@ class ProgramLowering:
             data += struct.pack("<QQ", tag, 0)
         datum.data = bytes(data) or bytes(16)
         self.add(datum)
+        if self.module.debug is not None:
+            show_globals(self.module.debug, self.program.modules, self._slots)
         count = struct.pack("<Q", len(self._slots))
         self.add(Datum("sox_global_count", count, alignment=8, exported=True))
 
@@ -242,12 +253,23 @@ class ProgramLowering:
         symbol = self.symbol(info)
         return symbol if self.typed(info) is None else typed_symbol(symbol)
 
-    def new_function(self, symbol: str, signature: Signature, source: str) -> FunctionBuilder:
+    def new_function(
+        self, symbol: str, signature: Signature, source: str, info: FunctionInfo | None = None
+    ) -> FunctionBuilder:
+        """`info`: the function of the program whose body this is."""
         function = Function(symbol, signature, source)
         function.display_name = symbol.removeprefix("sox:").removesuffix("$typed")
         function.exported = symbol == "sox_script"
         self.module.functions[symbol] = function
-        return FunctionBuilder(function)
+        debug = self.module.debug
+        if debug is None or info is None:
+            return FunctionBuilder(function)
+        from callproof.ir.debug_builder import DebugBuilder
+
+        known = DebugFunction(function.display_name, source, info.line)
+        known.result = result_of(self.typed(info))
+        debug.functions[symbol] = known
+        return DebugBuilder(function, known, debug.in_memory)
 
     def function(self, info: FunctionInfo) -> None:
         symbol = self.symbol(info)
@@ -257,9 +279,9 @@ class ProgramLowering:
         body, form = symbol, self.typed(info)
         if form is not None:
             body = typed_symbol(symbol)
-            builder = self.new_function(body, form.signature, source)
+            builder = self.new_function(body, form.signature, source, info)
         else:
-            builder = self.new_function(symbol, entry_signature(info), source)
+            builder = self.new_function(symbol, entry_signature(info), source, info)
         FunctionLowering(self, builder, info).run()
         builder.finish()
         if info.kind == "script":
@@ -365,13 +387,14 @@ def lower(
     test: str = "",
     benchmarks: bool = False,
     log: Callable[[str], None] | None = None,
+    debug: DebugModule | None = None,
 ) -> Module:
     """The program's module of IR.
 
     `test` names the test function that runs instead of `main`; `benchmarks` asks for
-    those behind it; `log` is told of every call site.
+    those behind it; `log` is told of every call site; `debug` is filled in.
     """
-    lowering = ProgramLowering(program, test, benchmarks)
+    lowering = ProgramLowering(program, test, benchmarks, debug)
     module = lowering.run()
     if log is not None:
         for span, text in sorted(lowering.calls, key=lambda one: (one[0].file.name, one[0].start)):

@@ -27,6 +27,10 @@ COPIED = (ast.Number, ast.Boolean, ast.Nil, ast.Variable, ast.Unary, ast.Binary,
 
 # How each kind of statement is lowered; `lower_statements.py` has those that are not here.
 STATEMENTS: dict[type, Any] = {}
+# What they declare is visible behind them, up to the end of the block around them.
+DECLARING = frozenset(
+    (ast.VarDeclaration, ast.FunctionDeclaration, ast.ClassDeclaration, ast.Import)
+)
 
 
 class LoopLowering(CallLowering):
@@ -48,7 +52,12 @@ class LoopLowering(CallLowering):
 
     def statement(self, node: ast.Statement) -> None:
         self.builder.line = node.line
+        if not self.builder.keeps_debug or type(node) in DECLARING:
+            STATEMENTS[type(node)](self, node)
+            return
+        mark = self.builder.enter()
         STATEMENTS[type(node)](self, node)
+        self.builder.leave(mark)
 
     def inside(self, node: ast.Statement, following: Block) -> None:
         """A statement that may not be reached: what is learnt in it does not hold behind it."""

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from callproof.ir import operations as op
 from callproof.ir.builder import FunctionBuilder
+from callproof.ir.debug import DebugVariable
 from callproof.ir.model import CONSTANT, VALUE, Block, Instruction, Operand, Symbol
 from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
+from callproof.sox.debug_info import show_local
 from callproof.sox.kinds import ALL, BOOL, NIL, NUMBER, bit, only_tag
 from callproof.sox.lower_allocation import new_cell
 from callproof.sox.signatures import GLOBALS
@@ -61,6 +63,7 @@ class State:
         self.known_fields: dict[int, tuple[Block, int, Operand]] = {}
         self.constants: dict[LocalInfo, SoxValue] = {}  # locals that are never anything else
         self.defers: Operand | None = None
+        self.shown: dict[LocalInfo, DebugVariable] = {}  # to the debugger
         self._scratch: Operand | None = None
 
     # --- blocks and calls ---------------------------------------------------------------------
@@ -238,6 +241,8 @@ class State:
 
     def new_local(self, local: LocalInfo, value: SoxValue) -> None:
         """A variable comes into being: a cell is a new one each time."""
+        if self.builder.keeps_debug:
+            show_local(self, local)
         if local.needs_cell:
             self.builder.write((local, "cell"), new_cell(self, value))
         else:

@@ -8,6 +8,7 @@ from callproof.ir.model import Operand, Symbol
 from callproof.runtime import sox_layout as layout
 from callproof.sox import nodes as ast
 from callproof.sox.benchmarks import benchmarks_of
+from callproof.sox.debug_info import show_captures
 from callproof.sox.lower_allocation import new_array
 from callproof.sox.lower_loops import STATEMENTS, LoopLowering
 from callproof.sox.signatures import Typed, failure_text
@@ -44,6 +45,8 @@ class FunctionLowering(LoopLowering):
             self.defers = builder.slot(layout.VALUE_SIZE, 16, "defers")
             self.store_value(NIL, self.defers)
         self.parameters()
+        if builder.keeps_debug:
+            show_captures(self)
         if function.kind == SCRIPT:
             self.process_arguments()
         self.statements(function.body)

@@ -24,18 +24,18 @@ from callproof.sox.symbols import (
 )
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     span: Span
     line: int
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Expression(Node):
     pass
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Statement(Node):
     pass
 
@@ -43,45 +43,45 @@ class Statement(Node):
 # --- expressions --------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Nil(Expression):
     pass
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Boolean(Expression):
     value: bool
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Number(Expression):
     value: float
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class String(Expression):
     value: bytes
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Variable(Expression):
     name: str
     meaning: Resolution
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Assign(Expression):
     name: str
     value: Expression
     meaning: Resolution
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class This(Expression):
     meaning: LocalInfo | CaptureInfo
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Unary(Expression):
     """`operator`: ! -."""
 
@@ -89,7 +89,7 @@ class Unary(Expression):
     operand: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Binary(Expression):
     """`operator`: + - * / % == != < <= > >=."""
 
@@ -98,7 +98,7 @@ class Binary(Expression):
     right: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Logical(Expression):
     """`operator`: and or; the value is that of the deciding operand."""
 
@@ -107,13 +107,13 @@ class Logical(Expression):
     right: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Call(Expression):
     callee: Expression
     arguments: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Invoke(Expression):
     """`receiver.name(arguments)`: the name is looked up after the arguments are evaluated."""
 
@@ -122,7 +122,7 @@ class Invoke(Expression):
     arguments: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SuperGet(Expression):
     """`super.name`: the superclass's method bound to `this`."""
 
@@ -131,7 +131,7 @@ class SuperGet(Expression):
     parent: LocalInfo | CaptureInfo
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SuperInvoke(Expression):
     name: str
     arguments: list[Expression]
@@ -139,33 +139,33 @@ class SuperInvoke(Expression):
     parent: LocalInfo | CaptureInfo
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Get(Expression):
     receiver: Expression
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Set(Expression):
     receiver: Expression
     name: str
     value: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Index(Expression):
     receiver: Expression
     index: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SetIndex(Expression):
     receiver: Expression
     index: Expression
     value: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Slice(Expression):
     """`receiver[first:last]`, the last element included; None for an omitted bound."""
 
@@ -174,7 +174,7 @@ class Slice(Expression):
     last: Expression | None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class TableLiteral(Expression):
     """Keys and values in order; a later equal key wins."""
 
@@ -182,12 +182,12 @@ class TableLiteral(Expression):
     values: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ArrayLiteral(Expression):
     elements: list[Expression]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class FunctionExpression(Expression):
     function: FunctionInfo
 
@@ -195,41 +195,41 @@ class FunctionExpression(Expression):
 # --- statements ---------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ExpressionStatement(Statement):
     expression: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Print(Statement):
     expression: Expression
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Assert(Statement):
     condition: Expression
     message: Expression | None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Block(Statement):
     statements: list[Statement]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class If(Statement):
     condition: Expression
     then: Statement
     otherwise: Statement | None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class While(Statement):
     condition: Expression
     body: Statement
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class For(Statement):
     """No condition means true.  `initial` may declare one variable or several."""
 
@@ -239,7 +239,7 @@ class For(Statement):
     body: Statement
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ForEach(Statement):
     """`foreach var index, value in container`, or with one variable: `element` instead.
 
@@ -253,7 +253,7 @@ class ForEach(Statement):
     body: Block
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SwitchArm(Node):
     """The values that lead to `body`; `is_default` if also all others do.
 
@@ -265,7 +265,7 @@ class SwitchArm(Node):
     body: Statement | None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Switch(Statement):
     """All arms' values are tried in order, before the default wherever that stands."""
 
@@ -273,22 +273,22 @@ class Switch(Statement):
     arms: list[SwitchArm]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Break(Statement):
     """Leaves the innermost loop or switch."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Continue(Statement):
     """Of the innermost loop, across switches."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Return(Statement):
     value: Expression | None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Definition(Statement):
     """A statement that binds a name in the scope where it stands."""
 
@@ -296,7 +296,7 @@ class Definition(Statement):
     symbol: GlobalInfo | LocalInfo
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class VarDeclaration(Definition):
     """No initializer: nil, or an empty array for `var x[]`, whose value must be an array."""
 
@@ -304,12 +304,12 @@ class VarDeclaration(Definition):
     is_array: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class FunctionDeclaration(Definition):
     function: FunctionInfo
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ClassDeclaration(Definition):
     """`line` is that of the superclass's name, if it has one.
 
@@ -320,7 +320,7 @@ class ClassDeclaration(Definition):
     info: ClassInfo
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Import(Definition):
     """`target` is set when the modules are loaded."""
 
@@ -328,7 +328,7 @@ class Import(Definition):
     target: Module | ImportFailure | None = field(default=None, repr=False)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Defer(Statement):
     """Registers a closure that is called (with no arguments) when the function ends."""
 

@@ -183,12 +183,10 @@ class Session:
         return build_object(module, compiled.functions, compiled.pool, target, module.name)
 
     def link(self, file: ObjectFile) -> Layout:
-        from callproof import driver
         from callproof.link import LinkOptions, link_layout
+        from callproof.linked_with import with_runtime
 
-        return link_layout(
-            driver.with_runtime([file], self.options), LinkOptions(collect_garbage=False)
-        )
+        return link_layout(with_runtime([file], self.options), LinkOptions(collect_garbage=False))
 
     def entry(self, script: SoxModule) -> Entry:
         """Compile and link a parsed entry; the session knows its names from now on.

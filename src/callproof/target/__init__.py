@@ -14,6 +14,16 @@ X64 = ("x86_64-linux",)
 NAMES = (*ARM64, *X64)
 
 
+def host() -> str:
+    """The target whose programs this machine runs fastest; ARM64 where none is its own."""
+    import platform
+    import sys
+
+    machine = platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64")
+    own = f"{machine}-linux"
+    return own if sys.platform == "linux" and own in NAMES else ARM64[0]
+
+
 def by_name(name: str) -> Target:
     """The target of that name; raises `CallproofError` naming those that there are."""
     if name in ARM64:

@@ -1,6 +1,5 @@
 /* Marking: an explicit stack instead of recursion; the program's stack and registers are
  * read as words, each of which may be the address of an object or of something in it. */
-#include <setjmp.h>
 #include <stdlib.h>
 
 #include "heap.h"
@@ -131,8 +130,9 @@ static __attribute__((noinline)) void mark_stack(void) {
 }
 
 void gc_mark_everything(void) {
-    jmp_buf registers; /* callee-saved ones, in which callers may keep objects */
-    if (setjmp(registers) != 0) return;
+    /* Callee-saved registers, in which callers may keep objects, go into this frame.  Not by
+     * setjmp: glibc's stores some of them garbled. */
+    __builtin_unwind_init();
     sort_larges();
     mark_stack();
     gc_language->mark_roots();

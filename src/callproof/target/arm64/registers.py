@@ -24,10 +24,11 @@ def name(register: int, kind: str) -> str:
 
 
 # Not allocated: X16 and X17 (scratch of ours and of veneers), X18 (the platform's), X29, X30,
-# SP and V31 (scratch).  Those that calls change come first, as they cost no save.
+# SP and V31 (scratch).  Those that calls change come first, as they cost no save; arguments'
+# registers after the others, because what becomes an argument wants its own.
 REGISTER_FILE = RegisterFile(
     allocatable=(
-        (*range(16), *range(19, 29)),
+        (*range(8, 16), *range(8), *range(19, 29)),
         (*range(V0, V0 + 8), *range(V0 + 16, V0 + 31), *range(V0 + 8, V0 + 16)),
     ),
     callee_saved=CALLEE_SAVED,

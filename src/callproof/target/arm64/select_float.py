@@ -13,6 +13,7 @@ from callproof.codegen.target import Rule
 from callproof.ir import operations as op
 from callproof.ir import types
 from callproof.ir.model import Constant, Instruction
+from callproof.ir.model import Operand as IrOperand
 from callproof.target.arm64.instructions import FORMS
 from callproof.target.arm64.select_compare import GT, LT, SUBS
 from callproof.target.arm64.select_integer import CSEL, LSL, MOV
@@ -57,6 +58,14 @@ def binary(s: Selector, i: Instruction) -> bool:
         return False
     s.emit(form, s.register(i.result), use(s, i.operands[0]), use(s, i.operands[1]))
     return True
+
+
+def scalar(s: Selector, operand: IrOperand) -> int:
+    """A register whose low bits are the operand: lane 0 of a vector is read where it is."""
+    taken = s.definition(operand, op.EXTRACT)
+    if taken is not None and taken.operands[1].value == 0:  # type: ignore[union-attr]
+        return use(s, taken.operands[0])
+    return use(s, operand)
 
 
 def negated_product(s: Selector, i: Instruction) -> bool:
@@ -112,7 +121,7 @@ def to_signed_narrow(s: Selector, i: Instruction) -> bool:
 
 
 def extend(s: Selector, i: Instruction) -> bool:
-    s.emit(FEXT, s.register(i.result), use(s, i.operands[0]))
+    s.emit(FEXT, s.register(i.result), scalar(s, i.operands[0]))
     return True
 
 

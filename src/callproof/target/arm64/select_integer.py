@@ -22,7 +22,7 @@ from callproof.target.arm64.values import extended, use, use_or_zero
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
 
-LSL = 0
+LSL, LSR = 0, 1
 CONDITION_LS = 9  # unsigned lower or same
 
 
@@ -46,6 +46,7 @@ MOV = both("mov_?")
 LOGICAL_IMM = {op.AND: both("and_?_imm"), op.OR: both("orr_?_imm"), op.XOR: both("eor_?_imm")}
 LOGICAL = {op.AND: both("and_?_shift"), op.OR: both("orr_?_shift"), op.XOR: both("eor_?_shift")}
 LOGICAL_NOT = {op.AND: both("bic_?_shift"), op.OR: both("orn_?_shift"), op.XOR: both("eon_?_shift")}
+LOW_WORDS = {op.ADD: ADD, op.SUB: SUB, op.MUL: MADD} | LOGICAL
 ORN = both("orn_?_shift")
 
 
@@ -133,6 +134,23 @@ def _multiply_add(
     s.emit(width(forms, i.type), s.register(i.result), first, second, third)
 
 
+def multiply_by_shift(s: Selector, i: Instruction) -> bool:
+    """x * (2**k + 1) is x + (x << k), x * (1 - 2**k) is x - (x << k): one instruction."""
+    assert i.type is not None
+    factor, operand = constant(i.operands[1]), i.operands[0]
+    if factor is None:
+        factor, operand = constant(operand), i.operands[1]
+    if factor is None or operand.kind == CONSTANT:
+        return False
+    form, power = (ADD, factor - 1) if factor > 0 else (SUB, 1 - factor)
+    shift = power.bit_length() - 1
+    if power < 2 or power & (power - 1) or shift >= i.type.bits:
+        return False
+    source = use(s, operand)
+    s.emit(width(form, i.type), s.register(i.result), source, source, LSL, shift)
+    return True
+
+
 def add_shifted(s: Selector, i: Instruction) -> bool:
     """a + (b << k) in one ADD (shifted register)."""
     for plain, shifted in (i.operands, i.operands[::-1]):
@@ -179,6 +197,21 @@ def multiply(s: Selector, i: Instruction) -> bool:
 
 
 # --- bits ----------------------------------------------------------------------------
+
+
+def low_word(s: Selector, i: Instruction) -> bool:
+    """The low 32 bits of a sum, product or the like: an instruction on W registers."""
+    if constant(i.operands[1]) != 0xFFFFFFFF or i.type is not types.I64:
+        return False
+    for operation, forms in LOW_WORDS.items():
+        inner = s.only_use(i.operands[0], operation)
+        if inner is None or any(constant(operand) is not None for operand in inner.operands):
+            continue
+        registers = [use_or_zero(s, operand) for operand in inner.operands]
+        last = (ZERO_REGISTER,) if operation is op.MUL else (LSL, 0)
+        s.emit(forms[1], s.register(i.result), *registers, *last)
+        return True
+    return False
 
 
 def logical_immediate(s: Selector, i: Instruction) -> bool:
@@ -318,6 +351,28 @@ def divide(s: Selector, i: Instruction) -> bool:
     return True
 
 
+def signed_by_two(s: Selector, i: Instruction) -> bool:
+    """Negative dividends get 1 more, then the shift; for the remainder times 2 again.
+
+    As many instructions as with SDIV, which takes several times as long.
+    """
+    type_ = i.type
+    assert type_ is not None
+    if constant(i.operands[1]) != 2 or i.operands[0].kind == CONSTANT:
+        return False
+    value, result = extended(s, i.operands[0], signed=True), s.register(i.result)
+    last = _last_count(type_)
+    biased = s.new_register(type_)
+    s.emit(width(ADD, type_), biased, value, value, LSR, last)
+    if i.operation is op.SDIV:
+        s.emit(width(SBFM, type_), result, biased, 1, last)
+        return True
+    quotient = s.new_register(type_)
+    s.emit(width(SBFM, type_), quotient, biased, 1, last)
+    s.emit(width(SUB, type_), result, value, quotient, LSL, 1)
+    return True
+
+
 def remainder(s: Selector, i: Instruction) -> bool:
     """a - (a / b) * b; with b = 0 that is a."""
     assert i.type is not None
@@ -367,8 +422,10 @@ RULES = [
     Rule("sub_multiply", op.SUB, sub_multiply),
     Rule("sub_shifted", op.SUB, sub_shifted),
     Rule("sub_registers", op.SUB, sub_registers),
+    Rule("multiply_by_shift", op.MUL, multiply_by_shift),
     Rule("multiply", op.MUL, multiply),
     Rule("bitwise_not", op.XOR, bitwise_not),
+    Rule("low_word", op.AND, low_word),
     *(
         Rule(f"{operation}_{rule.__name__.removeprefix('logical_')}", operation, rule)
         for operation in (op.AND, op.OR, op.XOR)
@@ -381,6 +438,8 @@ RULES = [
     Rule("shl_variable", op.SHL, shift_left_or_logical),
     Rule("lshr_variable", op.LSHR, shift_left_or_logical),
     Rule("ashr_variable", op.ASHR, shift_arithmetic),
+    Rule("sdiv_by_two", op.SDIV, signed_by_two),
+    Rule("srem_by_two", op.SREM, signed_by_two),
     Rule("sdiv", op.SDIV, divide),
     Rule("udiv", op.UDIV, divide),
     Rule("srem", op.SREM, remainder),

@@ -145,16 +145,20 @@ def with_index(
     """
     if i.offset:
         return None
-    total = s.unasked(address, op.ADD)
-    if total is None or any(constant(operand) is not None for operand in total.operands):
+    total = s.definition(address, op.ADD)
+    if (
+        total is None
+        or not s.only_addresses(total.result)
+        or any(constant(operand) is not None for operand in total.operands)
+    ):
         return None
     for base, index in (total.operands[::-1], total.operands):
-        shift = s.unasked(index, op.SHL)
+        shift = s.definition(index, op.SHL)
         if shift is not None and size > 1 and constant(shift.operands[1]) == size.bit_length() - 1:
             return base, shift.operands[0], 1
         # The first operand is asked for its shift before the second stands unshifted.
     for base, index in (total.operands, total.operands[::-1]):
-        if s.unasked(base, op.SHL) is None:
+        if s.definition(base, op.SHL) is None:
             return base, index, 0
     return None
 

@@ -230,6 +230,9 @@ def insert(s: Selector, i: Instruction) -> bool:
     letter, general = element(i.type.element)
     vector, _, value = i.operands
     result, lane = s.register(i.result), lane_number(i)
+    both = s.only_use(vector, op.SPLAT)
+    if both is not None and i.type is types.V2F32 and lane == 1:
+        vector = both.operands[0]  # a scalar is lane 0 of its register
     changed = use(s, vector)
     taken = s.only_use(value, op.EXTRACT)
     if taken is not None:

@@ -216,16 +216,24 @@ class Arm64Shapes:
         expand = EXPANSIONS.get(form.name)
         if expand is not None:
             return expand(frame, allocation, instruction.immediates)
+        if not instruction.immediates:
+            # Registers only; behind those that are encoded there may be implicit ones.
+            if form in REDUNDANT_COPIES and allocation[0] == allocation[1]:
+                return []
+            return [Line(form, allocation[: len(form.roles)])]
         registers = iter(allocation)
         immediates = iter(instruction.immediates)
         arguments: list[int | MachineBlock] = []
         reference: SymbolReference | None = None
         frame_reference: FrameReference | None = None
-        for spec in form.operands:
-            if spec.is_register:
+        for role in form.roles:
+            if role >= 0:
                 arguments.append(next(registers))
                 continue
             value = next(immediates)
+            if type(value) is int:
+                arguments.append(value)
+                continue
             if isinstance(value, SymbolReference):
                 reference = value
                 value = 0
@@ -238,8 +246,6 @@ class Arm64Shapes:
             register = arguments[0]
             assert isinstance(register, int)
             return access(BY_SCALED_FORM[form.name], register, frame.offset(frame_reference))
-        if form in REDUNDANT_COPIES and arguments[0] == arguments[1]:
-            return []
         if reference is None and form.control == "call":
             raise InternalError(f"a call without a symbol: {instruction!r}")
         return [Line(form, arguments, reference)]

@@ -19,6 +19,7 @@ from callproof.target.arm64 import (
 from callproof.target.arm64.instructions import FORMS
 from callproof.target.arm64.registers import LR, REGISTER_FILE, SP, V0, name
 from callproof.target.arm64.shapes import Arm64Shapes
+from callproof.target.arm64.unwind import UNWINDING
 
 SCALAR_RULES: list[Rule] = [
     *select_vector.MIXED_RULES,
@@ -88,4 +89,5 @@ def make_target(name: str, convention: Convention) -> Target:
         use=values.use,
         use_stored=values.use_stored,
         pool_prefix=values.POOL_PREFIX,
+        unwinding=UNWINDING,
     )

@@ -102,8 +102,9 @@ def integer_constant(s: Selector, value: int) -> int:
     if len(move_immediate(value, 64)) <= 2:
         return rematerialisable(s, register, pseudo.CONSTANT, value)
     # Three or four instructions: a reload is no slower than making it again.
-    s.machine.constants.add(register)
-    s.append(MachineInstruction(pseudo.CONSTANT, [Operand(register, DEF)], [value]))
+    made = MachineInstruction(pseudo.CONSTANT, [Operand(register, DEF)], [value])
+    s.append(made)
+    s.machine.movable[register] = made
     return register
 
 

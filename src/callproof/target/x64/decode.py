@@ -190,7 +190,7 @@ def _decode(reader: _Reader, start: int) -> Decoded | None:
     field = reader.signed(choice.immediate) if choice.immediate else choice.value
     size = reader.at - start
     if "imm" in places:
-        values["imm"] = field
+        values["imm"] = field & 0xFF if choice.pattern.immediate == "ub" else field
         if choice.pattern.immediate == "i1/ib" and not 0 <= field < (64 if rex & 8 else 32):
             return None
     if "rel" in places:

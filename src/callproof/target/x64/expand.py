@@ -148,13 +148,12 @@ def _divide(is_signed: bool, bits: int) -> Callable[[Sequence[int], Sequence[obj
     forms = BY_WIDTH[bits]
 
     def expand(registers: Sequence[int], immediates: Sequence[object]) -> list[Line]:
+        del immediates
         divisor = registers[0]
         if is_signed:
             division = [Line(WIDEN[bits], ()), Line(forms["idiv_?"], (divisor,))]
         else:
             division = [Line(XOR_32, (RDX, RDX)), Line(forms["div_?"], (divisor,))]
-        if immediates[0] == 0:
-            return division
         if not is_signed:
             by_zero = [Line(forms["mov_?_rr"], (RDX, RAX)), Line(XOR_32, (RAX, RAX))]
             test = Line(forms["test_?_rr"], (divisor, divisor))

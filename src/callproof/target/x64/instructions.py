@@ -33,6 +33,22 @@ for op, name in enumerate("add or adc sbb and sub xor cmp".split()):
         )
         add(f"{name}_{w}_ri", mnemonic, f"{rex}81 /{op} ib/id", f"{role}:{kind}@rm imm", **facts)
 
+        # Memory as what is changed or compared; a short and a long row, as the distance of a
+        # symbol counts from the instruction's end.
+        if name in ("add", "or", "and", "sub", "xor"):
+            add(
+                f"{name}_{w}_mr",
+                mnemonic,
+                f"{rex}{code + 1:02X} /r",
+                f"use:{kind}@reg mem",
+                stored=True,
+                **facts,
+            )
+        if name not in ("adc", "sbb"):
+            add(f"{name}_{w}_mi8", mnemonic, f"{rex}83 /{op} ib", "mem imm", **facts)
+            add(f"{name}_{w}_mi", mnemonic, f"{rex}81 /{op} id", "mem imm", **facts)
+add("cmp_b_mi", "cmpb", "80 /7 ib", "mem imm", flags="w")
+
 for w, kind, rex in WIDTHS:
     add(f"mov_{w}_rr", f"mov{w}", f"{rex}89 /r", f"def:{kind}@rm use:{kind}@reg", is_move=w == "q")
     add(f"mov_{w}_rm", f"mov{w}", f"{rex}8B /r", f"def:{kind}@reg mem")
@@ -159,12 +175,45 @@ add("movq_xr", "movq", "66 W 0F 6E /r", "def:x@reg use:r64@rm")
 add("movq_rx", "movq", "66 W 0F 7E /r", "def:r64@rm use:x@reg")
 add("movd_xr", "movd", "66 0F 6E /r", "def:x@reg use:r32@rm")
 add("movd_rx", "movd", "66 0F 7E /r", "def:r32@rm use:x@reg")
-add("xorps", "xorps", "0F 57 /r", "use_def:x@reg use:x@rm")
-add("xorps_xm", "xorps", "0F 57 /r", "use_def:x@reg mem")
-add("andps", "andps", "0F 54 /r", "use_def:x@reg use:x@rm")
-add("andps_xm", "andps", "0F 54 /r", "use_def:x@reg mem")
-add("punpcklqdq", "punpcklqdq", "66 0F 6C /r", "use_def:x@reg use:x@rm")
+CHANGED = "use_def:x@reg use:x@rm"
+CHANGED_BY_MEMORY = "use_def:x@reg mem"  # 16 bytes, which must be aligned
+for name, byte in (("xor", 0x57), ("and", 0x54)):
+    add(f"{name}ps", f"{name}ps", f"0F {byte:02X} /r", CHANGED)
+    add(f"{name}ps_xm", f"{name}ps", f"0F {byte:02X} /r", CHANGED_BY_MEMORY)
+for s, prefix in (("ps", ""), ("pd", "66 ")):
+    add(f"sqrt{s}", f"sqrt{s}", f"{prefix}0F 51 /r", "def:x@reg use:x@rm")
+    for name, byte in (
+        *(("add", 0x58), ("mul", 0x59), ("sub", 0x5C), ("min", 0x5D)),
+        *(("div", 0x5E), ("max", 0x5F)),
+    ):
+        add(f"{name}{s}", f"{name}{s}", f"{prefix}0F {byte:02X} /r", CHANGED)
+        add(f"{name}{s}_xm", f"{name}{s}", f"{prefix}0F {byte:02X} /r", CHANGED_BY_MEMORY)
+for name, byte in (
+    *(("paddb", 0xFC), ("paddw", 0xFD), ("paddd", 0xFE), ("paddq", 0xD4)),
+    *(("psubb", 0xF8), ("psubw", 0xF9), ("psubd", 0xFA), ("psubq", 0xFB)),
+    *(("pand", 0xDB), ("por", 0xEB), ("pxor", 0xEF)),
+    *(("pmullw", 0xD5), ("pmaddwd", 0xF5), ("pminsw", 0xEA), ("pmaxsw", 0xEE)),
+):
+    add(name, name, f"66 0F {byte:02X} /r", CHANGED)
+    add(f"{name}_xm", name, f"66 0F {byte:02X} /r", CHANGED_BY_MEMORY)
+for name, byte in (
+    *(("punpckldq", 0x62), ("punpckhdq", 0x6A), ("punpcklqdq", 0x6C), ("punpckhqdq", 0x6D)),
+    *(("packuswb", 0x67), ("packssdw", 0x6B), ("pmuludq", 0xF4), ("psadbw", 0xF6)),
+    *(("pcmpgtb", 0x64), ("pcmpgtw", 0x65), ("pcmpgtd", 0x66)),
+):
+    add(name, name, f"66 0F {byte:02X} /r", CHANGED)
+for w, byte, shifts in (("w", 0x71, "lra"), ("d", 0x72, "lra"), ("q", 0x73, "lr")):
+    for digit, how in ((6, "l"), (2, "r"), (4, "a")):
+        if how in shifts:
+            name = f"ps{'ra' if how == 'a' else how + 'l'}{w}"
+            add(name, name, f"66 0F {byte:02X} /{digit} ub", "use_def:x@rm imm")
+add("pshufd", "pshufd", "66 0F 70 /r ub", "def:x@reg use:x@rm imm")
+add("pshuflw", "pshuflw", "F2 0F 70 /r ub", "def:x@reg use:x@rm imm")
+add("shufps", "shufps", "0F C6 /r ub", f"{CHANGED} imm")
+add("pextrw", "pextrw", "66 0F C5 /r ub", "def:r32@reg use:x@rm imm")
+add("pinsrw", "pinsrw", "66 0F C4 /r ub", "use_def:x@reg use:r32@rm imm")
 for s, prefix, compare in (("sd", "F2", "66 "), ("ss", "F3", "")):
+    add(f"mov{s}", f"mov{s}", f"{prefix} 0F 10 /r", CHANGED)  # the lowest lane only
     add(f"mov{s}_xm", f"mov{s}", f"{prefix} 0F 10 /r", "def:x@reg mem")
     add(f"mov{s}_mx", f"mov{s}", f"{prefix} 0F 11 /r", "use:x@reg mem", stored=True)
     for name, byte in (("add", 0x58), ("mul", 0x59), ("sub", 0x5C), ("div", 0x5E)):
@@ -173,6 +222,7 @@ for s, prefix, compare in (("sd", "F2", "66 "), ("ss", "F3", "")):
     # What these leave of the destination's upper bytes nobody looks at.
     add(f"sqrt{s}", f"sqrt{s}", f"{prefix} 0F 51 /r", "def:x@reg use:x@rm")
     add(f"ucomi{s}", f"ucomi{s}", f"{compare}0F 2E /r", "use:x@reg use:x@rm", flags="w")
+    add(f"ucomi{s}_xm", f"ucomi{s}", f"{compare}0F 2E /r", "use:x@reg mem", flags="w")
     for w, kind, rex in WIDTHS:
         add(
             f"cvtsi2{s}_{w}", f"cvtsi2{s}{w}", f"{prefix} {rex}0F 2A /r", f"def:x@reg use:{kind}@rm"

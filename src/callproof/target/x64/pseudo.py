@@ -77,12 +77,11 @@ ADD_REGISTERS = {
 }
 
 # (signed, bits) -> RAX and RDX := quotient and remainder of RAX by the operand.  The
-# immediate says whether the divisor may be 0 (or, signed, -1): these the processor refuses.
+# processor refuses 0 and (signed) the least number by -1; these are sorted out before.
 DIVIDE = {
     (signed, bits): _not_encoded(
         f"{'idiv' if signed else 'div'}{bits}",
         _general("divisor", "use"),
-        OperandSpec("checked", "imm"),
         writes_flags=True,
     )
     for signed in (False, True)

@@ -17,7 +17,7 @@ from callproof.target.x64 import pseudo
 from callproof.target.x64.instructions import FORMS
 from callproof.target.x64.select_compare import CMP, G, L
 from callproof.target.x64.select_integer import CMOV, MOV_64, commutative
-from callproof.target.x64.values import extended, float_bytes, pooled, two_address, use
+from callproof.target.x64.values import constant_bytes, extended, pooled, two_address, use
 
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
@@ -63,7 +63,7 @@ def binary(s: Selector, i: Instruction) -> bool:
     if second.kind == CONSTANT:
         assert isinstance(second, Constant)
         form = BINARY_POOLED[i.operation][i.type]
-        two_address(s, form, s.register(i.result), use(s, first), pooled(float_bytes(second)))
+        two_address(s, form, s.register(i.result), use(s, first), pooled(constant_bytes(second)))
         return True
     form = BINARY[i.operation][i.type]
     if i.operation.commutative:
@@ -76,7 +76,7 @@ def binary(s: Selector, i: Instruction) -> bool:
 def masked(s: Selector, i: Instruction) -> bool:
     """Change the sign bit by a mask."""
     assert i.type is not None
-    mask = pooled(MASKS[i.operation, i.type.bits])
+    mask = pooled(MASKS[i.operation, i.type.element.bits])
     two_address(s, MASKED[i.operation], s.register(i.result), use(s, i.operands[0]), mask)
     return True
 

@@ -1,4 +1,4 @@
-"""Selection rules: integer arithmetic, bits, shifts, division, extension.
+"""Selection rules: integer arithmetic, bits, shifts, extension.
 
 Each function is one rule (see `codegen/target.py`): it emits and returns True, or
 returns False untouched.  `s` is the selector, `i` the IR instruction.  Rules of an
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.codegen.machine import DEF, LATE, REGISTER, SAME_AS, USE, Form, MachineInstruction
+from callproof.codegen.machine import DEF, SAME_AS, USE, Form, MachineInstruction
 from callproof.codegen.machine import Operand as Register
 from callproof.codegen.target import Rule
 from callproof.ir import operations as op
@@ -21,7 +21,7 @@ from callproof.ir.model import CONSTANT, VALUE, Constant, Instruction
 from callproof.ir.model import Operand as IrOperand
 from callproof.target.x64 import pseudo
 from callproof.target.x64.instructions import FORMS
-from callproof.target.x64.registers import RAX, RCX, RDX
+from callproof.target.x64.registers import RCX
 from callproof.target.x64.select_memory import Access, take_apart
 from callproof.target.x64.values import constant, extended, fits, lives_on, two_address, use
 
@@ -151,39 +151,43 @@ def sub_registers(s: Selector, i: Instruction) -> bool:
     return True
 
 
-def _shifted(s: Selector, i: Instruction, operand: IrOperand, power: int) -> tuple[int, int]:
-    """Registers of operand * power (of 2) and of the operand.
-
-    A shift and an addition take two cycles, a multiplication three.
-    """
-    assert i.type is not None
-    factor, shifted = use(s, operand), s.new_register(i.type)
-    two_address(s, width(SHIFT_IMM[op.SHL], i.type), shifted, factor, power.bit_length() - 1)
-    return shifted, factor
+def _shifted(s: Selector, type_: types.Type | None, factor: int, power: int) -> int:
+    """A register of factor * power (of 2)."""
+    assert type_ is not None
+    shifted = s.new_register(type_)
+    two_address(s, width(SHIFT_IMM[op.SHL], type_), shifted, factor, power.bit_length() - 1)
+    return shifted
 
 
 def multiply_constant(s: Selector, i: Instruction) -> bool:
     found = with_constant(i)
     if found is None or not fits(found[1]):
         return False
-    operand, value = found
     result = s.register(i.result)
-    if value > 0 and value & (value - 1) == 0:
-        form = width(SHIFT_IMM[op.SHL], i.type)
-        two_address(s, form, result, use(s, operand), value.bit_length() - 1)
-    elif value in (3, 5, 9):
-        forms = LEA[_bits(i)]
-        factor = use(s, operand)
-        s.emit(forms.indexed, result, factor, factor, (value - 1).bit_length() - 1, 0)
-    elif value > 6 and (value - 1) & (value - 2) == 0:  # 17, 33, 65 ...
-        shifted, factor = _shifted(s, i, operand, value - 1)
-        s.emit(pseudo.ADD_REGISTERS[_bits(i)], result, shifted, factor)
-    elif value > 6 and (value + 1) & value == 0:  # 7, 15, 31 ...
-        shifted, factor = _shifted(s, i, operand, value + 1)
-        two_address(s, width(SUB, i.type), result, shifted, factor)
-    else:
-        s.emit(width(IMUL_IMM, i.type), result, use(s, operand), value)
+    times(s, i.type, result, use(s, found[0]), found[1])
     return True
+
+
+def times(s: Selector, type_: types.Type | None, result: int, factor: int, value: int) -> None:
+    """result := factor * a constant of 32 bits.
+
+    A shift and an addition take two cycles, a multiplication three.
+    """
+    bits = 64 if type_ is not None and type_.bits == 64 else 32
+    if value > 0 and value & (value - 1) == 0:
+        form = width(SHIFT_IMM[op.SHL], type_)
+        two_address(s, form, result, factor, value.bit_length() - 1)
+    elif value in (3, 5, 9):
+        scale = (value - 1).bit_length() - 1
+        s.emit(LEA[bits].indexed, result, factor, factor, scale, 0)
+    elif value > 6 and (value - 1) & (value - 2) == 0:  # 17, 33, 65 ...
+        shifted = _shifted(s, type_, factor, value - 1)
+        s.emit(pseudo.ADD_REGISTERS[bits], result, shifted, factor)
+    elif value > 6 and (value + 1) & value == 0:  # 7, 15, 31 ...
+        shifted = _shifted(s, type_, factor, value + 1)
+        two_address(s, width(SUB, type_), result, shifted, factor)
+    else:
+        s.emit(width(IMUL_IMM, type_), result, factor, value)
 
 
 def multiply(s: Selector, i: Instruction) -> bool:
@@ -320,76 +324,6 @@ def shift_arithmetic(s: Selector, i: Instruction) -> bool:
     return True
 
 
-# --- division ------------------------------------------------------------------------
-
-
-def divide_by_power(s: Selector, i: Instruction) -> bool:
-    """Unsigned by a power of two: a shift or a mask."""
-    type_, divisor = i.type, constant(i.operands[1])
-    assert type_ is not None
-    if divisor is None:
-        return False
-    divisor &= (1 << type_.bits) - 1
-    if divisor == 0 or divisor & (divisor - 1):
-        return False
-    if i.operation is op.UREM and not fits(divisor - 1):
-        return False
-    source = extended(s, i.operands[0], is_signed=False)
-    result = s.register(i.result)
-    if i.operation is op.UDIV:
-        form = width(SHIFT_IMM[op.LSHR], type_)
-        two_address(s, form, result, source, divisor.bit_length() - 1)
-    else:
-        two_address(s, width(LOGICAL_IMM[op.AND], type_), result, source, divisor - 1)
-    return True
-
-
-def signed_by_power(s: Selector, i: Instruction) -> bool:
-    """Signed by 2**k: negative dividends get 2**k - 1 added, then shift or clear the low bits."""
-    type_, divisor = i.type, constant(i.operands[1])
-    assert type_ is not None
-    if divisor is None or divisor < 2 or divisor & (divisor - 1) or not fits(divisor):
-        return False
-    power, bits = divisor.bit_length() - 1, _last_count(type_) + 1
-    source = extended(s, i.operands[0], is_signed=True)
-    result = s.register(i.result)
-    sign, bias, biased = (s.new_register(type_) for _ in range(3))
-    two_address(s, width(SHIFT_IMM[op.ASHR], type_), sign, source, bits - 1)
-    two_address(s, width(SHIFT_IMM[op.LSHR], type_), bias, sign, bits - power)
-    two_address(s, width(ADD, type_), biased, bias, source)
-    if i.operation is op.SDIV:
-        two_address(s, width(SHIFT_IMM[op.ASHR], type_), result, biased, power)
-        return True
-    multiple = s.new_register(type_)
-    two_address(s, width(LOGICAL_IMM[op.AND], type_), multiple, biased, -divisor)
-    two_address(s, width(SUB, type_), result, source, multiple)
-    return True
-
-
-def divide(s: Selector, i: Instruction) -> bool:
-    """RAX by the operand; what the processor refuses is sorted out by the expansion."""
-    assert i.type is not None
-    is_signed = i.operation in (op.SDIV, op.SREM)
-    first = extended(s, i.operands[0], is_signed=is_signed)
-    second = extended(s, i.operands[1], is_signed=is_signed)
-    value = constant(i.operands[1])
-    checked = value is None or value == 0 or (is_signed and value == -1)
-    wanted = RAX if i.operation in (op.SDIV, op.UDIV) else RDX
-    instruction = MachineInstruction(
-        pseudo.DIVIDE[is_signed, 64 if i.type.bits == 64 else 32],
-        [
-            # It must outlast both results, so it is in neither's register.
-            Register(second, USE, REGISTER, LATE),
-            Register(first, USE, RAX),
-            Register(s.register(i.result), DEF, wanted),
-        ],
-        [int(checked)],
-        clobbers=1 << RAX | 1 << RDX,
-    )
-    s.append(instruction)
-    return True
-
-
 # --- widths --------------------------------------------------------------------------
 
 
@@ -437,19 +371,6 @@ RULES = [
     Rule("shl_variable", op.SHL, shift_left_or_logical),
     Rule("lshr_variable", op.LSHR, shift_left_or_logical),
     Rule("ashr_variable", op.ASHR, shift_arithmetic),
-    *(
-        Rule(f"{operation}_by_power", operation, rule)
-        for operation, rule in (
-            (op.UDIV, divide_by_power),
-            (op.UREM, divide_by_power),
-            (op.SDIV, signed_by_power),
-            (op.SREM, signed_by_power),
-        )
-    ),
-    *(
-        Rule(str(operation), operation, divide)
-        for operation in (op.SDIV, op.UDIV, op.SREM, op.UREM)
-    ),
     Rule("sext", op.SEXT, sign_extend),
     Rule("zext", op.ZEXT, zero_extend),
     Rule("trunc", op.TRUNC, truncate),

@@ -8,6 +8,7 @@ opcode bytes, then how operands enter:
     +r        a register in the low bits of the last opcode byte (REX.B above them)
     +c        a condition there
     ib iw id iq     an immediate of 1, 2, 4, 8 bytes, sign-extended where it is shorter
+    ub        one byte, 0..255
     ib/id     one byte if it fits, by the opcode 2 higher; for RAX 4 bytes without ModRM
     id/acc    4 bytes; for RAX by opcode A9 without ModRM (TEST)
     ib/id*    one byte if it fits, by the opcode 2 higher (IMUL)
@@ -37,7 +38,7 @@ from callproof.codegen.machine import FLOAT, GENERAL, Form, OperandSpec
 
 SIZES = {"r8": 1, "r16": 2, "r32": 4, "r64": 8}
 CONDITIONS = "o no b ae e ne be a s ns p np l ge le g".split()
-IMMEDIATE_BYTES = {"ib": 1, "iw": 2, "id": 4, "iq": 8}
+IMMEDIATE_BYTES = {"ub": 1, "ib": 1, "iw": 2, "id": 4, "iq": 8}
 REMEMBERED = 1 << 15  # encodings kept per form
 RSP = 4
 
@@ -157,7 +158,7 @@ class Row:
         rest = tokens[count:]
         digit = next((token[1] for token in rest if re.fullmatch("/[0-7]", token)), "")
         self._extension = int(digit) if digit else -1
-        self._immediate = next((token for token in rest if token[0] in "ir"), "")
+        self._immediate = next((token for token in rest if token[0] in "iru"), "")
         self.memory = variant
         self.stored = stored
         self.template = template
@@ -304,6 +305,10 @@ class Row:
         """Opcode and field of an immediate, by the row's choice among them."""
         value = arguments[self._places["imm"]]
         opcode, how = self._opcode, self._immediate
+        if how == "ub":
+            if not 0 <= value < 256:
+                raise ValueError(f"immediate {value} does not fit an unsigned byte")
+            return opcode, bytes((value,))
         if how in IMMEDIATE_BYTES:
             size = IMMEDIATE_BYTES[how]
             if how == "iq" or (how == "id" and not self._wide):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from callproof.abi import SYSV64
 from callproof.codegen.machine import FLOAT, GENERAL
 from callproof.codegen.target import Assembly, CallForms, Rule, Target
-from callproof.ir import operations as op
-from callproof.ir.model import Instruction
 from callproof.ir.operations import Operation
-from callproof.source import CallproofError
 from callproof.target.x64 import (
     pseudo,
     select_compare,
+    select_division,
     select_float,
+    select_folded,
     select_integer,
     select_memory,
+    select_vector,
     values,
 )
 from callproof.target.x64.instructions import FORMS
@@ -29,18 +27,17 @@ from callproof.target.x64.registers import (
     name,
 )
 from callproof.target.x64.shapes import X64Shapes
-
-if TYPE_CHECKING:
-    from callproof.codegen.select import Selector
+from callproof.target.x64.unwind import UNWINDING
 
 ALL_RULES: list[Rule] = [
+    *select_folded.RULES,
     *select_integer.RULES,
+    *select_division.RULES,
     *select_compare.RULES,
     *select_memory.RULES,
     *select_float.RULES,
 ]
 CALL = "R_X86_64_PLT32"
-WHOLE_VECTORS = frozenset((op.LOAD, op.STORE, op.BITCAST, op.SELECT, op.JUMP))
 ASSEMBLY = Assembly(comment="#", word=".quad", align=4, stack="{}(%rsp)")
 
 
@@ -50,26 +47,10 @@ def register_name(register: int, register_class: int, size: int) -> str:
     return name(register, size)
 
 
-def _for_scalars(rule: Rule) -> Rule:
-    """The rule, refusing vectors: it chooses by width, and would take them for scalars."""
-
-    def apply(s: Selector, i: Instruction) -> bool:
-        if (i.type is not None and i.type.lanes > 1) or any(o.type.lanes > 1 for o in i.operands):
-            raise CallproofError(
-                f"'{i.operation}' of vectors (in {s.function.name}) is not supported yet "
-                f"on {s.target.name}"
-            )
-        return rule.apply(s, i)
-
-    return Rule(rule.name, rule.operation, apply)
-
-
-def rules_by_operation() -> dict[Operation, tuple[Rule, ...]]:
-    """Whole vectors can be loaded, stored, chosen and passed on."""
+def by_operation(rules: list[Rule]) -> dict[Operation, tuple[Rule, ...]]:
     table: dict[Operation, tuple[Rule, ...]] = {}
-    for rule in ALL_RULES:
-        known = rule if rule.operation in WHOLE_VECTORS else _for_scalars(rule)
-        table[rule.operation] = (*table.get(rule.operation, ()), known)
+    for rule in rules:
+        table[rule.operation] = (*table.get(rule.operation, ()), rule)
     return table
 
 
@@ -112,7 +93,10 @@ def make_target(target_name: str) -> Target:
         machine="x86_64",
         convention=SYSV64,
         registers=REGISTER_FILE,
-        rules=rules_by_operation(),
+        rules=by_operation(ALL_RULES),
+        vector_rules=by_operation(select_vector.VECTOR_RULES),
+        lacks=select_vector.lacks,
+        splits_pairs=True,
         calls=calls,
         shapes=X64Shapes(),
         # Eight bytes may pass from slot to slot through either; see `parallel_move`.
@@ -126,4 +110,5 @@ def make_target(target_name: str) -> Target:
         code_alignment=16,
         largest_stack_alignment=4096,
         assembly=ASSEMBLY,
+        unwinding=UNWINDING,
     )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MOV_32, MOV_SIGNED, MOV_64 = FORMS["mov_l_ri"], FORMS["mov_q_ri"], FORMS["movabs"]
 LEA_SYMBOL, LEA_BASE = FORMS["lea_q_p"], FORMS["lea_q_b"]
-LOAD_DOUBLE, LOAD_SINGLE = FORMS["movsd_xm_p"], FORMS["movss_xm_p"]
+LOAD_CONSTANT = {4: FORMS["movss_xm_p"], 8: FORMS["movsd_xm_p"], 16: FORMS["movups_xm_p"]}
 EXTEND = {
     (True, 8): FORMS["movsbl"],
     (True, 16): FORMS["movswl"],
@@ -117,8 +117,8 @@ def _remade(s: Selector, register: int, made: MachineInstruction) -> int:
     return register
 
 
-def _made(s: Selector, register_class: int, form: Form, *immediates: object) -> int:
-    register = s.machine.new_register(register_class)
+def _made(s: Selector, register_class: int, form: Form, *immediates: object, size: int = 8) -> int:
+    register = s.machine.new_register(register_class, size=size)
     return _remade(s, register, MachineInstruction(form, [Operand(register, DEF)], immediates))
 
 
@@ -129,8 +129,12 @@ def integer_constant(s: Selector, value: int) -> int:
     return _made(s, GENERAL, MOV_SIGNED if fits(value) else MOV_64, value)
 
 
-def float_bytes(operand: Constant) -> bytes:
-    return struct.pack("<f" if operand.type is types.F32 else "<d", float(operand.value))
+def constant_bytes(operand: Constant) -> bytes:
+    """The bytes of a float or vector in memory."""
+    type_ = operand.type
+    if type_.lanes > 1:
+        return (int(operand.value) & ((1 << type_.bits) - 1)).to_bytes(type_.size, "little")
+    return struct.pack("<f" if type_ is types.F32 else "<d", float(operand.value))
 
 
 def pooled(data: bytes) -> SymbolReference:
@@ -139,11 +143,11 @@ def pooled(data: bytes) -> SymbolReference:
 
 
 def float_constant(s: Selector, operand: Constant) -> int:
-    data = float_bytes(operand)
+    data = constant_bytes(operand)
+    size = max(8, len(data))
     if not any(data):
-        return _made(s, FLOAT, pseudo.ZERO_FLOAT)
-    form = LOAD_SINGLE if operand.type is types.F32 else LOAD_DOUBLE
-    return _made(s, FLOAT, form, pooled(data))
+        return _made(s, FLOAT, pseudo.ZERO_FLOAT, size=size)
+    return _made(s, FLOAT, LOAD_CONSTANT[len(data)], pooled(data), size=size)
 
 
 def extended(s: Selector, operand: IrOperand, *, is_signed: bool) -> int:

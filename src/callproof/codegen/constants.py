@@ -1,0 +1,141 @@
+"""Constants and addresses are made once: before the loops, and once in a stretch of code.
+
+Selection makes a constant wherever an instruction wants it in a register.  What the
+allocator can make again costs nothing to hold for long: where registers are short, it
+goes back to where it was.  So each such definition moves in front of the outermost loop
+around it, and equal ones become one where the first dominates the other.
+
+A constant that stands only in call arguments or goes into a block's parameter stays, as
+its copy would cost as much.  So does one in a loop with calls: it would need a preserved
+register, or be made again in the loop.
+"""
+
+from __future__ import annotations
+
+from callproof.codegen.flow import Flow
+from callproof.codegen.machine import (
+    DEF,
+    FrameReference,
+    MachineBlock,
+    MachineFunction,
+    MachineInstruction,
+    Operand,
+    SymbolReference,
+)
+
+Key = tuple[object, ...]
+MOST_KNOWN = 40  # constants that a block takes over from the one before it
+
+
+def share_constants(function: MachineFunction) -> None:
+    """Move and merge the definitions that can stand anywhere and have no operands."""
+    if function.rematerialise or function.movable:
+        _Sharing(function).run()
+
+
+class _Sharing:
+    """known   for each block the constants that are there at its end, and where they are"""
+
+    __slots__ = ("flow", "function", "held", "hoisted", "known", "made", "target", "uses")
+
+    def __init__(self, function: MachineFunction) -> None:
+        self.function = function
+        self.made = function.rematerialise | function.movable
+        self.flow = Flow(function)
+        self.uses: dict[int, list[Operand]] = {}
+        self.held: set[int] = set()  # what a register must hold for an instruction
+        self.known: list[dict[Key, int]] = []
+        self.hoisted: dict[tuple[int, Key], MachineInstruction] = {}
+        self.target: dict[int, int] = {}  # header -> the block in front of its outermost loop
+
+    def run(self) -> None:
+        made = self.made
+        for block in self.function.blocks:
+            for instruction in block.instructions:
+                for operand in instruction.operands:
+                    register = operand.register
+                    if register in made and operand.role != DEF:
+                        self.uses.setdefault(register, []).append(operand)
+                        if operand.constraint < 0:
+                            self.held.add(register)
+        for block in self.function.blocks:
+            self._block(block)
+        for (index, _), instruction in self.hoisted.items():
+            instructions = self.function.blocks[index].instructions
+            instructions.insert(len(instructions) - 1, instruction)
+
+    def _block(self, block: MachineBlock) -> None:
+        made, held = self.made, self.held
+        index = block.index
+        known = self._known_before(index)
+        self.known.append(known)
+        before = self._before_loops(index)
+        gone: dict[int, int] = {}
+        kept = []
+        for instruction in block.instructions:
+            if instruction.is_call:
+                known.clear()
+            operands = instruction.operands
+            register = operands[0].register if len(operands) == 1 else 0
+            if register not in held or made.get(register) is not instruction:
+                kept.append(instruction)
+                continue
+            key = _key(instruction)
+            if before >= 0:
+                first = self.hoisted.setdefault((before, key), instruction)
+                other = first.operands[0].register
+            else:
+                other = known.setdefault(key, register)
+                if other == register:
+                    kept.append(instruction)
+            if other != register:
+                gone[register] = other
+                for operand in self.uses[register]:
+                    operand.register = other
+                self.uses[other] += self.uses.pop(register)
+                self.function.rematerialise.pop(register, None)
+                self.function.movable.pop(register, None)
+        block.instructions = kept
+        if gone and block.arguments:
+            block.arguments = [gone.get(argument, argument) for argument in block.arguments]
+
+    def _known_before(self, index: int) -> dict[Key, int]:
+        predecessors = self.flow.predecessors[index]
+        if len(predecessors) != 1 or predecessors[0] >= index:
+            return {}
+        known = self.known[predecessors[0]]
+        return dict(known) if len(known) <= MOST_KNOWN else {}
+
+    def _before_loops(self, index: int) -> int:
+        """The block in front of the outermost loop that may do without; -1 to stay."""
+        flow = self.flow
+        header = flow.header[index]
+        if header < 0:
+            return -1
+        found = self.target.get(header)
+        if found is None:
+            found = -1
+            around = header
+            while around >= 0 and around not in flow.with_calls:
+                before = flow.preheader(around)
+                if before < 0:
+                    break
+                found = before
+                around = flow.outer[around]
+            self.target[header] = found
+        return found
+
+
+def _key(instruction: MachineInstruction) -> Key:
+    parts: list[object] = [instruction.form.name]
+    for value in instruction.immediates:
+        if isinstance(value, SymbolReference):
+            parts.append((value.name, value.relocation, value.addend))
+        elif isinstance(value, FrameReference):
+            parts.append((value.kind, value.index, value.offset))
+        else:
+            parts.append(value)
+    return tuple(parts)
+
+
+__all__ = ["share_constants"]

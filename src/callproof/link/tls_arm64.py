@@ -1,0 +1,29 @@
+"""Thread-local variables of shared libraries on AArch64: all accesses become initial-exec.
+
+A program's own thread-locals are at offsets that the link knows (`relocate.py`); those of a
+library that it starts with are at offsets that the loader knows, and puts into the GOT.
+So a call of a descriptor, or of __tls_get_addr, becomes a load of that offset.
+"""
+
+from __future__ import annotations
+
+from callproof.link.resolve import Resolved
+from callproof.object.model import Relocation
+
+ADRP_X0, LOAD_X0 = 0x90000000, 0xF9400000  # adrp x0, slot; ldr x0, [x0, #slot]
+
+# Of the sequences' other instructions those of a descriptor become NOPs.
+LOADED = {
+    "R_AARCH64_TLSDESC_ADR_PAGE21": ADRP_X0,
+    "R_AARCH64_TLSDESC_LD64_LO12": LOAD_X0,
+    "R_AARCH64_TLSGD_ADR_PAGE21": ADRP_X0,
+    "R_AARCH64_TLSGD_ADD_LO12_NC": LOAD_X0,
+}
+PREFIXES = ("R_AARCH64_TLSDESC_", "R_AARCH64_TLSGD_")
+
+
+def is_loaded(resolved: Resolved, relocation: Relocation) -> bool:
+    """Whether a relocation is of a sequence for a library's thread-local."""
+    if not resolved.imports or not relocation.type.startswith(PREFIXES):
+        return False
+    return resolved.imported(resolved.meaning(relocation.symbol)) is not None

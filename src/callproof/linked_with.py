@@ -1,0 +1,95 @@
+"""What a program is linked with besides itself: start code, runtimes, libraries by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callproof.driver import Options
+    from callproof.link import Input, LinkOptions
+
+
+def with_runtime(
+    inputs: Sequence[Input], options: Options, choices: LinkOptions | None = None
+) -> list[Input]:
+    """The inputs of a link, and what every program of the target is linked with.
+
+    Raises `CallproofError` where a dynamic link does not find the system's C library.
+    """
+    from callproof.runtime import gnu_files, runtime_files
+
+    provided = runtime_files(options.target, progress=options.progress)
+    is_pie = choices is not None and choices.pie
+    start = provided.rcrt1 if is_pie else provided.crt1
+    archives = provided.libraries
+    # The first that has a `main` is the program's language's.
+    first = "sox" if any(map(_is_sox, inputs)) else "bcpl"
+    languages = sorted(provided.libraries, key=lambda name: name != first)
+    found: list[Input] = [provided.libc]
+    if choices is not None and choices.dynamic:
+        gnu = gnu_files(options.target, progress=options.progress)
+        start, archives = gnu.start, gnu.libraries
+        found = system_libraries(options)
+    return [
+        start,
+        *inputs,
+        *(archives[name] for name in languages),
+        *found,
+        provided.compiler_rt,
+    ]
+
+
+def machine_of(options: Options) -> str:
+    """The machine as objects name it."""
+    return options.target.partition("-")[0]
+
+
+def system_libraries(options: Options) -> list[Input]:
+    """The system's C library, and that of mathematics if it is used."""
+    from callproof.link import AsNeeded
+    from callproof.link.search import find_shared, system_folders
+
+    machine = machine_of(options)
+    folders = [*options.library_path, *system_folders(machine)]
+    found: list[Input] = []
+    for item in find_shared("m", folders, machine):
+        found.append(item if isinstance(item, AsNeeded) else AsNeeded(item))
+    found += find_shared("c", folders, machine)
+    return found
+
+
+def named_libraries(options: Options) -> list[Input]:
+    """What `-l` names; shared libraries if the link is dynamic."""
+    from callproof.link.inputs import find_library
+    from callproof.link.search import find_shared, system_folders
+
+    found: list[Input] = []
+    for name in options.libraries:
+        if options.link is not None and options.link.dynamic:
+            machine = machine_of(options)
+            folders = [*options.library_path, *system_folders(machine)]
+            found += find_shared(name, folders, machine)
+        else:
+            found.append(find_library(name, options.library_path))
+    return found
+
+
+def _is_sox(file: Input) -> bool:
+    """Whether a file has a Sox program's top level."""
+    from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
+    from callproof.link.resolve import load as load_object
+    from callproof.object.model import ObjectFile
+
+    if isinstance(file, ArchiveGroup):
+        return any(map(_is_sox, file.inputs))
+    if isinstance(file, WholeArchive | AsNeeded):
+        return False
+    if not isinstance(file, ObjectFile):
+        if file.suffix != ".o":
+            return False
+        found = load_object(file)
+        if not isinstance(found, ObjectFile):
+            return False
+        file = found
+    return any(one.name == "sox_script" and one.section is not None for one in file.symbols)
