@@ -199,6 +199,13 @@ def test_every_rule_is_reached() -> None:
         "function @f(a: v2f64) -> v2f64 {\n^e(%a: v2f64):\n  %b = fneg v2f64 %a\n  return %b\n}"
     )
     compile_module(negated, TARGET, hits=hits)
+    pair = parse_module(
+        "function @f(a: f32, b: f32, n: i64) -> v2f32 {\n^e(%a: f32, %b: f32, %n: i64):\n"
+        "  %m = mul i64 %n, 33\n  %o = xor i64 %m, %n\n  %p = and i64 %o, 4294967295\n"
+        "  %q = mul i64 %p, -7\n  %x = sitof f32 %q\n  %s = splat v2f32 %a\n"
+        "  %t = insert v2f32 %s, 1, %x\n  return %t\n}"
+    )
+    compile_module(pair, TARGET, hits=hits)
     halves = parse_module(
         "function @f(a: i64) -> i64 {\n^e(%a: i64):\n  %b = sdiv i64 %a, 2\n"
         "  %c = srem i64 %b, 2\n  return %c\n}"

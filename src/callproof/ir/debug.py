@@ -178,6 +178,19 @@ def inlined(line: int, call_line: int, number: int | None = None) -> int:
     return line if number is None else number
 
 
+def moved(line: int) -> int:
+    """The line of an instruction that goes to where other values may be known than here.
+
+    It stays the line; of the variables only those in their homes are told of.
+    """
+    if not isinstance(line, Place):
+        return line
+    found = Place(line)
+    found.owner, found.scope, found.inlined_at = line.owner, line.scope, line.inlined_at
+    found.values = {variable: parts for variable, parts in line.values.items() if not parts}
+    return found
+
+
 @dataclass(slots=True, eq=False)
 class DebugFunction:
     """A function of the source; `places` are all that were made for it."""

@@ -54,14 +54,24 @@ class Place:
         self.size = size
 
 
-def place(instruction: Instruction) -> Place:
-    """Of a load or store."""
+def access_size(instruction: Instruction) -> int:
+    """Bytes that a load or store touches."""
     size = SIZES.get(instruction.operation)
     if size is None:
         assert instruction.type is not None
         size = instruction.type.size
+    return size
+
+
+def place(instruction: Instruction) -> Place:
+    """Of a load or store."""
     kind, root, offset = _root(instruction.operands[-1])
-    return Place(kind, root, None if offset is None else offset + instruction.offset, size)
+    return Place(
+        kind,
+        root,
+        None if offset is None else offset + instruction.offset,
+        access_size(instruction),
+    )
 
 
 def _root(operand: Operand) -> tuple[int, str | int, int | None]:
@@ -153,4 +163,4 @@ class Memory:
         return one.offset < other.offset + other.size and other.offset < one.offset + one.size
 
 
-__all__ = ["STORES", "Memory", "Place", "place"]
+__all__ = ["STORES", "Memory", "Place", "access_size", "place"]

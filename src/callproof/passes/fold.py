@@ -245,6 +245,16 @@ def gather_constants(i: Instruction) -> Operand | None:
     return IN_PLACE
 
 
+def doubled(i: Instruction) -> Operand | None:
+    """x * 2.0 is x + x, to the last bit."""
+    for one, other in (i.operands, i.operands[::-1]):
+        if other.kind == CONSTANT and other.value == 2.0 and other.type.lanes == 1:  # type: ignore[union-attr]
+            i.operation = op.FADD
+            i.operands = [one, one]
+            return IN_PLACE
+    return None
+
+
 def symbol_plus_constant(i: Instruction) -> Operand | None:
     first, amount = i.operands[0], number(i.operands[1])
     if first.kind != SYMBOL or amount is None or abs(amount) >= OFFSET_LIMIT:
@@ -407,6 +417,7 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     op.NE: (constants, constant_second, same_operands, comparison_of_truth),
     op.EQ: (constants, constant_second, same_operands, comparison_of_truth),
     **dict.fromkeys(FLOAT_FOLDED, (constants,)),
+    op.FMUL: (constants, doubled),
     **dict.fromkeys(FLOAT_COMPARED, (constants,)),
     **dict.fromkeys(CONVERTED, (constants,)),
     op.BITCAST: (constants, cast_again),

@@ -6,6 +6,7 @@ All arithmetic is modulo 2**64, so a linear form is exact whatever wraps.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -130,7 +131,7 @@ class LoopForm:
             assert isinstance(part, Value)
             induction = self.inductions.get(part.number)
             if induction is not None:
-                if found.induction not in (None, induction):
+                if found.induction is not None and found.induction is not induction:
                     return None
                 found.induction = induction
                 found.factor = signed(found.factor + factor)
@@ -193,10 +194,9 @@ def loop_form(tree: Dominators, loop: Loop, home: list[Loop | None]) -> LoopForm
 
 @dataclass(slots=True)
 class Exit:
-    """The test at the end of each turn: the loop goes round `turns` times in all.
+    """The test at the end of each turn: it ends the loop after `turns` turns at the latest.
 
-    `compared` is the comparison that the latch's branch asks, and nothing else does (if
-    `users` says so); `induction` what it compares.
+    `compared` is the comparison that the latch's branch asks; `induction` what it compares.
     """
 
     turns: int
@@ -205,7 +205,7 @@ class Exit:
 
 
 def counted_exit(form: LoopForm, entering: list[Target]) -> Exit | None:
-    """Of a loop that is left at its latch only, after a number of turns that is known here.
+    """Of a loop whose number of turns is known, if nothing else ends it sooner.
 
     `entering`: the jumps into the loop from outside; the induction variable must begin
     with a number.
@@ -237,12 +237,12 @@ def counted_exit(form: LoopForm, entering: list[Target]) -> Exit | None:
 
 # Comparison -> whether it holds for (value, bound)
 STAYS: dict[op.Operation, Callable[[int, int], bool]] = {
-    op.SLT: lambda value, bound: value < bound,
-    op.SLE: lambda value, bound: value <= bound,
-    op.SGT: lambda value, bound: value > bound,
-    op.SGE: lambda value, bound: value >= bound,
-    op.NE: lambda value, bound: value != bound,
-    op.EQ: lambda value, bound: value == bound,
+    op.SLT: operator.lt,
+    op.SLE: operator.le,
+    op.SGT: operator.gt,
+    op.SGE: operator.ge,
+    op.NE: operator.ne,
+    op.EQ: operator.eq,
 }
 
 
@@ -281,6 +281,18 @@ def entering_targets(tree: Dominators, loop: Loop) -> list[Target]:
     return found
 
 
+def count_uses(function: Function) -> list[int]:
+    """By value number how often it is used."""
+    uses = [0] * function.next_number
+    for block in function.blocks:
+        for instruction in block.instructions:
+            for operands in (instruction.operands, *(t.arguments for t in instruction.targets)):
+                for operand in operands:
+                    if operand.kind == VALUE:
+                        uses[operand.number] += 1  # type: ignore[union-attr]
+    return uses
+
+
 def word(number: int) -> Constant:
     return Constant(I64, signed(number))
 
@@ -291,6 +303,7 @@ __all__ = [
     "Induction",
     "Linear",
     "LoopForm",
+    "count_uses",
     "counted_exit",
     "entering_targets",
     "homes",

@@ -12,6 +12,7 @@ results of that kind must be saved, only dear operations move.
 
 from __future__ import annotations
 
+from callproof.ir import debug
 from callproof.ir import operations as op
 from callproof.ir.dominance import Dominators
 from callproof.ir.loops import Loop, Loops
@@ -40,14 +41,15 @@ FREE = frozenset((op.BITCAST, op.TRUNC, op.EXTRACT, op.LOW, op.SLOT))
 
 def run(function: Function, memory: Memory | None = None) -> bool:
     """Move what is invariant, in place.  Without `memory` loads stay."""
-    if not _may_have_loops(function):
+    if not may_have_loops(function):
         return False
     tree = Dominators(function)
     loops = Loops(tree.predecessors, tree.idom)
     return bool(loops.loops) and _Mover(function, tree, loops, memory).run()
 
 
-def _may_have_loops(function: Function) -> bool:
+def may_have_loops(function: Function) -> bool:
+    """A quick no: some block is followed by one that stands before it."""
     seen: set[int] = set()
     for block in function.blocks:
         seen.add(id(block))
@@ -254,6 +256,7 @@ class _Mover:
             key = (id(loop), *_key(instruction))
             first = known.setdefault(key, instruction.results[0])
             if first is instruction.results[0]:
+                instruction.line = debug.moved(instruction.line)
                 places[loop].instructions.insert(-1, instruction)
             else:
                 renamed[instruction.results[0].number] = first
@@ -324,4 +327,4 @@ def _key(instruction: Instruction) -> tuple[object, ...]:
     return (instruction.operation.index, instruction.type, instruction.offset, *operands)
 
 
-__all__ = ["run"]
+__all__ = ["may_have_loops", "run"]

@@ -18,13 +18,18 @@ from callproof.passes import (
     dce,
     fold,
     gvn,
+    if_convert,
     inline,
     licm,
+    loop_tests,
     memory,
+    rotate,
     simplify_cfg,
+    strength_reduction,
     tail_calls,
     tail_recursion,
     thread_branches,
+    unroll,
 )
 from callproof.passes.aliases import Memory
 from callproof.passes.debug_guard import CAREFUL, Guard
@@ -36,18 +41,25 @@ ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg", simplify_cfg.run),
     ("tail-recursion", tail_recursion.run),
     ("thread-branches", thread_branches.run),
+    ("rotate", rotate.run),
     ("fold", fold.run),
     ("copy-propagation", copy_propagation.run),
     ("memory", memory.run),
     ("gvn", gvn.run),
     ("fold-2", fold.run),
     ("dce", dce.run),
+    ("if-convert", if_convert.run),
     ("licm", licm.run),
+    ("unroll", unroll.run),
+    ("strength-reduction", strength_reduction.run),
+    ("dce-2", dce.run),
+    ("loop-tests", loop_tests.run),
     ("simplify-cfg-2", simplify_cfg.run),
 ]
 WITH_MODULE = frozenset(("memory", "tail-recursion"))
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
 WITH_MEMORY: dict[str, Callable[[Function, Memory], bool]] = {"licm": licm.run}
+FIRST_ROUND_ONLY = {"unroll"}  # each round would do it again
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
 NAMES = ["all", INLINE, *(name for name, _ in [*ONCE, *LAST])]
@@ -99,10 +111,12 @@ def optimise(
     for function in functions:
         if inliner is not None:
             run_pass(INLINE, inliner.run, function)
-        for _ in range(MAXIMUM_ROUNDS[level]):
+        for number in range(MAXIMUM_ROUNDS[level]):
             changed = False
             for name, run in ONCE:
                 if name == "tail-recursion" and not inlining:
+                    continue
+                if number and name in FIRST_ROUND_ONLY:
                     continue
                 changed |= run_pass(name, run, function)
             if not changed:

@@ -71,8 +71,13 @@ int gc_in_chunk(uintptr_t address) {
 static void register_chunk(uintptr_t address) {
     size_t number = address >> CHUNK_BITS;
     uint8_t **part = &chunks[number >> LEVEL_BITS];
-    if (*part == NULL) *part = calloc(1 << LEVEL_BITS, 1);
-    if (*part == NULL) gc_no_memory();
+    if (*part == NULL) {
+        /* Fresh pages are zero; the C library's calloc would go over each byte. */
+        void *pages = mmap(NULL, 1 << LEVEL_BITS, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED) gc_no_memory();
+        *part = pages;
+    }
     (*part)[number & ((1 << LEVEL_BITS) - 1)] = 1;
 }
 

@@ -138,7 +138,11 @@ def to_symbol(s: Selector, i: Instruction, address: IrOperand, size: int) -> Sym
 def with_index(
     s: Selector, i: Instruction, address: IrOperand, size: int
 ) -> tuple[IrOperand, IrOperand, int] | None:
-    """base + index or base + (index << log2 size), nothing added."""
+    """base + index or base + (index << log2 size), nothing added.
+
+    A sum or shift with other uses too is done again here: several accesses may need it no
+    other way.
+    """
     if i.offset:
         return None
     total = s.definition(address, op.ADD)
@@ -154,7 +158,7 @@ def with_index(
             return base, shift.operands[0], 1
         # The first operand is asked for its shift before the second stands unshifted.
     for base, index in (total.operands, total.operands[::-1]):
-        if s.only_use(base, op.SHL) is None:
+        if s.definition(base, op.SHL) is None:
             return base, index, 0
     return None
 

@@ -246,6 +246,19 @@ def insert(s: Selector, i: Instruction) -> bool:
     return True
 
 
+def of_two(s: Selector, i: Instruction) -> bool:
+    """A vector of two floats made of them: ZIP1 of their registers."""
+    made = s.only_use(i.operands[0], op.SPLAT)
+    if i.type not in (types.V2F32, types.V2F64) or made is None or lane_number(i) != 1:
+        return False
+    first, second = made.operands[0], i.operands[2]
+    if first.kind == CONSTANT or second.kind == CONSTANT:
+        return False
+    form = FORMS[f"zip1_{ARRANGEMENT[i.type]}"]
+    s.emit(form, s.register(i.result), use(s, first), use(s, second))
+    return True
+
+
 def extract(s: Selector, i: Instruction) -> bool:
     assert i.type is not None
     letter, general = element(i.type)
@@ -332,6 +345,7 @@ VECTOR_RULES = [
     ),
     Rule("vector_select", op.SELECT, select),
     Rule("splat", op.SPLAT, splat),
+    Rule("of_two", op.INSERT, of_two),
     Rule("insert", op.INSERT, insert),
     Rule("extract", op.EXTRACT, extract),
     *(Rule(str(o), o, reduce) for o in (op.SUM_LANES, op.SMIN_LANES, op.SMAX_LANES)),

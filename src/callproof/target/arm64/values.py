@@ -23,7 +23,7 @@ from callproof.codegen.machine import (
 from callproof.ir import types
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Symbol
 from callproof.ir.model import Operand as IrOperand
-from callproof.ir.operations import SLOT
+from callproof.ir.operations import EXTRACT, SLOT
 from callproof.ir.vectors import lanes_of
 from callproof.target.arm64 import pseudo
 from callproof.target.arm64.immediates import encode_fp8, move_immediate
@@ -59,6 +59,9 @@ def use(s: Selector, operand: IrOperand) -> int:
             return rematerialisable(
                 s, register, pseudo.SLOT_ADDRESS, FrameReference("slot", s.slot(definition))
             )
+        lowest = s.definition(operand, EXTRACT)
+        if lowest is not None and operand.type.is_float and lowest.operands[1].value == 0:  # type: ignore[union-attr]
+            return use(s, lowest.operands[0])  # its register's low bits are this float
         return s.register(operand)  # type: ignore[arg-type]
     if operand.kind == SYMBOL:
         assert isinstance(operand, Symbol)
