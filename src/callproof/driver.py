@@ -402,7 +402,7 @@ def build(
         raise CallproofError(f"the output {output} would overwrite an input")
     if emit != "exe" and (others or len(sources) > 1):
         raise CallproofError(f"--emit {emit} makes no use of {[*sources[1:], *others][0]}")
-    if emit == "obj" and not options.target.endswith("-linux"):
+    if emit == "obj" and options.target.endswith("-windows"):
         raise CallproofError(f"objects for {options.target} cannot be written yet, only assembly")
     if emit == "ir":
         from callproof.ir.text import print_module
@@ -415,9 +415,10 @@ def build(
     if emit == "asm":
         write_output(output, compilations[0].listing().encode())
     elif emit == "obj":
-        from callproof.object import write_elf
+        from callproof.object import write_elf, write_macho
 
-        write_output(output, write_elf(compilations[0].object_file()))
+        write = write_macho if options.target.endswith("-macos") else write_elf
+        write_output(output, write(compilations[0].object_file()))
     else:
         objects: list[Path | ObjectFile] = [one.object_file() for one in compilations]
         origins: dict[str, Note] = {}
