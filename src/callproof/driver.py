@@ -289,12 +289,18 @@ def link_inputs(
     """Link objects and archives, with the runtime and musl, into an executable file.
 
     `origins`: what to add to the message that a name is defined nowhere.  Gives what the
-    builtin linker made of it.
+    builtin linker made of it (nothing, for macOS).
     """
     from callproof import link
-    from callproof.linked_with import with_runtime
+    from callproof.linked_with import link_for_macos, with_runtime
 
     start = time.perf_counter()
+    if options.target.endswith("-macos"):
+        link_for_macos(
+            inputs, output, options, runtime=runtime, origins=origins or {}, choices=choices
+        )
+        _timed(options, "link", start)
+        return None
     files = with_runtime(inputs, options, choices) if runtime else list(inputs)
     if runtime and choices is not None and choices.ordered:
         # Ours and musl's refer to each other.
@@ -435,12 +441,12 @@ def build(
 
 
 def is_executable_file(path: Path) -> bool:
-    """Whether a file is an ELF image (to be run as it is) rather than a source."""
+    """Whether a file is an ELF or Mach-O image (to be run as it is) rather than a source."""
     if path.suffix == SOX_SUFFIX:
         return False  # its front end says in its own way that it is not there
     try:
         with path.open("rb") as stream:
-            return stream.read(4) == b"\x7fELF"
+            return stream.read(4) in (b"\x7fELF", b"\xcf\xfa\xed\xfe")
     except OSError as error:
         raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
 

@@ -124,7 +124,9 @@ def build_object(
     source_name: str,
 ) -> ObjectFile:
     """All code and data of a module, with symbols, relocations and descriptions."""
-    builder = _Builder(module, target, ObjectFile(source_name, target.machine))
+    object_format = "mach-o" if target.name.endswith("-macos") else "elf"
+    file = ObjectFile(source_name, target.machine, format=object_format)
+    builder = _Builder(module, target, file)
     for emitted in functions:
         builder.function(emitted, module.functions[emitted.name].exported)
     traces = trace_data(module, functions) if module.trace_names else []
