@@ -317,12 +317,18 @@ def link_inputs(
     """Link objects and archives, with the runtime and musl, into an executable file.
 
     `origins`: what to add to the message that a name is defined nowhere.  Gives what the
-    builtin linker made of it.
+    builtin linker made of it (nothing, for macOS).
     """
     from callproof import link
-    from callproof.linked_with import with_runtime
+    from callproof.linked_with import link_for_macos, with_runtime
 
     start = time.perf_counter()
+    if options.target.endswith("-macos"):
+        link_for_macos(
+            inputs, output, options, runtime=runtime, origins=origins or {}, choices=choices
+        )
+        _timed(options, "link", start)
+        return None
     files = with_runtime(inputs, options, choices) if runtime else list(inputs)
     if runtime and choices is not None and choices.ordered:
         # Ours and musl's refer to each other.
@@ -439,7 +445,7 @@ def _build(
         raise CallproofError(f"the output {output} would overwrite an input")
     if emit != "exe" and (others or len(sources) > 1):
         raise CallproofError(f"--emit {emit} makes no use of {[*sources[1:], *others][0]}")
-    if emit == "obj" and not options.target.endswith("-linux"):
+    if emit == "obj" and options.target.endswith("-windows"):
         raise CallproofError(f"objects for {options.target} cannot be written yet, only assembly")
     if emit == "ir":
         from callproof.ir.text import print_module
@@ -452,9 +458,10 @@ def _build(
     if emit == "asm":
         write_output(output, compilations[0].listing().encode())
     elif emit == "obj":
-        from callproof.object import write_elf
+        from callproof.object import write_elf, write_macho
 
-        write_output(output, write_elf(compilations[0].object_file()))
+        write = write_macho if options.target.endswith("-macos") else write_elf
+        write_output(output, write(compilations[0].object_file()))
     else:
         objects: list[Path | ObjectFile] = [one.object_file() for one in compilations]
         origins: dict[str, Note] = {}
@@ -471,12 +478,12 @@ def _build(
 
 
 def is_executable_file(path: Path) -> bool:
-    """Whether a file is an ELF image (to be run as it is) rather than a source."""
+    """Whether a file is an ELF or Mach-O image (to be run as it is) rather than a source."""
     if path.suffix == SOX_SUFFIX:
         return False  # its front end says in its own way that it is not there
     try:
         with path.open("rb") as stream:
-            return stream.read(4) == b"\x7fELF"
+            return stream.read(4) in (b"\x7fELF", b"\xcf\xfa\xed\xfe")
     except OSError as error:
         raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from callproof.source import CallproofError, Note
 
 if TYPE_CHECKING:
     from callproof.driver import Options
@@ -24,9 +27,7 @@ def with_runtime(
     is_pie = choices is not None and choices.pie
     start = provided.rcrt1 if is_pie else provided.crt1
     archives = provided.libraries
-    # The first that has a `main` is the program's language's.
-    first = "sox" if any(map(_is_sox, inputs)) else "bcpl"
-    languages = sorted(provided.libraries, key=lambda name: name != first)
+    languages = _languages(inputs, archives)
     found: list[Input] = [provided.libc]
     if choices is not None and choices.dynamic:
         gnu = gnu_files(options.target, progress=options.progress)
@@ -39,6 +40,58 @@ def with_runtime(
         *found,
         provided.compiler_rt,
     ]
+
+
+# Fields of `LinkOptions` that say something about ELF programs only, with the option.
+LINUX_ONLY = {
+    "pie": "--pie (all programs for macOS are)",
+    "dynamic": "--dynamic (all programs for macOS are)",
+    "build_id": "--build-id (there is a UUID)",
+    "relr": "--relr",
+    "eh_frame_hdr": "--eh-frame-hdr",
+    "relro": "--relro",
+    "exec_stack": "--exec-stack",
+}
+
+
+def link_for_macos(
+    inputs: Sequence[Input],
+    output: Path,
+    options: Options,
+    *,
+    runtime: bool,
+    origins: dict[str, Note],
+    choices: LinkOptions | None,
+) -> None:
+    """Link Mach-O objects and archives, with our runtime, into an executable for macOS.
+
+    Raises `CallproofError` for what cannot be linked and for options that are Linux's.
+    """
+    from callproof.link import LinkOptions
+    from callproof.link.macho import link_macho
+    from callproof.runtime import macos_files
+
+    if options.linker != "builtin":
+        raise CallproofError(f"--linker {options.linker}: programs for macOS have the builtin one")
+    choices = choices or LinkOptions()
+    for name, shown in LINUX_ONLY.items():
+        if getattr(choices, name):
+            raise CallproofError(f"{shown} is of use for Linux only")
+    if choices.icf != "none":
+        raise CallproofError("--icf is of use for Linux only")
+    provided = macos_files(options.target, progress=options.progress)
+    names = frozenset(provided.system.read_text(encoding="utf-8").split())
+    choices = replace(
+        choices,
+        entry="main" if choices.entry == "_start" else choices.entry,
+        format="mach-o",
+        system_names=names,
+        origins=origins,
+    )
+    files = list(inputs)
+    if runtime:
+        files += [provided.libraries[name] for name in _languages(inputs, provided.libraries)]
+    link_macho(files, output, choices)
 
 
 def machine_of(options: Options) -> str:
@@ -87,6 +140,12 @@ def named_libraries(options: Options) -> list[Input]:
     return found
 
 
+def _languages(inputs: Sequence[Input], libraries: Iterable[str]) -> list[str]:
+    """The order of the languages' archives: the first that has a `main` is the program's."""
+    first = "sox" if any(map(_is_sox, inputs)) else "bcpl"
+    return sorted(libraries, key=lambda name: name != first)
+
+
 def _is_sox(file: Input) -> bool:
     """Whether a file has a Sox program's top level."""
     from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
@@ -100,7 +159,7 @@ def _is_sox(file: Input) -> bool:
     if not isinstance(file, ObjectFile):
         if file.suffix != ".o":
             return False
-        found = load_object(file)
+        found = load_object(file, is_darwin=True)  # the linker says what does not fit
         if not isinstance(found, ObjectFile):
             return False
         file = found

@@ -137,5 +137,5 @@ def link(
 
 def _known(layout: Layout | None, option: str) -> Layout:
     if layout is None:
-        raise CallproofError(f"{option} needs --linker builtin")
+        raise CallproofError(f"{option} needs --linker builtin, and a program for Linux")
     return layout

@@ -7,15 +7,18 @@ where they travel; `run/` reads it to poison and to trace) and DWARF line tables
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from callproof.abi.plan import plan
 from callproof.codegen.emit import EmittedFunction
-from callproof.codegen.target import Target
+from callproof.codegen.target import Frame, Target
 from callproof.codegen.traces import trace_data
 from callproof.ir.model import Datum, Module
 from callproof.ir.places import line_in
 from callproof.object.dwarf import FunctionLines, debug_sections, section_symbols
+from callproof.object.macho_format import COMPACT_UNWIND
+from callproof.object.macho_write import COMPACT_SECTION
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.run.functions import encode_records, record_of
 
@@ -107,6 +110,19 @@ class _Builder:
         self.file.sections.append(section)
         self.define(Symbol(name, section, size=len(data), binding="local", kind="object"))
 
+    def compact_unwind(
+        self, functions: list[EmittedFunction], encode: Callable[[Frame], int]
+    ) -> None:
+        """Darwin's description of each function's frame, for its linkers."""
+        rows = bytearray()
+        section = Section(COMPACT_SECTION, "other", alignment=8)
+        for emitted in functions:
+            self.pending.append((section, len(rows), "R_AARCH64_ABS64", emitted.name, 0))
+            rows += COMPACT_UNWIND.pack(0, len(emitted.code), encode(emitted.frame), 0, 0)
+        section.data = bytes(rows)
+        if rows:
+            self.file.sections.append(section)
+
     def relocate(self) -> None:
         for section, offset, type_, name, addend in self.pending:
             section.relocations.append(Relocation(offset, type_, self.symbol(name), addend))
@@ -130,7 +146,9 @@ def build_object(
     source_name: str,
 ) -> ObjectFile:
     """All code and data of a module, with symbols, relocations and descriptions."""
-    builder = _Builder(module, target, ObjectFile(source_name, target.machine))
+    object_format = "mach-o" if target.name.endswith("-macos") else "elf"
+    file = ObjectFile(source_name, target.machine, format=object_format)
+    builder = _Builder(module, target, file)
     for emitted in functions:
         builder.function(emitted, module.functions[emitted.name].exported)
     traces = trace_data(module, functions) if module.trace_names else []
@@ -138,6 +156,8 @@ def build_object(
         builder.datum(datum)
     for name, data in pool.items():
         builder.pool(name, data)
+    if target.compact_unwind is not None:
+        builder.compact_unwind(functions, target.compact_unwind)
     builder.relocate()
     records = [
         record_of(

@@ -224,7 +224,8 @@ class Target:
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
     `register_name(register, class, bytes)` is the assembly name.
     `address_relocation` is an address in data, `distance_relocation` 32 bits from there;
-    `largest_stack_alignment` what SP can be aligned to at calls."""
+    `largest_stack_alignment` what SP can be aligned to at calls; `compact_unwind` Darwin's
+    description of a frame."""
 
     name: str
     machine: str
@@ -248,3 +249,4 @@ class Target:
     largest_stack_alignment: int = 16
     assembly: Assembly = Assembly()
     unwinding: Unwinding | None = None
+    compact_unwind: Callable[[Frame], int] | None = None

@@ -92,6 +92,8 @@ class LinkOptions:
     relro        a segment of what start code may make read-only (glibc's does, musl's does not)
     icf          'none', or 'safe': equal functions whose address nobody takes become one
     exec_stack   allow objects that ask for a stack that can be executed
+    format       of the objects: 'elf' or 'mach-o'
+    system_names what the system's library gives to programs, where it is not itself an input
     """
 
     entry: str = "_start"
@@ -115,6 +117,8 @@ class LinkOptions:
     relro: bool = False
     icf: str = "none"
     exec_stack: bool = False
+    format: str = "elf"
+    system_names: frozenset[str] = frozenset()
 
 
 def link_layout(inputs: Sequence[Input], options: LinkOptions | None = None) -> Layout:

@@ -25,7 +25,7 @@ from callproof.link.libraries import take as take_from
 from callproof.object.archive import MAGIC as ARCHIVE_MAGIC
 from callproof.object.archive import THIN_MAGIC, Archive, read_archive
 from callproof.object.elf_read import BITCODE, read_elf
-from callproof.object.macho_read import is_macho
+from callproof.object.macho_read import is_macho, read_macho
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.object.shared_read import SharedLibrary, is_shared_library, read_shared
 from callproof.source import CallproofError, Diagnostic, Note
@@ -184,6 +184,7 @@ def _rank(symbol: Symbol) -> int:
 class _Resolver:
     __slots__ = (
         "duplicates",
+        "format",
         "groups",
         "is_positioned",
         "origins",
@@ -191,6 +192,7 @@ class _Resolver:
         "providers",
         "requested",
         "result",
+        "system_names",
         "wanted",
     )
 
@@ -208,10 +210,13 @@ class _Resolver:
         self.requested: set[tuple[int, int]] = set()
         self.providers: list[Archive | SharedLibrary] = []
         self.own: set[str] = set()  # wanted with hidden visibility: from no shared library
+        self.format, self.system_names = options.format, options.system_names
         self.is_positioned = options.pie or options.dynamic
 
     def add(self, file: ObjectFile) -> None:
         result = self.result
+        if self.format == "mach-o" != file.format and file.sections:
+            raise CallproofError(f"{file.name} is no Mach-O object: its calls are not Darwin's")
         if result.files and file.machine != result.machine:
             raise CallproofError(f"{file.name} is for {file.machine}, not {result.machine}")
         result.machine = file.machine
@@ -318,7 +323,8 @@ class _Resolver:
             return
         first = len(self.providers)
         for path in item.inputs if isinstance(item, ArchiveGroup) else (item,):
-            loaded = load(path if isinstance(path, Path) else path.path)
+            place = path if isinstance(path, Path) else path.path
+            loaded = load(place, is_darwin=self.format == "mach-o")
             if isinstance(loaded, ObjectFile):
                 self.add(loaded)
             elif isinstance(loaded, SharedLibrary):
@@ -328,12 +334,18 @@ class _Resolver:
                 self.providers.append(loaded)
             elif isinstance(path, WholeArchive):
                 for offset in loaded.offsets():
-                    self.add(loaded.member(offset))
+                    self.add(self.member(loaded, offset))
             else:
                 self.result.archives.append(loaded)
                 self.providers.append(loaded)
         if ordered:
             self.search_archives(self.providers[first:])
+
+    def member(self, archive: Archive, offset: int) -> ObjectFile:
+        member = archive.member(offset)
+        if member.format == "mach-o" != self.format:
+            raise CallproofError(DARWINS.format(member.name))
+        return member
 
     def search(self, archive: Archive) -> bool:
         index = archive.index
@@ -349,7 +361,7 @@ class _Resolver:
                     continue
                 self.requested.add(key)
                 wanted_by = self.wanted[name][0]
-                member = archive.member(index[name])
+                member = self.member(archive, index[name])
                 self.result.pulls[id(member)] = Pull(name, wanted_by)
                 self.add(member)
                 found = True
@@ -387,6 +399,8 @@ class _Resolver:
             if self.is_linkers(name):
                 self.result.asked.add(name)
                 continue
+            if name in self.system_names:
+                continue
             if files == [THE_LINKER]:
                 continue  # would be used if it were there
             close = get_close_matches(name, self.result.names, n=1, cutoff=0.8)
@@ -405,8 +419,16 @@ class _Resolver:
             raise CallproofError(problems)
 
 
-def load(path: Path) -> ObjectFile | Archive | SharedLibrary:
-    """Read an object, an archive or a shared library from a file."""
+# It could be read and linked, but Darwin passes variadic arguments and small stack
+# arguments elsewhere: such calls would go wrong silently.
+DARWINS = "{}: a Mach-O object, whose calls are Darwin's and not Linux's"
+
+
+def load(path: Path, *, is_darwin: bool = False) -> ObjectFile | Archive | SharedLibrary:
+    """Read an object, an archive or a shared library from a file.
+
+    `is_darwin`: objects of Darwin are wanted; they are refused otherwise.
+    """
     try:
         status = path.stat()
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
@@ -429,9 +451,9 @@ def load(path: Path) -> ObjectFile | Archive | SharedLibrary:
     if data[:4] in (b"\x7fELF", *BITCODE):
         return read_elf(data, str(path))
     if is_macho(data):
-        # It could be read and linked, but Darwin passes variadic arguments and small stack
-        # arguments elsewhere: such calls would go wrong silently.
-        raise CallproofError(f"{path}: a Mach-O object, whose calls are Darwin's and not Linux's")
+        if is_darwin:
+            return read_macho(data, str(path))
+        raise CallproofError(DARWINS.format(path))
     script = script_message(path, data)
     raise CallproofError(script or f"{path}: neither an ELF object nor an archive")
 

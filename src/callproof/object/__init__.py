@@ -1,4 +1,4 @@
-"""Object files: ELF relocatable objects and archives, read and written; DWARF line tables.
+"""Object files: ELF and Mach-O objects and archives, read and written; DWARF line tables.
 
 Takes and gives `ObjectFile` (sections, symbols, relocations) and bytes.  Knows file
 formats; knows nothing of the compiler or of instructions.
@@ -10,6 +10,7 @@ from callproof.object.archive import Archive, read_archive, write_archive
 from callproof.object.elf_read import read_elf
 from callproof.object.elf_write import write_elf
 from callproof.object.macho_read import is_macho, read_macho
+from callproof.object.macho_write import write_macho
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 
 
@@ -32,4 +33,5 @@ __all__ = [
     "read_object",
     "write_archive",
     "write_elf",
+    "write_macho",
 ]

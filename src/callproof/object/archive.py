@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from callproof.object.elf_read import read_elf
+from callproof.object.macho_read import is_macho, read_macho
 from callproof.object.model import ObjectFile
 from callproof.source import CallproofError
 
@@ -42,6 +43,9 @@ class Archive:
         index = self._scan()
         if index is not None:
             self._read_index(*index)
+            if any(is_macho(self._contents(at)[:4]) for at in list(self._members)[:1]):
+                # C names, as the members' own symbols are read
+                self.index = {name.removeprefix("_"): at for name, at in self.index.items()}
         elif indexed:
             self._make_index()
 
@@ -149,7 +153,9 @@ class Archive:
         """The object whose header is at `offset`; raises `CallproofError` if it is none."""
         parsed = self._parsed.get(offset)
         if parsed is None:
-            parsed = read_elf(self._contents(offset), f"{self.name}({self.member_name(offset)})")
+            contents = self._contents(offset)
+            read = read_macho if is_macho(contents[:4]) else read_elf
+            parsed = read(contents, f"{self.name}({self.member_name(offset)})")
             self._parsed[offset] = parsed
         return parsed
 

@@ -38,7 +38,7 @@ def is_macho(data: bytes | memoryview) -> bool:
 def read_macho(data: bytes | memoryview, name: str, *, strip_underscore: bool = True) -> ObjectFile:
     """Parse a relocatable object, or the ARM64 part of a fat one.
 
-    `strip_underscore` takes the underscore off external names, which Apple's C
+    `strip_underscore` takes the underscore off names, which Apple's C
     compilers put there.  Raises `CallproofError` with the file, what and where.
     """
     reader = Reader(data, name)
@@ -76,7 +76,7 @@ class _Object:
     def __init__(self, reader: Reader, strip: bool) -> None:
         self.reader = reader
         self.strip = strip
-        self.file = ObjectFile(reader.name, "aarch64")
+        self.file = ObjectFile(reader.name, "aarch64", format="mach-o")
         self.addresses: list[int] = []  # of each section, in the object's own address space
         self.symbols: list[Symbol | None] = []  # by index in the symbol table
         self.pending: list[tuple[int, int, int]] = []  # section index, reloff, nreloc
@@ -173,7 +173,7 @@ class _Object:
         if name is None:
             raise reader.fail(f"symbol {number}: its name lies outside the string table")
         external = bool(type_ & macho.N_EXT)
-        if external and self.strip:
+        if self.strip:
             name = name.removeprefix("_")
         symbol = Symbol(name, binding="global" if external else "local")
         if type_ & macho.N_PEXT:

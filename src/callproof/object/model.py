@@ -71,13 +71,17 @@ class Symbol:
 
 @dataclass(slots=True)
 class ObjectFile:
-    """A relocatable object; `name` is for messages ('libc.a(printf.o)')."""
+    """A relocatable object; `name` is for messages ('libc.a(printf.o)').
+
+    `format` is 'elf' or 'mach-o': whose rules its code and its names follow.
+    """
 
     name: str
     machine: str = "aarch64"
     sections: list[Section] = field(default_factory=list)
     symbols: list[Symbol] = field(default_factory=list)
     flags: int = 0
+    format: str = "elf"
 
     def section(self, name: str) -> Section | None:
         for section in self.sections:

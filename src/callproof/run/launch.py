@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from callproof.object.macho_read import is_macho
 from callproof.run.limits import Limits
 from callproof.run.loader import load, read_executable
 from callproof.run.native import is_native, run_native
@@ -102,6 +103,11 @@ def run(
     choose(on, must_emulate=must_emulate)
     data = executable if isinstance(executable, bytes) else read_executable(executable)
     name = name or ("program" if isinstance(executable, bytes) else str(executable))
+    if is_macho(data):
+        raise CallproofError(
+            f"{name}: a program for macOS, which cannot be run here: "
+            "`callproof build` makes it, a Mac runs it"
+        )
     image = load(data, name, any_machine=True, any_loader=True)
     place = choose(on, must_emulate=must_emulate, machine=image.machine)
     if image.interpreter and place == "emulator":

@@ -2,7 +2,8 @@
 
 Gives the paths of `crt1.o`, `rcrt1.o` (of position-independent programs), `libc.a`,
 `libcompiler_rt.a` and one archive of ours per language for a target; and, for programs that
-the system's loader loads with its own glibc, of `start.o` and our archives compiled for that.
+the system's loader loads with its own glibc, of `start.o` and our archives compiled for that;
+for macOS of our archives and a list of the names in the system's library.
 A wheel brings them along; in an editable install they are built once, with Clang from the
 `ziglang` package, into a cache folder.
 """
@@ -21,10 +22,12 @@ from callproof.source import CallproofError
 
 FOLDER = Path(__file__).parent
 PACKAGED = FOLDER / "lib"
+MACOS = "aarch64-macos"
 LANGUAGES = ("bcpl", "sox")
 ARCHIVES = tuple(f"lib{name}_runtime.a" for name in LANGUAGES)
 FILES = ("crt1.o", "rcrt1.o", "libc.a", "libcompiler_rt.a", *ARCHIVES)
 GNU_FILES = ("start.o", *ARCHIVES)
+MACOS_FILES = ("libSystem.names", *ARCHIVES)
 
 Progress = Callable[[str], None]
 
@@ -45,6 +48,14 @@ class GnuFiles:
     """What a program for glibc is linked with, beside glibc."""
 
     start: Path
+    libraries: dict[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class MacosFiles:
+    """What a program for macOS is linked with; `system` lists the names that libSystem has."""
+
+    system: Path
     libraries: dict[str, Path]
 
 
@@ -83,6 +94,7 @@ def sources() -> list[Path]:
     return [
         *sorted(FOLDER.glob("*/*.[ch]")),
         FOLDER / "build.py",
+        FOLDER / "build_macos.py",
         *sorted((FOLDER.parent / "object").glob("*.py")),
     ]
 
@@ -134,13 +146,21 @@ def gnu_files(target: str, progress: Progress | None = None) -> GnuFiles:
     return GnuFiles(folder / "start.o", archives)
 
 
+def macos_files(target: str, progress: Progress | None = None) -> MacosFiles:
+    """The files for macOS.  Raises as `runtime_files`."""
+    folder = _folder(target, "", MACOS_FILES, progress)
+    archives = {name: folder / f"lib{name}_runtime.a" for name in LANGUAGES}
+    return MacosFiles(folder / "libSystem.names", archives)
+
+
 def _folder(target: str, flavour: str, names: tuple[str, ...], progress: Progress | None) -> Path:
     packaged = PACKAGED / (target + flavour)
     if _has(packaged, names):
         return packaged
     from callproof.runtime.build import ZIG_TARGETS, build_gnu_runtime, build_runtime
+    from callproof.runtime.build_macos import build_macos_runtime
 
-    if target not in ZIG_TARGETS:
+    if target not in (*ZIG_TARGETS, MACOS):
         raise CallproofError(f"there is no runtime for {target}")
     version = _zig_version()
     if not version:
@@ -154,6 +174,8 @@ def _folder(target: str, flavour: str, names: tuple[str, ...], progress: Progres
     import tempfile
 
     build = build_gnu_runtime if flavour else build_runtime
+    if target == MACOS:
+        build = build_macos_runtime
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{target}-") as temporary:

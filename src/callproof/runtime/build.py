@@ -112,7 +112,7 @@ def build_runtime(target: str, output: Path, progress: Callable[[str], None]) ->
             item = place / f"{name}.o"
             _startup(name, target, item)
             (output / item.name).write_bytes(strip_debug(item.read_bytes(), item.name))
-        _copy_notices(output)
+        copy_notices(output)
 
 
 def build_gnu_runtime(target: str, output: Path, progress: Callable[[str], None]) -> None:
@@ -144,7 +144,7 @@ def build_gnu_runtime(target: str, output: Path, progress: Callable[[str], None]
                 (output / "start.o").write_bytes(members[0][1])
             else:
                 (output / f"lib{name}_runtime.a").write_bytes(write_archive(members))
-    _copy_notices(output)
+    copy_notices(output)
 
 
 def compile_source(
@@ -154,21 +154,23 @@ def compile_source(
     _zig("cc", "-target", triple, *CFLAGS, *library.flags, *flags, "-c", source, "-o", output)
 
 
-def _zig_folder() -> Path:
+def zig_folder() -> Path:
+    """Where the `ziglang` package is.  Raises `CallproofError` if it is not installed."""
     found = importlib.util.find_spec("ziglang")
     if found is None or found.origin is None:
         raise CallproofError("the 'ziglang' package is missing; pip install ziglang")
     return Path(found.origin).parent
 
 
-def _copy_notices(output: Path) -> None:
+def copy_notices(output: Path) -> None:
+    """Put the licences of what is built from others' sources beside it."""
     for name, inside in NOTICES.items():
-        shutil.copyfile(_zig_folder() / inside, output / name)
+        shutil.copyfile(zig_folder() / inside, output / name)
 
 
 def _startup(name: str, target: str, output: Path) -> None:
     """musl's own startup code, from the sources that Zig brings, compiled as musl does it."""
-    musl = _zig_folder() / "lib" / "libc" / "musl"
+    musl = zig_folder() / "lib" / "libc" / "musl"
     machine = target.partition("-")[0]
     folders = (f"arch/{machine}", "arch/generic", "src/include", "src/internal", "include")
     flags = "-std=c99 -nostdinc -ffreestanding -fno-stack-protector -fno-sanitize=all -Os -g0 -w"

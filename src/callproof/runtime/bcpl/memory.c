@@ -4,7 +4,6 @@
  * stack, in registers, in global variables, and in every block itself but those that the
  * library fills with characters.  The compiler gives the addresses of the globals. */
 #include <stdlib.h>
-#include <sys/auxv.h>
 
 #include "../gc/gc.h"
 #include "bcpl.h"
@@ -57,12 +56,11 @@ static void statistics(void) {
               (word)(gc_counts.longest_pause / 1000));
 }
 
-/* The random bytes that the system gives to a program lie above all of its frames. */
 static void start(void) {
     static int started;
     if (started) return;
     started = 1;
-    gc_start(&language, (void *)getauxval(AT_RANDOM));
+    gc_start(&language, gc_stack_top());
     const char *wanted_statistics = getenv("CALLPROOF_GC_STATS");
     if (wanted_statistics != NULL && *wanted_statistics != 0 && *wanted_statistics != '0')
         bcpl_last_words = statistics;

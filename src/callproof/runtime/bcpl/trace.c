@@ -2,9 +2,9 @@
  * records, looked up in the compiler's tables.  C's functions are in none and passed over. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
+#include "../gc/gc.h"
 #include "trace.h"
 
 enum { LINK = 30, FRAME = 29, FLOATING = 32, MOST_FRAMES = 1000 };
@@ -87,7 +87,7 @@ static void show_function(const struct trace_function *function, uintptr_t addre
 }
 
 void bcpl_show_calls(const struct registers *registers) {
-    uintptr_t address = registers->general[LINK], top = getauxval(AT_RANDOM);
+    uintptr_t address = registers->general[LINK], top = (uintptr_t)gc_stack_top();
     const uintptr_t *frame = (const uintptr_t *)registers->general[FRAME];
     dprintf(STDERR_FILENO, "calls:\n");
     for (int i = 0; i < MOST_FRAMES; i++) {

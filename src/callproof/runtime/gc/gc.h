@@ -57,6 +57,9 @@ int gc_is_marked(const void *object);                 /* static ones always are 
 void gc_collect(void);
 void gc_print_statistics(void); /* to standard error, if asked for */
 
+size_t gc_machine_memory(void); /* bytes; 0: nobody knows */
+void *gc_stack_top(void);        /* above all frames of the program's first thread */
+
 extern uint8_t gc_stress; /* collect at every allocation */
 
 /* The cells that the next allocations take, by class: a cell is {header 0, next}.  Compiled

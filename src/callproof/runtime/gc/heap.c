@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
 #include <time.h>
 
 #include "heap.h"
@@ -49,9 +48,8 @@ void gc_start(const struct gc_language *language, void *stack_base) {
     gc_stack_base = stack_base;
     if (is_on("CALLPROOF_GC_STRESS")) gc_stress = 1;
     statistics = is_on("CALLPROOF_GC_STATS");
-    struct sysinfo machine = {0};
-    if (sysinfo(&machine) == 0 && machine.totalram != 0)
-        limit = (size_t)machine.totalram / 2 * (machine.mem_unit ? machine.mem_unit : 1);
+    size_t memory = gc_machine_memory();
+    if (memory != 0) limit = memory / 2;
     const char *wanted = getenv("CALLPROOF_GC_LIMIT");
     if (wanted != NULL && *wanted >= '1' && *wanted <= '9') limit = strtoull(wanted, NULL, 10);
 }

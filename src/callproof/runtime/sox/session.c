@@ -13,6 +13,11 @@
 
 #include "runtime.h"
 
+/* Sessions run on Linux only; elsewhere this only has to compile. */
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0
+#endif
+
 enum { REQUESTS = 3, ANSWERS = 4 }; /* descriptors */
 
 static sigjmp_buf prompt;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <ucontext.h>
+#include <sys/ucontext.h>
 #include <unistd.h>
 
 #include "runtime.h"
@@ -23,15 +23,24 @@ static char signal_stack[SIGNAL_STACK] __attribute__((aligned(16)));
  * register (on x86-64, before the first push, on the stack), and its frame in the frame
  * register. */
 static struct place interrupted(const void *context) {
-    const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
 #if defined(__aarch64__)
+#if defined(__APPLE__)
+    const _STRUCT_ARM_THREAD_STATE64 *machine = &((const ucontext_t *)context)->uc_mcontext->__ss;
+    uintptr_t pc = __darwin_arm_thread_state64_get_pc(*machine);
+    uintptr_t link = __darwin_arm_thread_state64_get_lr(*machine);
+    const uintptr_t *frame = (const uintptr_t *)__darwin_arm_thread_state64_get_fp(*machine);
+#else
+    const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
+    uintptr_t pc = machine->pc, link = machine->regs[30];
     const uintptr_t *frame = (const uintptr_t *)machine->regs[29];
+#endif
     for (uint64_t i = 0; i < sox_trace_count; i++) {
         uintptr_t start = (uintptr_t)sox_trace_functions[i].start;
-        if (machine->pc - start < PROLOGUE) return (struct place){machine->regs[30], frame};
+        if (pc - start < PROLOGUE) return (struct place){link, frame};
     }
-    return (struct place){machine->pc, frame};
+    return (struct place){pc, frame};
 #else
+    const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
     uintptr_t at = (uintptr_t)machine->gregs[REG_RIP];
     const uintptr_t *frame = (const uintptr_t *)machine->gregs[REG_RBP];
     for (uint64_t i = 0; i < sox_trace_count; i++) {

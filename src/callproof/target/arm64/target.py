@@ -16,6 +16,7 @@ from callproof.target.arm64 import (
     select_vector,
     values,
 )
+from callproof.target.arm64.darwin import DarwinShapes, compact_unwind
 from callproof.target.arm64.instructions import FORMS
 from callproof.target.arm64.registers import LR, REGISTER_FILE, SP, V0, name
 from callproof.target.arm64.shapes import Arm64Shapes
@@ -49,7 +50,8 @@ def rules_by_operation(rules: list[Rule]) -> dict[Operation, tuple[Rule, ...]]:
 
 
 def make_target(name: str, convention: Convention) -> Target:
-    """ARM64 with one of AAPCS64's variants; nothing else differs in the code."""
+    """ARM64 with one of AAPCS64's variants; Darwin has frames of its own, too."""
+    is_darwin = name == "aarch64-macos"
     access = {
         (GENERAL, 1): "rb_uimm",
         (GENERAL, 2): "rh_uimm",
@@ -82,7 +84,7 @@ def make_target(name: str, convention: Convention) -> Target:
         rules=rules_by_operation(SCALAR_RULES),
         vector_rules=rules_by_operation(select_vector.VECTOR_RULES),
         calls=calls,
-        shapes=Arm64Shapes(),
+        shapes=DarwinShapes() if is_darwin else Arm64Shapes(),
         scratch_general=(16, 17),
         scratch_float=(V0 + 31,),
         register_name=register_name,
@@ -90,4 +92,5 @@ def make_target(name: str, convention: Convention) -> Target:
         use_stored=values.use_stored,
         pool_prefix=values.POOL_PREFIX,
         unwinding=UNWINDING,
+        compact_unwind=compact_unwind if is_darwin else None,
     )
