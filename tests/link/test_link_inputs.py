@@ -310,3 +310,45 @@ def test_code_families_stand_together() -> None:
     (output,) = [o for o in layout.outputs() if o.name == ".text"]
     names = [piece.section.name.removeprefix(".text.") for piece in output.pieces]
     assert names == ["unlikely.b", "startup.c", "hot.a", "hot.d", "main", "x"]
+
+
+# --- the GOT of AArch64 ---------------------------------------------------------------------------
+
+
+def got_program(second: int, *, far_apart: bool = False) -> ObjectFile:
+    """adrp x0, :got:value; ldr, [x0, :got_lo12:value]; blr of what was loaded."""
+    gap = [NO_BITS] if far_apart else []
+    code = words(0xA9BF7BFD, 0x90000000, *gap, second, 0xD63F0000 | (second & 31) << 5)
+    symbol = Symbol("value")
+    file = function(
+        "main",
+        code + words(0xA8C17BFD, 0xD65F03C0),
+        (4, "R_AARCH64_ADR_GOT_PAGE", symbol),
+        (12 if far_apart else 8, "R_AARCH64_LD64_GOT_LO12_NC", symbol),
+    )
+    del file.symbols[-1]
+    return file
+
+
+@pytest.mark.parametrize(
+    ("second", "far_apart", "slots"),
+    [(0xF9400000, False, 0), (0xF9400000, True, 1), (0xF9400001, False, 1)],
+)
+def test_a_load_from_the_got_becomes_an_addition_if_it_is_a_pair(
+    second: int, far_apart: bool, slots: int
+) -> None:
+    from callproof.link import link_layout
+    from callproof.link.executable import write_executable
+
+    layout = link_layout([got_program(second, far_apart=far_apart), returns("value", 6)], MAIN)
+    assert len(layout.got) == slots
+    assert run_image(write_executable(layout)) == 6
+
+
+def test_an_undefined_weak_name_keeps_its_slot_of_zero() -> None:
+    file = got_program(0xF9400000)
+    file.symbols[-1].binding = "weak"
+    file.sections[0].data = words(0x90000000, 0xF9400000, 0xD65F03C0)
+    for relocation in file.sections[0].relocations:
+        relocation.offset -= 4
+    assert run_image(link_bytes([file], MAIN)) == 0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from callproof.link import tls_arm64
+from callproof.link import got_arm64, tls_arm64
 from callproof.link.veneers import BRANCHES
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
@@ -242,7 +242,10 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
     slots: dict[GotKey, None] = {}
     for section in sections:
         if id(section) in resolved.live:
+            relaxed = got_arm64.relaxed(resolved, section)
             for relocation in section.relocations:
+                if relocation.offset in relaxed:
+                    continue
                 thread = relocation.type in TLS_GOT_RELOCATIONS
                 thread |= tls_arm64.is_loaded(resolved, relocation)
                 if thread or relocation.type in GOT_RELOCATIONS:
@@ -299,12 +302,13 @@ def _veneer(address: int, target: int) -> bytes:
 class Relocator:
     """Applies AArch64 relocations; `relocate_x64.py` has the other machine's."""
 
-    __slots__ = ("got_filled", "layout", "thread_offset")
+    __slots__ = ("got_filled", "layout", "relaxed", "thread_offset")
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.thread_offset = self.thread_pointer()
         self.got_filled: set[GotKey] = set()
+        self.relaxed = got_arm64.NONE
 
     def thread_pointer(self) -> int:
         """What to add to a thread-local's address for its offset from the thread pointer."""
@@ -313,6 +317,7 @@ class Relocator:
 
     def begin(self, piece: Piece) -> None:
         """Called before a section's relocations are applied."""
+        self.relaxed = got_arm64.relaxed(self.layout.resolved, piece.section)
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
         owner = self.layout.resolved.owner.get(id(piece.section))
@@ -408,6 +413,10 @@ class Relocator:
                 reach = self.layout.options.reach
                 if veneer is not None and not -reach <= value - place < reach:
                     value = veneer
+        elif relocation.offset in self.relaxed and type_ in got_arm64.DIRECT:
+            if type_ == got_arm64.LOAD:
+                word = got_arm64.add_instead(word)
+            type_ = got_arm64.DIRECT[type_]
         elif type_ in GOT_RELOCATIONS or type_ in TLS_GOT_RELOCATIONS:
             thread = type_ in TLS_GOT_RELOCATIONS
             value = self.slot(relocation, value, thread=thread, weak=address is None)
