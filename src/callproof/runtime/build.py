@@ -173,11 +173,13 @@ def _startup(name: str, target: str, output: Path) -> None:
     musl = zig_folder() / "lib" / "libc" / "musl"
     machine = target.partition("-")[0]
     folders = (f"arch/{machine}", "arch/generic", "src/include", "src/internal", "include")
-    flags = "-std=c99 -nostdinc -ffreestanding -fno-stack-protector -fno-sanitize=all -Os -g0 -w"
+    flags = "-std=c99 -nostdinc -ffreestanding -fno-stack-protector -fno-sanitize=all -O2 -g0 -w"
     triple = ZIG_TARGETS[target]
     includes = [f"-I{musl / folder}" for folder in folders]
     source = musl / "crt" / f"{name}.c"
-    _zig("cc", "-target", triple, *flags.split(), "-fPIE", *includes, "-c", source, "-o", output)
+    flags += " -ffunction-sections -fomit-frame-pointer"
+    pie = ("-fPIE",) if name == "rcrt1" else PIE_FLAGS[target]
+    _zig("cc", "-target", triple, *flags.split(), *pie, *includes, "-c", source, "-o", output)
 
 
 def _musl(target: str, place: Path) -> dict[str, Path]:
