@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange
 from callproof.link.macho_layout import BASE, HEADER_SYMBOLS, Import, Piece, Program
-from callproof.link.relocate import DATA, INSTRUCTIONS, NOP, WORD, OutOfRange
+from callproof.link.relocate import NOP, WORD
 from callproof.link.resolve import Resolved
 from callproof.object.macho_write import GOT_LOAD, GOT_PAGE, through_got
 from callproof.object.model import Relocation, Section, Symbol
