@@ -286,8 +286,15 @@ _Thread_local int mine[2] __attribute__((aligned(64))) = {21, 22};
 static char large[70000];
 char *const inside[] = {large, large + 69999, large + 1};
 extern int absent(void) __attribute__((weak));
+static int chosen(void) { return 5; }
+__attribute__((used)) int (*resolve(void))(void) { return chosen; }
+__asm__(".globl choice\n.type choice, %gnu_indirect_function\n.set choice, resolve");
+extern int choice(void);
+int (*const choices[])(void) = {choice};
 __attribute__((constructor)) static void begin(void) { puts("begin"); }
 int main(void) {
+    int (*volatile called)(void) = choices[0];
+    printf("%d %d\n", choice() + called(), called == choice);
     printf("%d %s %d %d %d\n", *pointer, words[1], mine[1] + (int)((unsigned long)mine & 63),
            (int)(inside[1] - inside[0]), absent ? absent() : -1);
     return 4;
@@ -304,7 +311,7 @@ def test_a_static_program_relocates_itself(machine: str, relr: bool, tmp_path: P
         stream = io.BytesIO()
         result = run(output, [], on=place, stdout=stream)
         assert result.exit_status == 4
-        assert stream.getvalue() == b"begin\n3 two 22 69999 -1\n"
+        assert stream.getvalue() == b"begin\n10 1\n3 two 22 69999 -1\n"
     tags = dict(section(output, ".dynamic"))
     assert "DT_NEEDED" not in tags and ("DT_RELR" in tags) == relr
     if relr:

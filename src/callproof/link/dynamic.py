@@ -246,11 +246,12 @@ class Dynamic:
         used = [found for found in self.resolved.imports.values() if found.is_used]
         self._need(used)
         self.plain = [found for found in used if not found.is_placed]
-        names = self.resolved.names
+        names, entries = self.resolved.names, self.resolved.entries
+        seen = (names[name].symbol for name in self.resolved.exported)
         self.exports = [
-            names[name].symbol
-            for name in self.resolved.exported
-            if (s := names[name].symbol).absolute or id(s.section) in self.resolved.live
+            entries.get(id(symbol), symbol)
+            for symbol in seen
+            if symbol.absolute or id(symbol.section) in self.resolved.live
         ]
         self.hashed = [found for found in used if found.is_placed]
         self.hashed += self.exports
