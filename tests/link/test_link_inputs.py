@@ -312,6 +312,52 @@ def test_code_families_stand_together() -> None:
     assert names == ["unlikely.b", "startup.c", "hot.a", "hot.d", "main", "x"]
 
 
+# --- thread-local variables -----------------------------------------------------------------------
+
+
+THREAD = words(0xD53BD040, 0x91400000, 0x91000000, 0xB9400000, 0xD65F03C0)
+
+
+def thread_program(symbol: Symbol) -> ObjectFile:
+    """mrs x0, tpidr_el0; add, #:tprel_hi12:; add, #:tprel_lo12_nc:; ldr w0, [x0]; ret"""
+    return function(
+        "main",
+        THREAD,
+        (4, "R_AARCH64_TLSLE_ADD_TPREL_HI12", symbol),
+        (8, "R_AARCH64_TLSLE_ADD_TPREL_LO12_NC", symbol),
+    )
+
+
+def test_a_common_symbol_may_be_thread_local() -> None:
+    from callproof.link import link_layout
+
+    small = Symbol("shared", common=4, value=4, kind="tls")
+    large = ObjectFile("b.o", symbols=[Symbol("shared", common=64, value=16, kind="tls")])
+    again = read_elf(write_elf(large), "b.o")
+    assert again.symbols[0].kind == "tls"
+    layout = link_layout([thread_program(small), again], MAIN)
+    assert layout.tls[1:] == (0, 64, 16)
+
+
+def test_thread_local_and_ordinary_variables_are_not_mixed_up() -> None:
+    """As `ld` refuses it: one file says `extern int x`, the other `_Thread_local int x`."""
+    data = Section(".data", "data", bytes(8), alignment=8)
+    thread = Section(".tdata", "tdata", bytes(8), alignment=8)
+    for section, kind in ((data, "object"), (thread, "tls")):
+        other = ObjectFile("other.o", sections=[section])
+        other.symbols.append(Symbol("x", section, size=8, kind=kind))
+        ordinary = function(
+            "main",
+            words(0x90000000, 0xD65F03C0),
+            (0, "R_AARCH64_ADR_PREL_PG_HI21", Symbol("x")),
+        )
+        local = thread_program(Symbol("x"))
+        good, bad = (ordinary, local) if section is data else (local, ordinary)
+        assert link_bytes([good, other], MAIN)
+        with pytest.raises(CallproofError, match=r"to .x.: it is (not )?thread-local, "):
+            link_bytes([bad, other], MAIN)
+
+
 # --- the GOT of AArch64 ---------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -266,12 +267,18 @@ def glibc_inputs(program: Program, target: str) -> list[Path]:
 
 def check(program: Program, inputs: list[Path], way: Way, linkers: Sequence[str]) -> list[str]:
     """What went wrong; prints a line for each link."""
+    with tempfile.TemporaryDirectory(prefix="callproof-third-party-") as folder:
+        return check_in(Path(folder), program, inputs, way, linkers)
+
+
+def check_in(
+    folder: Path, program: Program, inputs: list[Path], way: Way, linkers: Sequence[str]
+) -> list[str]:
     problems = []
     variants = [("ours", ""), ("ours", "icf relro frames")]
     variants += [(linker, "") for linker in linkers]
     for linker, ours in variants:
-        output = CACHE / "programs" / f"{program.name}-{way.target}-{way.compiler}-{way.level}"
-        output.parent.mkdir(exist_ok=True)
+        output = folder / f"{program.name}-{way.target}-{way.compiler}-{way.level}"
         label = f"{way.target} {way.compiler} -{way.level} {program.name} {linker} {ours}".strip()
         start = time.perf_counter()
         link_with(linker, inputs, output, way.target, ours=ours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import platform
 import shutil
@@ -22,9 +23,9 @@ TRIPLES = {"aarch64-linux": "aarch64-linux-musl", "x86_64-linux": "x86_64-linux-
 @cache
 def _folder() -> Path:
     """Where objects are; Zig keeps what it compiled, so that later sessions are quick."""
-    folder = Path(tempfile.gettempdir()) / "callproof-foreign-tests"
-    folder.mkdir(exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=folder))
+    folder = Path(tempfile.mkdtemp(prefix="callproof-foreign-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @cache

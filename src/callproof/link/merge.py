@@ -73,6 +73,8 @@ def _key(section: Section) -> Key:
 def _cut(section: Section) -> list[int]:
     """Where the pieces start; nothing if the section cannot be merged."""
     size, width = len(section.data), section.entry_size
+    if section.name.isidentifier():
+        return []  # somebody may walk it from __start_ to __stop_
     if section.kind != "rodata" or section.relocations or not size or not width or size % width:
         return []
     if not section.flags & elf.SHF_STRINGS:

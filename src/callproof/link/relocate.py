@@ -8,6 +8,7 @@ address that is as far from a multiple of its alignment as the image's own is.
 
 from __future__ import annotations
 
+from functools import cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,12 @@ TLS_GOT_RELOCATIONS = frozenset(
 TLS_CALLS = ("R_AARCH64_TLSGD_ADD_LO12_NC", "R_AARCH64_TLSLD_ADD_LO12_NC")
 # Debug information about code that was left out: 0 and 0 would end a list of ranges.
 ENDS_LIST = (".debug_ranges", ".debug_loc")
+
+
+@cache
+def is_thread_local(type_: str) -> bool:
+    """Whether relocations of a type are to thread-local variables."""
+    return "TLS" in type_ or "TPOFF" in type_  # with DTPOFF and GOTTPOFF
 
 
 def slot_key(resolved: Resolved, relocation: Relocation, thread: bool) -> GotKey:
@@ -160,6 +167,14 @@ class Relocator:
             return address
         if not symbol.is_defined and symbol.binding == "local" and symbol.name:
             raise self.fail(piece, relocation, "a local symbol without definition")
+        section = symbol.section
+        if loaded and section is not None:
+            is_thread = section.kind in ("tdata", "tbss")
+            if is_thread != is_thread_local(relocation.type):
+                what = "is thread-local, which this reference is not made for"
+                if not is_thread:
+                    what = "is not thread-local, but this reference is made for that"
+                raise self.fail(piece, relocation, f"it {what}")
         if symbol.kind == "section" and id(symbol.section) in self.layout.resolved.moved:
             # The addend tells which part of the section is meant, and parts move alone.
             assert symbol.section is not None

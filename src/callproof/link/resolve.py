@@ -480,8 +480,9 @@ def resolve(inputs: Sequence[Input], options: LinkOptions) -> Resolved:
         symbol = definition.symbol
         if symbol.common:
             # A common symbol becomes zero-filled memory of its own.
+            family, kind = (".tbss", "tbss") if symbol.kind == "tls" else (".bss", "bss")
             section = Section(
-                ".bss.common", "bss", alignment=max(symbol.value, 1), size=symbol.common
+                f"{family}.common", kind, alignment=max(symbol.value, 1), size=symbol.common
             )
             symbol.size, symbol.value = symbol.common, 0
             symbol.common, symbol.section = 0, section

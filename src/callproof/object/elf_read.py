@@ -230,7 +230,7 @@ class _Object:
                 symbol.absolute = True
             elif section in COMMONS and not is_wide:
                 symbol.common = max(size, 1)
-                symbol.kind = "object"
+                symbol.kind = "tls" if kind == "tls" else "object"
             elif section >= elf.SHN_LORESERVE and not is_wide:
                 raise reader.fail(f"symbol '{name}': section number {section:#x} is not supported")
             elif section != elf.SHN_UNDEF:
