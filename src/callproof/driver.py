@@ -440,9 +440,9 @@ def build(
         choices = options.link
         if choices is not None and choices.dynamic and not choices.export_dynamic:
             _hide(objects)
-        from callproof.linked_with import named_libraries
+        from callproof.linked_with import followed, named_libraries
 
-        files = [*objects, *others, *named_libraries(options)]
+        files = [*objects, *followed(others, options), *named_libraries(options)]
         link_inputs(files, output, options, origins=origins, choices=choices)
     return output, compilations[0].warnings
 
