@@ -59,8 +59,9 @@ class EmittedFunction:
     """A function's code; `line_rows` are (byte offset, place), `sites` what places mean
     that were inlined (see `ir/places.py`), `tables` the jump tables' symbols and entries.
 
-    With debug information: `marks`, each line with its block, instruction and phase, and
-    `locations`, where variables are.
+    With debug information: `marks`, each line with its block, instruction and phase;
+    `blurred`, ids of lines at which what is in registers is not known; and `locations`,
+    where variables are.
     """
 
     name: str
@@ -73,9 +74,11 @@ class EmittedFunction:
     sites: list[Site] = field(default_factory=list)
     tables: list[tuple[str, list[EmittedBlock]]] = field(default_factory=list)
     marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
+    blurred: set[int] = field(default_factory=set)
     locations: FunctionLocations | None = None
 
 
+BLURRED = 32  # lines within which two may become one: more than any target looks at
 MOVES, FIRST, FURTHER, BEHIND, LEAVING = range(5)
 """Phases of an instruction's lines: the moves before it, its first line and the others, what
 follows it (at the entry the prologue), and the epilogue before it."""
@@ -84,6 +87,7 @@ follows it (at the entry the prologue), and the epilogue before it."""
 class _Emitter:
     __slots__ = (
         "allocation",
+        "blurred",
         "comments",
         "frame",
         "function",
@@ -112,6 +116,7 @@ class _Emitter:
         frame = self.frame
         framed = frame.size or frame.saved or frame.record is not None
         self.wrapping = wrap(function, allocation, target.registers) if framed else None
+        self.blurred: set[int] = set()  # ids of lines
         self.marks: list[tuple[Line, int, int, int]] | None = (
             [] if function.debug is not None else None
         )
@@ -241,8 +246,34 @@ class _Emitter:
             for line in new:
                 line.line = source_line
             lines += new
-        # What is known of variables at each line is known of lines in this order.
-        return shapes.improve(lines) if self.marks is None else lines
+        if self.marks is None:
+            return shapes.improve(lines)
+        if self.function.debug is not None and self.function.debug.in_memory:
+            return lines  # nothing that is known of variables may be blurred
+        improved = shapes.improve(lines)
+        self._blur(lines, improved)
+        return improved
+
+    def _blur(self, lines: list[Line], improved: list[Line]) -> None:
+        """Note the lines at which a register or the frame may have its next value already, or
+        its last one still: those between two that became one."""
+        before = {id(line): index for index, line in enumerate(lines)}
+        kept = {id(line) for line in improved}
+        gone = [index for index, line in enumerate(lines) if id(line) not in kept]
+        place = 0  # where the last line was that there was before
+        until = -1
+        for line in improved:
+            index = before.get(id(line))
+            if index is None:
+                # Nothing is moved over a call or a branch.
+                ends = (at for at in range(place + 1, len(lines)) if lines[at].form.control)
+                last = min(next(ends, len(lines)), place + BLURRED)
+                near = [one for one in gone if place <= one <= last]
+                until = max(until, max(near, default=-1))
+                continue
+            place = index
+            if index <= until:
+                self.blurred.add(id(line))
 
     def _mark(
         self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
@@ -300,6 +331,7 @@ def emit(
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
     result.sites = function.sites
     result.marks = emitter.marks or []
+    result.blurred = emitter.blurred
     _encode(result)
     return result
 
