@@ -20,6 +20,7 @@ from callproof.codegen.machine import (
     MachineInstruction,
     Move,
 )
+from callproof.codegen.marks import Mark, blurred_lines, marked
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
 from callproof.codegen.wrapping import wrap
@@ -73,15 +74,9 @@ class EmittedFunction:
     line_rows: list[tuple[int, int]] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
     tables: list[tuple[str, list[EmittedBlock]]] = field(default_factory=list)
-    marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     blurred: set[int] = field(default_factory=set)
     locations: FunctionLocations | None = None
-
-
-BLURRED = 32  # lines within which two may become one: more than any target looks at
-MOVES, FIRST, FURTHER, BEHIND, LEAVING = range(5)
-"""Phases of an instruction's lines: the moves before it, its first line and the others, what
-follows it (at the entry the prologue), and the epilogue before it."""
 
 
 class _Emitter:
@@ -117,9 +112,7 @@ class _Emitter:
         framed = frame.size or frame.saved or frame.record is not None
         self.wrapping = wrap(function, allocation, target.registers) if framed else None
         self.blurred: set[int] = set()  # ids of lines
-        self.marks: list[tuple[Line, int, int, int]] | None = (
-            [] if function.debug is not None else None
-        )
+        self.marks: list[Mark] | None = [] if function.debug is not None else None
 
     # --- comments ----------------------------------------------------------------------
 
@@ -241,7 +234,7 @@ class _Emitter:
                 new += shapes.prologue(frame)
             if self.marks is not None:
                 sizes = (moves, leaving - moves, done - leaving, len(new) - done)
-                self._mark(number, index, new, sizes)
+                self.marks += marked(number, index, new, sizes)
             source_line = instruction.line
             for line in new:
                 line.line = source_line
@@ -251,44 +244,8 @@ class _Emitter:
         if self.function.debug is not None and self.function.debug.in_memory:
             return lines  # nothing that is known of variables may be blurred
         improved = shapes.improve(lines)
-        self._blur(lines, improved)
+        self.blurred |= blurred_lines(lines, improved)
         return improved
-
-    def _blur(self, lines: list[Line], improved: list[Line]) -> None:
-        """Note the lines at which a register or the frame may have its next value already, or
-        its last one still: those between two that became one."""
-        before = {id(line): index for index, line in enumerate(lines)}
-        kept = {id(line) for line in improved}
-        gone = [index for index, line in enumerate(lines) if id(line) not in kept]
-        place = 0  # where the last line was that there was before
-        until = -1
-        for line in improved:
-            index = before.get(id(line))
-            if index is None:
-                # Nothing is moved over a call or a branch.
-                ends = (at for at in range(place + 1, len(lines)) if lines[at].form.control)
-                last = min(next(ends, len(lines)), place + BLURRED)
-                near = [one for one in gone if place <= one <= last]
-                until = max(until, max(near, default=-1))
-                continue
-            place = index
-            if index <= until:
-                self.blurred.add(id(line))
-
-    def _mark(
-        self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
-    ) -> None:
-        """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
-        assert self.marks is not None
-        moves, leaving, own, behind = sizes
-        phases = [MOVES] * moves + [LEAVING] * leaving
-        if leaving:  # also the return itself
-            phases += [LEAVING] * own
-        else:
-            phases += [FIRST] * min(own, 1) + [FURTHER] * (own - 1)
-        phases += [BEHIND] * behind
-        for line, phase in zip(lines, phases, strict=True):
-            self.marks.append((line, block, index, phase))
 
     def definition_comment(self, instruction: MachineInstruction) -> str:
         registers = instruction.allocation or ()

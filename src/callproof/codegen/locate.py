@@ -15,13 +15,14 @@ import struct
 from dataclasses import dataclass, field
 
 from callproof.codegen.allocation_check import _Checker, _State
-from callproof.codegen.emit import BEHIND, FIRST, FURTHER, LEAVING, MOVES, EmittedFunction
+from callproof.codegen.emit import EmittedFunction
 from callproof.codegen.machine import (
     Allocation,
     MachineBlock,
     MachineFunction,
     RegisterFile,
 )
+from callproof.codegen.marks import BEHIND, FIRST, FURTHER, LEAVING, MOVES
 from callproof.codegen.target import Frame
 from callproof.ir.debug import DebugFunction, DebugVariable, Parts, Place, Scope
 from callproof.ir.model import CONSTANT, SYMBOL, Constant, Operand, Symbol, Value
