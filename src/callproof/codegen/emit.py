@@ -20,6 +20,7 @@ from callproof.codegen.machine import (
     MachineInstruction,
     Move,
 )
+from callproof.codegen.marks import Mark, blurred_lines, marked
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
 from callproof.codegen.wrapping import wrap
@@ -59,8 +60,9 @@ class EmittedFunction:
     """A function's code; `line_rows` are (byte offset, place), `sites` what places mean
     that were inlined (see `ir/places.py`), `tables` the jump tables' symbols and entries.
 
-    With debug information: `marks`, each line with its block, instruction and phase, and
-    `locations`, where variables are.
+    With debug information: `marks`, each line with its block, instruction and phase;
+    `blurred`, ids of lines at which what is in registers is not known; and `locations`,
+    where variables are.
     """
 
     name: str
@@ -72,7 +74,8 @@ class EmittedFunction:
     line_rows: list[tuple[int, int]] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
     tables: list[tuple[str, list[EmittedBlock]]] = field(default_factory=list)
-    marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    blurred: set[int] = field(default_factory=set)
     locations: FunctionLocations | None = None
 
     def forget(self) -> None:
@@ -89,14 +92,10 @@ class EmittedFunction:
         self.marks = []
 
 
-MOVES, FIRST, FURTHER, BEHIND, LEAVING = range(5)
-"""Phases of an instruction's lines: the moves before it, its first line and the others, what
-follows it (at the entry the prologue), and the epilogue before it."""
-
-
 class _Emitter:
     __slots__ = (
         "allocation",
+        "blurred",
         "comments",
         "frame",
         "function",
@@ -125,9 +124,8 @@ class _Emitter:
         frame = self.frame
         framed = frame.size or frame.saved or frame.record is not None
         self.wrapping = wrap(function, allocation, target.registers) if framed else None
-        self.marks: list[tuple[Line, int, int, int]] | None = (
-            [] if function.debug is not None else None
-        )
+        self.blurred: set[int] = set()  # ids of lines
+        self.marks: list[Mark] | None = [] if function.debug is not None else None
 
     # --- comments ----------------------------------------------------------------------
 
@@ -249,28 +247,18 @@ class _Emitter:
                 new += shapes.prologue(frame)
             if self.marks is not None:
                 sizes = (moves, leaving - moves, done - leaving, len(new) - done)
-                self._mark(number, index, new, sizes)
+                self.marks += marked(number, index, new, sizes)
             source_line = instruction.line
             for line in new:
                 line.line = source_line
             lines += new
-        # What is known of variables at each line is known of lines in this order.
-        return shapes.improve(lines) if self.marks is None else lines
-
-    def _mark(
-        self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
-    ) -> None:
-        """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
-        assert self.marks is not None
-        moves, leaving, own, behind = sizes
-        phases = [MOVES] * moves + [LEAVING] * leaving
-        if leaving:  # also the return itself
-            phases += [LEAVING] * own
-        else:
-            phases += [FIRST] * min(own, 1) + [FURTHER] * (own - 1)
-        phases += [BEHIND] * behind
-        for line, phase in zip(lines, phases, strict=True):
-            self.marks.append((line, block, index, phase))
+        if self.marks is None:
+            return shapes.improve(lines)
+        if self.function.debug is not None and self.function.debug.in_memory:
+            return lines  # nothing that is known of variables may be blurred
+        improved = shapes.improve(lines)
+        self.blurred |= blurred_lines(lines, improved)
+        return improved
 
     def definition_comment(self, instruction: MachineInstruction) -> str:
         registers = instruction.allocation or ()
@@ -313,6 +301,7 @@ def emit(
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
     result.sites = function.sites
     result.marks = emitter.marks or []
+    result.blurred = emitter.blurred
     _encode(result)
     return result
 

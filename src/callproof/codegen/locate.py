@@ -15,13 +15,14 @@ import struct
 from dataclasses import dataclass, field
 
 from callproof.codegen.allocation_check import _Checker, _State
-from callproof.codegen.emit import BEHIND, FIRST, FURTHER, LEAVING, MOVES, EmittedFunction
+from callproof.codegen.emit import EmittedFunction
 from callproof.codegen.machine import (
     Allocation,
     MachineBlock,
     MachineFunction,
     RegisterFile,
 )
+from callproof.codegen.marks import BEHIND, FIRST, FURTHER, LEAVING, MOVES
 from callproof.codegen.target import Frame
 from callproof.ir.debug import DebugFunction, DebugVariable, Parts, Place, Scope
 from callproof.ir.model import CONSTANT, SYMBOL, Constant, Operand, Symbol, Value
@@ -308,7 +309,7 @@ class _Locator:
                     continue
                 place = line.line
                 if not isinstance(place, Place):
-                    is_entry = id(line) in prologue
+                    is_entry = id(line) in prologue and id(line) not in self.emitted.blurred
                     self.put(result.variables, incoming if is_entry else {}, start, end, at, at)
                     continue
                 _add_row(result, start, place)
@@ -316,7 +317,9 @@ class _Locator:
                     continue
                 within = _stands_in(result, place, start, end)
                 values = place.values
-                if self.frame.alignment > 16 and id(line) in leaving:
+                if id(line) in self.emitted.blurred:
+                    values = {}
+                elif self.frame.alignment > 16 and id(line) in leaving:
                     # Their memory is found from SP, which is on its way.
                     values = {one: parts for one, parts in values.items() if parts}
                 ends = last if line.form.control in CALLS else at

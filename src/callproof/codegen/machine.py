@@ -305,11 +305,13 @@ class StackSlot:
 @dataclass(slots=True)
 class MachineDebug:
     """For debug information: virtual registers, and indices of stack slots, by the numbers
-    of the IR values that they are (or whose address is theirs)."""
+    of the IR values that they are (or whose address is theirs); `in_memory` as in
+    `DebugModule`."""
 
     function: DebugFunction
     registers: dict[int, int]
     slots: dict[int, int]
+    in_memory: bool = False
 
 
 class MachineFunction:

@@ -252,7 +252,13 @@ class Selector:
             self.epoch = ends[index]
             self._select_block(order[index], index)
         if self.function.debug is not None:
-            machine.debug = MachineDebug(self.function.debug, self._registers, self._slots)
+            debug = self.module.debug
+            machine.debug = MachineDebug(
+                self.function.debug,
+                self._registers,
+                self._slots,
+                debug is not None and debug.in_memory,
+            )
         return machine
 
     def _select_block(self, block: Block, index: int) -> None:
