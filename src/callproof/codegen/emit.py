@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callproof.codegen.intervals import IN_MEMORY
-from callproof.codegen.layout import SHORT, rare_last, repeat_returns
+from callproof.codegen.layout import SHORT, repeat_returns
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -286,7 +286,7 @@ def emit(
     for emitted in blocks:
         emitted.branches = _branches(emitted.lines)
     _forward_empty_blocks(blocks)
-    blocks = rare_last(_reachable(blocks))
+    blocks = _reachable(blocks)
     # With debug information nothing is repeated that changes where variables are.
     if repeat_returns(blocks, 0 if function.debug is not None else SHORT):
         blocks = _reachable(blocks)

@@ -1,4 +1,4 @@
-"""The order of finished blocks: what runs rarely stands last.
+"""The order of blocks: what runs rarely stands last.
 
 Rare are blocks that end in a trap, and of two ways that meet again the one with a call, if
 the other has none: the call costs more than the jump back, and the short way, which had to
@@ -7,10 +7,9 @@ jump over it, falls through.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from callproof.codegen.machine import MachineBlock
+from callproof.codegen.machine import MachineBlock, MachineFunction
 from callproof.codegen.target import Line
 
 if TYPE_CHECKING:
@@ -20,55 +19,37 @@ if TYPE_CHECKING:
 SHORT = 2  # instructions before a return that are repeated where a jump would lead to them
 
 
-def rare_last(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
-    """The blocks with the rare ones behind the others, otherwise in their order."""
-    incoming: dict[int, int] = {}
-    for emitted in blocks:
-        for line in emitted.branches:
-            index = _leads_to(line).index
-            incoming[index] = incoming.get(index, 0) + 1
-    calling = {
-        emitted.block.index: any(
-            line.form.control in ("call", "indirect_call") for line in emitted.lines
-        )
-        for emitted in blocks
-    }
-    only_way = {
-        emitted.block.index: _leads_to(emitted.branches[0]).index
-        for emitted in blocks
-        if len(emitted.branches) == 1 and emitted.lines[-1].form.control == "jump"
-    }
-    rare = {
-        emitted.block.index
-        for emitted in blocks[1:]
-        if emitted.lines and emitted.lines[-1].form.control == "trap"
-    }
-    for position, emitted in enumerate(blocks):
-        if len(emitted.branches) != 2:
+def put_rare_last(function: MachineFunction) -> None:
+    """Move rare blocks behind the others, before allocation.
+
+    So a value that is in a register on the short way stays there: what the call makes
+    necessary is done around the call, where it stands.
+    """
+    blocks = function.blocks
+    incoming = [0] * len(blocks)
+    for block in blocks:
+        for successor in block.successors:
+            incoming[successor.index] += 1
+    found = False
+    for block in blocks:
+        if block.instructions[-1].form.control == "trap" and block.index:
+            block.rare = found = True
+        if len(block.successors) != 2:
             continue
-        for slow, quick in _both(emitted.branches):
-            meeting = only_way.get(slow)
+        for slow, quick in (block.successors, block.successors[::-1]):
             if (
-                calling[slow]
-                and not calling[quick]
-                and incoming[slow] == incoming[quick] == 1
-                and meeting is not None
-                and only_way.get(quick) == meeting
-                # Else the slow way is not between the quick one and where they meet.
-                and [b.block.index for b in blocks[position + 1 : position + 4]]
-                == [quick, slow, meeting]
+                len(slow.successors) == 1 == len(quick.successors)
+                and slow.successors[0] is quick.successors[0]
+                and incoming[slow.index] == 1 == incoming[quick.index]
+                and (len(quick.instructions) > 1 or quick.arguments)
+                and any(i.is_call for i in slow.instructions)
+                and not any(i.is_call for i in quick.instructions)
             ):
-                rare.add(slow)
-    if not rare:
-        return blocks
-    return [b for b in blocks if b.block.index not in rare] + [
-        b for b in blocks if b.block.index in rare
-    ]
-
-
-def _both(branches: Sequence[Line]) -> list[tuple[int, int]]:
-    first, second = (_leads_to(line).index for line in branches)
-    return [(first, second), (second, first)]
+                slow.rare = found = True
+    if found:
+        function.blocks = [b for b in blocks if not b.rare] + [b for b in blocks if b.rare]
+        for index, block in enumerate(function.blocks):
+            block.index = index
 
 
 def _leads_to(line: Line) -> MachineBlock:
@@ -96,7 +77,9 @@ def repeat_returns(blocks: list[EmittedBlock], longest: int = SHORT) -> bool:
             continue
         index = _leads_to(emitted.lines[-1]).index
         following = blocks[position + 1].block.index if position + 1 < len(blocks) else -1
-        if index not in short or index == following:
+        # A branch to the next block is turned round: then it leads where the jump does.
+        leads = {_leads_to(line).index for line in emitted.branches}
+        if index not in short or following in leads:
             continue
         emitted.lines[-1:] = [
             Line(line.form, line.arguments, line.reference, line.comment, line.line)
@@ -107,4 +90,4 @@ def repeat_returns(blocks: list[EmittedBlock], longest: int = SHORT) -> bool:
     return changed
 
 
-__all__ = ["rare_last", "repeat_returns"]
+__all__ = ["put_rare_last", "repeat_returns"]
