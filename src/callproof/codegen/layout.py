@@ -52,6 +52,20 @@ def put_rare_last(function: MachineFunction) -> None:
             block.index = index
 
 
+def reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
+    """Without the blocks that nothing leads to; no block falls through as yet."""
+    by_index = {emitted.block.index: emitted for emitted in blocks}
+    seen = {blocks[0].block.index}
+    pending = [blocks[0]]
+    while pending:
+        for line in pending.pop().branches:
+            index = _leads_to(line).index
+            if index not in seen:
+                seen.add(index)
+                pending.append(by_index[index])
+    return [emitted for emitted in blocks if emitted.block.index in seen]
+
+
 def _leads_to(line: Line) -> MachineBlock:
     block = line.arguments[-1]
     assert isinstance(block, MachineBlock)
@@ -90,4 +104,4 @@ def repeat_returns(blocks: list[EmittedBlock], longest: int = SHORT) -> bool:
     return changed
 
 
-__all__ = ["put_rare_last", "repeat_returns"]
+__all__ = ["put_rare_last", "reachable", "repeat_returns"]
