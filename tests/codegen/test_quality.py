@@ -178,3 +178,47 @@ def test_where_registers_are_short_constants_give_way_and_not_variables() -> Non
     assert sum(line.startswith("mul") for line in body_lines) == variables
     made = sum(line.startswith("movz") or line.startswith("mov ") for line in body_lines)
     assert made < 2 * variables  # some are kept
+
+
+SLOW_WAY = """
+declare @slow(x: i64) -> i64
+function @f(n: i64) -> i64 {
+^e(%n: i64):
+  jump ^loop(%n, 0)
+^loop(%i: i64, %sum: i64):
+  %b = and i64 %i, 255
+  %z = eq i64 %b, 0
+  branch %z, ^call, ^quick
+^call:
+  %c = call @slow(%i)
+  jump ^meet(%c)
+^quick:
+  %m = mul i64 %i, 1000003
+  jump ^meet(%m)
+^meet(%v: i64):
+  %s = add i64 %sum, %v
+  %j = sub i64 %i, 1
+  %q = ne i64 %j, 0
+  branch %q, ^loop(%j, %s), ^out
+^out:
+  return %s
+}
+"""
+
+
+def test_a_slow_way_stands_last_and_costs_the_loop_nothing() -> None:
+    lines = assembly(SLOW_WAY)
+    start = lines.index(".L0_1:")
+    end = next(index for index, line in enumerate(lines) if line.endswith(" .L0_1"))
+    names = [line.split()[0] for line in lines[start:end] if not line.endswith(":")]
+    assert names == ["and", "cbz", "mul", "add", "sub"]
+    assert lines.index("bl slow") > lines.index("ret")
+
+
+def test_a_jump_to_a_short_return_is_the_return() -> None:
+    lines = body(
+        "%q = slt i64 %a, %b\nbranch %q, ^x, ^y\n^x:\n  %d = sdiv i64 %a, %c\n"
+        "  store i64 %d, %b\n  jump ^z\n^y:\n  store i64 %c, %b\n  jump ^z\n^z:\n  return 7"
+    )
+    assert lines.count("mov x0, #7") == 2
+    assert not any(line.startswith("b ") for line in lines)

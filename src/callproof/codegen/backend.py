@@ -4,7 +4,7 @@ for each function:  split_pairs (where the target wants it)
                     legalise_vectors, lower_switch, split_edges, sink_comparisons   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
-                    share_constants
+                    put_rare_last, share_constants
                     allocate, allocation_check     (registers, spills)
                     emit                           (bytes and lines)
 then                build_object
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from callproof.codegen import expand_calls
 from callproof.codegen.constants import share_constants
 from callproof.codegen.emit import EmittedFunction, emit
+from callproof.codegen.layout import put_rare_last
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
 from callproof.ir.model import Function, Module
@@ -80,6 +81,7 @@ def compile_module(
         start = _charge(seconds, "prepare", start)
         machine = select(module, function, target, hits, comments)
         start = _charge(seconds, "select", start)
+        put_rare_last(machine)
         share_constants(machine)
         start = _charge(seconds, "hoist constants", start)
         allocation = allocate(machine, target.registers)

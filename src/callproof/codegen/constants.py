@@ -7,7 +7,8 @@ around it, and equal ones become one where the first dominates the other.
 
 A constant that stands only in call arguments or goes into a block's parameter stays, as
 its copy would cost as much.  So does one in a loop with calls: it would need a preserved
-register, or be made again in the loop.
+register, or be made again in the loop.  (Calls in rare blocks do not count; nor do these
+blocks' own constants move.)
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class _Sharing:
         index = block.index
         known = self._known_before(index)
         self.known.append(known)
-        before = self._before_loops(index)
+        before = -1 if block.rare else self._before_loops(index)
         gone: dict[int, int] = {}
         kept = []
         for instruction in block.instructions:

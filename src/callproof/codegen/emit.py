@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callproof.codegen.intervals import IN_MEMORY
+from callproof.codegen.layout import SHORT, reachable, repeat_returns
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -295,7 +296,10 @@ def emit(
     for emitted in blocks:
         emitted.branches = _branches(emitted.lines)
     _forward_empty_blocks(blocks)
-    blocks = _reachable(blocks)
+    blocks = reachable(blocks)
+    # With debug information nothing is repeated that changes where variables are.
+    if repeat_returns(blocks, 0 if function.debug is not None else SHORT):
+        blocks = reachable(blocks)
     _fall_through(blocks, target)
     _relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
@@ -353,23 +357,6 @@ def _forward_empty_blocks(blocks: list[EmittedBlock]) -> None:
                 _retarget(line, destination(label))
             if line.table is not None:
                 line.table.blocks = [destination(block) for block in line.table.blocks]
-
-
-def _reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
-    by_index = {emitted.block.index: emitted for emitted in blocks}
-    seen = {blocks[0].block.index}
-    pending = [blocks[0]]
-    while pending:
-        for line in pending.pop().branches:
-            label = _label(line)
-            labels = [] if label is None else [label]
-            if line.table is not None:
-                labels += line.table.blocks
-            for label in labels:
-                if label.index not in seen:
-                    seen.add(label.index)
-                    pending.append(by_index[label.index])
-    return [emitted for emitted in blocks if emitted.block.index in seen]
 
 
 def _fall_through(blocks: list[EmittedBlock], target: Target) -> None:

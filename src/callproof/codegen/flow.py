@@ -19,7 +19,7 @@ class Flow:
     header         the header of the smallest loop around a block, -1 for none
     outer          header -> the header of the loop around the loop, -1 for none
     weight         an estimate of how often a block runs, 1 for code outside of loops
-    with_calls     headers of loops that have calls in them
+    with_calls     headers of loops that have calls in them, elsewhere than in rare blocks
     """
 
     __slots__ = (
@@ -158,7 +158,9 @@ class Flow:
             header = self.header[block.index]
             if header < 0:
                 continue
-            self.weight[block.index] = HEAVIER ** min(depth[header], DEEPEST)
+            self.weight[block.index] = HEAVIER ** min(depth[header] - block.rare, DEEPEST)
+            if block.rare:
+                continue
             if header not in self.with_calls and any(i.is_call for i in block.instructions):
                 while header >= 0:
                     self.with_calls.add(header)

@@ -277,9 +277,9 @@ class FrameReference:
 
 class MachineBlock:
     """`successors` in order of the terminators' labels; `arguments` go to the only
-    successor's `parameters` (rule 2)."""
+    successor's `parameters` (rule 2).  `rare`: it hardly ever runs."""
 
-    __slots__ = ("arguments", "index", "instructions", "name", "parameters", "successors")
+    __slots__ = ("arguments", "index", "instructions", "name", "parameters", "rare", "successors")
 
     def __init__(self, name: str, index: int) -> None:
         self.name = name
@@ -288,6 +288,7 @@ class MachineBlock:
         self.instructions: list[MachineInstruction] = []
         self.successors: list[MachineBlock] = []
         self.arguments: list[int] = []
+        self.rare = False
 
     def __repr__(self) -> str:
         return f"<block {self.index} {self.name}>"
