@@ -63,7 +63,7 @@ class Limits:
 
 
 LIMITS = {
-    1: Limits(small=2, in_loop=24, only_call=400, itself=0, growth=1.5, room=120, largest=3000),
+    1: Limits(small=8, in_loop=40, only_call=400, itself=0, growth=1.5, room=150, largest=3000),
     2: Limits(small=12, in_loop=60, only_call=600, itself=40, growth=3.0, room=300, largest=5000),
 }
 MOST_STACK = 64  # bytes of slots that may be put into a recursive function
