@@ -323,6 +323,8 @@ def link_inputs(
     elif options.linker == "builtin":
         choices = choices or link.LinkOptions()
         choices.origins = origins or {}
+        # Of the runtime too: through its functions a debugger has to get to their callers.
+        choices.eh_frame_hdr |= options.debug
         layout = link.link(files, output, choices)
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
@@ -438,9 +440,9 @@ def build(
         choices = options.link
         if choices is not None and choices.dynamic and not choices.export_dynamic:
             _hide(objects)
-        from callproof.linked_with import named_libraries
+        from callproof.linked_with import followed, named_libraries
 
-        files = [*objects, *others, *named_libraries(options)]
+        files = [*objects, *followed(others, options), *named_libraries(options)]
         link_inputs(files, output, options, origins=origins, choices=choices)
     return output, compilations[0].warnings
 

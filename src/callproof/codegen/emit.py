@@ -22,6 +22,7 @@ from callproof.codegen.machine import (
 )
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
+from callproof.codegen.wrapping import wrap
 from callproof.ir.places import Site
 from callproof.source import InternalError
 
@@ -90,6 +91,7 @@ class _Emitter:
         "poison",
         "target",
         "used_saved",
+        "wrapping",
     )
 
     def __init__(
@@ -107,6 +109,9 @@ class _Emitter:
         self.target = target
         self.frame = target.shapes.frame(function, allocation)
         self.used_saved = target.convention.callee_saved
+        frame = self.frame
+        framed = frame.size or frame.saved or frame.record is not None
+        self.wrapping = wrap(function, allocation, target.registers) if framed else None
         self.marks: list[tuple[Line, int, int, int]] | None = (
             [] if function.debug is not None else None
         )
@@ -187,7 +192,19 @@ class _Emitter:
         own_lines = shapes.instruction
         edits, kept, comments = self.allocation.edits, self.allocation.kept, self.comments
         number = block.index
+        wrapping = self.wrapping
+        inside = wrapping is None or wrapping.inside[number]
         lines: list[Line] = []
+        last_index = -1
+        if wrapping is not None:
+            if number == wrapping.start:
+                lines = shapes.prologue(frame)
+            elif number in wrapping.left:
+                lines = shapes.epilogue(frame)
+            if number in wrapping.leave:
+                last_index = len(block.instructions) - 1
+            for line in lines:
+                line.line = block.instructions[0].line
         for index, instruction in enumerate(block.instructions):
             form = instruction.form
             registers = instruction.allocation
@@ -207,7 +224,7 @@ class _Emitter:
             groups = edits.get((number, index))
             new = self.edits(groups, instruction) if groups is not None else []
             moves = len(new)
-            if form.control == "return":
+            if (form.control == "return" and inside) or index == last_index:
                 new += shapes.epilogue(frame)
             leaving = len(new)
             new += own
@@ -215,7 +232,7 @@ class _Emitter:
             if self.poison and (form is entry or instruction.is_call):
                 # After allocation, so that nothing could make room for it.
                 new += shapes.poison(_defined(instruction))
-            if form is entry:
+            if form is entry and wrapping is None:
                 new += shapes.prologue(frame)
             if self.marks is not None:
                 sizes = (moves, leaving - moves, done - leaving, len(new) - done)
@@ -224,7 +241,8 @@ class _Emitter:
             for line in new:
                 line.line = source_line
             lines += new
-        return lines
+        # What is known of variables at each line is known of lines in this order.
+        return shapes.improve(lines) if self.marks is None else lines
 
     def _mark(
         self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
@@ -232,8 +250,12 @@ class _Emitter:
         """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
         assert self.marks is not None
         moves, leaving, own, behind = sizes
-        phases = [MOVES] * moves + [LEAVING] * leaving + [FIRST] * min(own, 1)
-        phases += [FURTHER] * (own - 1) + [BEHIND] * behind
+        phases = [MOVES] * moves + [LEAVING] * leaving
+        if leaving:  # also the return itself
+            phases += [LEAVING] * own
+        else:
+            phases += [FIRST] * min(own, 1) + [FURTHER] * (own - 1)
+        phases += [BEHIND] * behind
         for line, phase in zip(lines, phases, strict=True):
             self.marks.append((line, block, index, phase))
 

@@ -15,7 +15,7 @@ import struct
 from dataclasses import dataclass, field
 
 from callproof.codegen.allocation_check import _Checker, _State
-from callproof.codegen.emit import BEHIND, FIRST, FURTHER, MOVES, EmittedFunction
+from callproof.codegen.emit import BEHIND, FIRST, FURTHER, LEAVING, MOVES, EmittedFunction
 from callproof.codegen.machine import (
     Allocation,
     MachineBlock,
@@ -291,6 +291,7 @@ class _Locator:
         states = self.states()
         incoming = {v: v.incoming for v in owner.parameters if len(v.incoming) == len(v.sizes)}
         prologue = {id(line) for line, block, index, _ in self.emitted.marks if not block + index}
+        leaving = {id(line) for line, _, _, phase in self.emitted.marks if phase == LEAVING}
         nothing: Held = {}
         before = nothing
         for block in self.emitted.blocks:
@@ -318,8 +319,12 @@ class _Locator:
                 while scope is not None:
                     _extend(result.scopes.setdefault(scope, []), start, end)
                     scope = scope.parent
+                values = place.values
+                if self.frame.alignment > 16 and id(line) in leaving:
+                    # Their memory is found from SP, which is on its way.
+                    values = {one: parts for one, parts in values.items() if parts}
                 ends = last if line.form.control in CALLS else at
-                self.put(result, place.values, start, end, at, ends)
+                self.put(result, values, start, end, at, ends)
         return result
 
     def put(

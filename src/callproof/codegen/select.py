@@ -28,6 +28,7 @@ from callproof.ir.model import Operand as IrOperand
 from callproof.ir.operations import (
     CALL,
     CALL_INDIRECT,
+    LOAD,
     RETURN,
     SLOT,
     STORE,
@@ -49,12 +50,14 @@ class Selector:
     __slots__ = (
         "_address_uses",
         "_block_index",
+        "_epochs",
         "_group",
         "_home",
         "_machine_blocks",
         "_registers",
         "_slots",
         "block",
+        "epoch",
         "function",
         "hits",
         "machine",
@@ -79,6 +82,10 @@ class Selector:
         # For each value (by number): how often it is used, and in which block it is defined.
         self.uses = [0] * function.next_number
         self._home = [-1] * function.next_number
+        # For each load's result, and for the instruction being selected: how many
+        # instructions with effects come before.
+        self._epochs = [-1] * function.next_number
+        self.epoch = 0
         self._block_index = 0
         self._address_uses: list[int] | None = None
         self.block: Block = function.blocks[0]
@@ -148,6 +155,13 @@ class Selector:
                         counts[address.number] += 1  # type: ignore[union-attr]
         return counts[value.number] == self.uses[value.number]
 
+    def loaded(self, operand: IrOperand, operation: Operation = LOAD) -> Instruction | None:
+        """The load of a value that only this instruction uses, if it may as well be done here."""
+        load = self.only_use(operand, operation)
+        if load is None or self._epochs[load.results[0].number] != self.epoch:
+            return None
+        return load
+
     def comparison(self, operand: IrOperand) -> Instruction | None:
         """The comparison in this block that computes the operand, if one does."""
         if operand.kind != VALUE:
@@ -200,6 +214,8 @@ class Selector:
     def run(self) -> MachineFunction:
         order = reverse_postorder(self.function)
         machine = self.machine
+        ends = []  # of the blocks, as epochs
+        epoch = 0
         for index, block in enumerate(order):
             self._machine_blocks[id(block)] = machine.new_block(block.name)
             for instruction in block.instructions:
@@ -212,10 +228,17 @@ class Selector:
                     for operand in target.arguments:
                         if operand.kind == VALUE:
                             self.uses[operand.number] += 1  # type: ignore[union-attr]
-                if instruction.operation is SLOT:
+                operation = instruction.operation
+                if operation.reads:
+                    self._epochs[instruction.results[0].number] = epoch
+                elif operation.effect:
+                    epoch += 1
+                if operation is SLOT:
                     self._slots[instruction.results[0].number] = len(machine.slots)
                     machine.slots.append(calls.stack_slot(instruction))
+            ends.append(epoch)
         for index in range(len(order) - 1, -1, -1):
+            self.epoch = ends[index]
             self._select_block(order[index], index)
         if self.function.debug is not None:
             machine.debug = MachineDebug(self.function.debug, self._registers, self._slots)
@@ -237,9 +260,12 @@ class Selector:
         tail = calls.tail_call(self.function, block, self.target.convention)
         if tail is not None:
             instructions = instructions[:-1]  # the return is its own
+            self.epoch -= 1
         for instruction in reversed(instructions):
             operation = instruction.operation
-            if not operation.effect and instruction.results[0].number not in registers:
+            if operation.effect:
+                self.epoch -= 1
+            elif not any(result.number in registers for result in instruction.results):
                 continue
             self._group = []
             if instruction is tail:

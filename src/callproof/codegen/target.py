@@ -169,6 +169,10 @@ class Shapes(Protocol):
         """Overwrite what a call may change, except the registers in the mask `keep`."""
         ...
 
+    def improve(self, lines: list[Line]) -> list[Line]:
+        """A block's lines, or others with the same effect."""
+        ...
+
     def jump(self, block: MachineBlock) -> Line: ...
 
     def invert(self, branch: Line) -> Line:
@@ -213,7 +217,8 @@ class Assembly:
 @dataclass(frozen=True, slots=True)
 class Target:
     """`vector_rules` are for what works on vectors; `lacks` says of which vector
-    operations they do nothing, so that these are done lane by lane.
+    operations they do nothing, so that these are done lane by lane; `splits_pairs`: vectors
+    of two lanes that are mostly used lane by lane are better two scalars.
     `use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
@@ -236,6 +241,7 @@ class Target:
     pool_prefix: str
     vector_rules: dict[Operation, tuple[Rule, ...]] = field(default_factory=dict)
     lacks: Callable[[Instruction], bool] = is_missing
+    splits_pairs: bool = False
     address_relocation: str = "R_AARCH64_ABS64"
     distance_relocation: str = "R_AARCH64_PREL32"
     code_alignment: int = 4
