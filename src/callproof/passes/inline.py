@@ -301,8 +301,14 @@ class Inliner:
             if not unused:
                 break
             for name in unused:
-                del self.module.functions[name]
+                function = self.module.functions.pop(name)
+                # What only this one needed goes with it.
+                for block in function.blocks:
+                    for instruction in block.instructions:
+                        self.gone.add(instruction.callee)
+                        self.gone.update(_symbols(instruction))
             self.gone.difference_update(unused)
+            self.gone &= set(self.module.functions)
             changed = True
         return changed
 
