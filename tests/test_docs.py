@@ -30,7 +30,8 @@ def test_the_tour_quotes_the_listing() -> None:
     section = text.split("## 8.")[1].split("## 9.")[0]
     quoted = [line for line in section.splitlines() if line.startswith("    ")]
     source = ROOT / "examples" / "colorpoint.bcl"
-    listing = driver.compile_file(source, driver.Options()).listing("ColorPoint::CREATE")
+    options = driver.Options(inlining=False)
+    listing = driver.compile_file(source, options).listing("ColorPoint::CREATE")
     lines = [" ".join(line.split()) for line in listing.splitlines()]
     assert len(quoted) == 4
     for line in quoted:

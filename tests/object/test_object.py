@@ -21,7 +21,7 @@ COLORPOINT = ROOT / "examples" / "colorpoint.bcl"
 
 @pytest.fixture(scope="module")
 def data() -> bytes:
-    return write_elf(driver.compile_file(COLORPOINT, driver.Options()).object_file())
+    return write_elf(driver.compile_file(COLORPOINT, driver.Options(inlining=False)).object_file())
 
 
 def test_reading_back_gives_what_was_written(data: bytes) -> None:

@@ -63,7 +63,7 @@ class Limits:
 
 
 LIMITS = {
-    1: Limits(small=2, in_loop=24, only_call=400, itself=0, growth=1.5, room=120, largest=3000),
+    1: Limits(small=8, in_loop=40, only_call=400, itself=0, growth=1.5, room=150, largest=3000),
     2: Limits(small=12, in_loop=60, only_call=600, itself=40, growth=3.0, room=300, largest=5000),
 }
 MOST_STACK = 64  # bytes of slots that may be put into a recursive function
@@ -301,8 +301,14 @@ class Inliner:
             if not unused:
                 break
             for name in unused:
-                del self.module.functions[name]
+                function = self.module.functions.pop(name)
+                # What only this one needed goes with it.
+                for block in function.blocks:
+                    for instruction in block.instructions:
+                        self.gone.add(instruction.callee)
+                        self.gone.update(_symbols(instruction))
             self.gone.difference_update(unused)
+            self.gone &= set(self.module.functions)
             changed = True
         return changed
 
