@@ -202,6 +202,10 @@ def test_every_rule_is_reached() -> None:
         "  %t = insert v2f32 %s, 1, %x\n  return %t\n}"
     )
     compile_module(pair, TARGET, hits=hits)
+    negated = parse_module(
+        "function @f(a: v2f64) -> v2f64 {\n^e(%a: v2f64):\n  %b = fneg v2f64 %a\n  return %b\n}"
+    )
+    compile_module(negated, TARGET, hits=hits)
     halves = parse_module(
         "function @f(a: i64) -> i64 {\n^e(%a: i64):\n  %b = sdiv i64 %a, 2\n"
         "  %c = srem i64 %b, 2\n  return %c\n}"

@@ -14,6 +14,7 @@ from callproof.codegen.machine import (
     FLOAT,
     GENERAL,
     Form,
+    JumpTable,
     MachineBlock,
     MachineDebug,
     MachineFunction,
@@ -34,6 +35,7 @@ from callproof.ir.operations import (
     STORE8,
     STORE16,
     STORE32,
+    SWITCH,
     Operation,
 )
 from callproof.ir.types import Type
@@ -71,6 +73,7 @@ class Selector:
         self.function = function
         self.target = target
         self.machine = MachineFunction(function.name, function.display_name)
+        self.machine.sites = function.sites
         self.hits = hits
         self._registers: dict[int, int] = {}
         self._group: list[MachineInstruction] = []
@@ -181,6 +184,13 @@ class Selector:
     def machine_block(self, block: Block) -> MachineBlock:
         return self._machine_blocks[id(block)]
 
+    def jump_table(self, instruction: Instruction) -> JumpTable:
+        """The table of a `switch` (see `passes/lower_switch.py`)."""
+        blocks = [self.machine_block(target.block) for target in instruction.targets[1:]]
+        number = self.machine.tables
+        self.machine.tables += 1
+        return JumpTable(f"{self.machine.name}.switch{number}", blocks)
+
     # --- what rules may do ---------------------------------------------------------
 
     def emit(self, form: Form, *arguments: object) -> MachineInstruction:
@@ -238,9 +248,10 @@ class Selector:
         self._block_index = index
         self.block = block
         machine_block = self._machine_blocks[id(block)]
-        machine_block.successors = [
-            self._machine_blocks[id(target.block)] for target in block.terminator.targets
-        ]
+        targets = [self._machine_blocks[id(target.block)] for target in block.terminator.targets]
+        # Several entries of a table may lead to one block.
+        is_table = block.terminator.operation is SWITCH
+        machine_block.successors = list(dict.fromkeys(targets)) if is_table else targets
         groups: list[list[MachineInstruction]] = []
         rules = self.target.rules
         vector_rules = self.target.vector_rules or rules

@@ -327,10 +327,12 @@ class Flow:
     def computed_jump(self, state: State, place: Instruction) -> None:
         for register in place.effect.reads:
             self.use(state, place, register)
+        if place.address in self.function.jumps:
+            return
         if self.function.record is None:
             self.not_followed(place, "a computed jump")
             return
-        self.leave(state, place, tail=True)  # our compiler makes no others
+        self.leave(state, place, tail=True)  # our compiler makes no others but those through tables
 
     def returns(self, state: State, place: Instruction) -> None:
         self.leave(state, place, tail=False)

@@ -16,7 +16,7 @@ from callproof.codegen.machine import MachineInstruction
 from callproof.codegen.target import Rule
 from callproof.ir import operations as op
 from callproof.ir import types
-from callproof.ir.model import CONSTANT, Constant, Instruction
+from callproof.ir.model import CONSTANT, Constant, Instruction, Symbol
 from callproof.ir.model import Operand as IrOperand
 from callproof.target.x64 import pseudo
 from callproof.target.x64.instructions import FORMS
@@ -190,6 +190,17 @@ def jump(s: Selector, i: Instruction) -> bool:
     return True
 
 
+def switch(s: Selector, i: Instruction) -> bool:
+    """Through a table of distances from its own start; the index is in range."""
+    table = s.jump_table(i)
+    start = use(s, Symbol(table.symbol))
+    distance, place = s.new_register(types.I64), s.new_register(types.PTR)
+    s.emit(FORMS["movslq_m_x"], distance, start, use(s, i.operands[0]), 2, 0)
+    s.emit(FORMS["lea_q_x"], place, start, distance, 0, 0)
+    s.emit(FORMS["jmp_r"], place).table = table
+    return True
+
+
 def branch(s: Selector, i: Instruction) -> bool:
     """A word decides, or the comparison that made it: not 0 takes the first target."""
     condition = condition_of(s, i.operands[0])
@@ -219,6 +230,7 @@ RULES = [
     Rule("select_integer", op.SELECT, select_integer),
     Rule("select_float", op.SELECT, select_float),
     Rule("jump", op.JUMP, jump),
+    Rule("switch", op.SWITCH, switch),
     Rule("branch", op.BRANCH, branch),
     Rule("trap", op.UNREACHABLE, trap),
 ]

@@ -107,6 +107,7 @@ def make_target(target_name: str) -> Target:
         use_stored=values.use,
         pool_prefix=values.POOL_PREFIX,
         address_relocation="R_X86_64_64",
+        distance_relocation="R_X86_64_PC32",
         code_alignment=16,
         largest_stack_alignment=4096,
         assembly=ASSEMBLY,
