@@ -15,6 +15,7 @@ from callproof.passes import (
     if_convert,
     licm,
     loop_tests,
+    ranges,
     rotate,
     simplify_cfg,
     strength_reduction,
@@ -267,3 +268,57 @@ def test_what_is_dear_or_may_fail_stays_behind_its_branch(inside: str) -> None:
         "^o(%r: i64):\nreturn %r"
     )
     assert not any("select" in line for line in after(if_convert.run, text))
+
+
+# --- ranges -------------------------------------------------------------------------------------
+
+
+def decided(body: str, turns: int = 60) -> list[str]:
+    """The lines of a loop, %i from 0 to turns - 1, after range analysis."""
+    return after(ranges.run, loop(body, turns=turns))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("%q = slt i64 %i, 0\n%t = add i64 %s, %q", "%t = add i64 %s, 0"),
+        ("%q = ult i64 %i, 60\n%t = add i64 %s, %q", "%t = add i64 %s, 1"),
+        ("%q = ult i64 %i, 59\n%t = add i64 %s, %q", "%t = add i64 %s, %q"),
+        ("%m = mul i64 %i, 3\n%q = sgt i64 %m, 177\n%t = add i64 %s, %q", "%t = add i64 %s, 0"),
+        ("%m = mul i64 %i, 3\n%q = sge i64 %m, 177\n%t = add i64 %s, %q", "%t = add i64 %s, %q"),
+        ("%t = sdiv i64 %i, 8", "%t = lshr i64 %i, 3"),
+        ("%t = srem i64 %i, 8", "%t = and i64 %i, 7"),
+        ("%t = sdiv i64 %a, 8", "%t = sdiv i64 %a, 8"),
+        ("%u = sub i64 %i, 1\n%t = srem i64 %u, 8", "%t = srem i64 %u, 8"),
+        ("%u = load_u8 i64 %a\n%q = sle i64 %u, 255\n%t = add i64 %s, %q", "%t = add i64 %s, 1"),
+        # What wraps may be anything.
+        (
+            "%u = add i64 %a, 1\n%q = sgt i64 %u, %a\n%t = add i64 %s, %q",
+            "%t = add i64 %s, %q",
+        ),
+    ],
+)
+def test_ranges_decide(body: str, line: str) -> None:
+    assert line in decided(body)
+
+
+def test_branches_narrow_what_they_compare() -> None:
+    text = leaf(
+        "%c = slt i64 %a, 0\nbranch %c, ^n, ^p\n^n:\n%d = sdiv i64 %a, 4\nreturn %d\n"
+        "^p:\n%e = sdiv i64 %a, 4\n%f = ult i64 %a, %b\nbranch %f, ^u, ^v\n"
+        "^u:\n%g = sge i64 %a, 0\nreturn %g\n^v:\nbranch %c, ^u, ^w\n^w:\nreturn %e"
+    )
+    lines = after(ranges.run, text)
+    assert "%d = sdiv i64 %a, 4" in lines
+    assert "%e = lshr i64 %a, 2" in lines
+    assert "branch 0, ^u, ^w" in lines
+
+
+def test_what_a_branch_tells_ends_with_its_block() -> None:
+    text = leaf(
+        "%c = slt i64 %a, 5\nbranch %c, ^x, ^y\n^x:\n%d = slt i64 %a, 9\nstore i64 %d, %b\n"
+        "jump ^y\n^y:\n%e = slt i64 %a, 9\nreturn %e"
+    )
+    lines = after(ranges.run, text)
+    assert "store i64 1, %b" in lines
+    assert lines[-1] == "return %e"

@@ -12,7 +12,6 @@ from callproof.target.arm64 import (
     select_float,
     select_integer,
     select_memory,
-    select_narrow,
     select_vector,
     values,
 )
@@ -24,7 +23,6 @@ from callproof.target.arm64.unwind import UNWINDING
 
 SCALAR_RULES: list[Rule] = [
     *select_vector.MIXED_RULES,
-    *select_narrow.RULES,
     *select_integer.RULES,
     *select_compare.RULES,
     *select_memory.RULES,
