@@ -141,9 +141,10 @@ class _Writer:
         places: dict[str, tuple[int, int]] = {}
         body = bytearray()
         for name, part in parts.items():
-            body += bytes(-len(body) % 8)
-            places[name] = (linkedit.offset + len(body), len(part))
-            body += part
+            # Without holes, as Apple's tools want it; what is not a multiple of 8 is padded.
+            padded = part if name == "indirect" else part + bytes(-len(part) % 8)
+            places[name] = (linkedit.offset + len(body), len(padded))
+            body += padded
         body += bytes(-len(body) % 16)
         limit = linkedit.offset + len(body)
         places["signature"] = (limit, signature_size(limit, self.identifier))
