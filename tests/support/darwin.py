@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cmp_to_key
 from importlib import import_module
 from typing import Any
 
@@ -32,13 +33,24 @@ class Ended(Exception):
 
 @dataclass
 class Loaded:
-    """A file's segments (name, address, size, contents, protection), fixups and entry."""
+    """A file's segments (name, address, size, contents, protection), fixups and entry.
+
+    sections   (segment, name) -> (address, size, type)
+    """
 
     segments: list[tuple[str, int, int, bytes, int]] = field(default_factory=list)
     rebases: dict[int, int] = field(default_factory=dict)  # address -> target, both unslid
     binds: dict[int, tuple[str, int]] = field(default_factory=dict)  # address -> (name, addend)
     entry: int = 0
     base: int = 0
+    sections: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+
+    def content(self, segment: str, name: str) -> bytes:
+        address, size, _ = self.sections[segment, name]
+        for found, start, _, contents, _ in self.segments:
+            if found == segment:
+                return contents[address - start : address - start + size]
+        raise KeyError(segment)
 
 
 def load(data: bytes) -> Loaded:
@@ -60,6 +72,11 @@ def load(data: bytes) -> Loaded:
             found.segments.append(
                 (name, address, memory, data[offset : offset + stored], protection)
             )
+            for number in range(struct.unpack_from("<I", data, at + 64)[0]):
+                raw, _, place, extent = struct.unpack_from("<16s16s2Q", data, at + 72 + 80 * number)
+                (kind,) = struct.unpack_from("<I", data, at + 72 + 80 * number + 64)
+                assert address <= place and place + extent <= address + memory
+                found.sections[name, raw.rstrip(b"\0").decode()] = place, extent, kind & 0xFF
             if name == "__TEXT":
                 assert offset == 0
                 found.base = address
@@ -140,6 +157,8 @@ class Mac:
         self.status: int | None = None
         self.failure: BaseException | None = None
         self.calls: dict[str, int] = {}
+        self.watch: Callable[[Mac], None] | None = None  # called at each call of the library
+        self.stack = 0
         self.heap = HEAP
         self.sizes: dict[int, int] = {}
         self.set("CPACR_EL1", 3 << 20)
@@ -158,6 +177,9 @@ class Mac:
                 self.names.append(name)
             self.put(place + SLIDE, LIBRARY + 16 * self.names.index(name) + addend)
         self.uc.mem_write(LIBRARY, struct.pack("<I", 0xD65F03C0) * (PAGE // 4))  # ret
+        for name, handle in (("___stdinp", 0), ("___stdoutp", 1), ("___stderrp", 2)):
+            if name in self.names:  # a `FILE *` is the descriptor
+                self.put(LIBRARY + 16 * self.names.index(name), handle)
         self.uc.hook_add(
             unicorn.UC_HOOK_CODE, self.library, None, LIBRARY, LIBRARY + 16 * len(self.names)
         )
@@ -189,7 +211,12 @@ class Mac:
     # --- running ---------------------------------------------------------------------------
 
     def run(self, arguments: tuple[str, ...] = ("program",)) -> int:
-        """From `main` to exit; the exit status."""
+        """The initialisers, and from `main` to exit; the exit status."""
+        for (segment, name), (address, size, kind) in self.program.sections.items():
+            if kind == 9:  # S_MOD_INIT_FUNC_POINTERS
+                assert segment != "__TEXT", name
+                for at in range(address, address + size, 8):
+                    self.call(self.word(at + SLIDE) - SLIDE)
         place = STACK_TOP - 4096
         pointers = []
         for argument in arguments:
@@ -208,8 +235,11 @@ class Mac:
             self.set(f"X{number}", value)
         for number in range(19, 29):
             self.set(f"X{number}", number * 0x0101_0101)
+        for number in range(8, 16):
+            self.set(f"D{number}", number * 0x0202_0202)
         self.set("X29", 0)
         self.set("X30", LIBRARY + PAGE - 16)
+        self.stack = stack
         self.set("SP", stack)
         try:
             self.uc.emu_start(address + SLIDE, LIBRARY + PAGE - 16, timeout=120_000_000)
@@ -224,8 +254,25 @@ class Mac:
         assert self.get("PC") == LIBRARY + PAGE - 16, "the program does not end"
         for number in range(19, 29):
             assert self.get(f"X{number}") == number * 0x0101_0101, f"x{number} is lost"
+        for number in range(8, 16):
+            assert self.get(f"D{number}") == number * 0x0202_0202, f"d{number} is lost"
         assert self.get("SP") == stack
         return self.get("X0")
+
+    def call_back(self, address: int, *values: int) -> int:
+        """A function of the program's, called by the library; X0."""
+        kept = {name: self.get(name) for name in ("X30", "SP", "PC", "X29")}
+        for number, value in enumerate(values):
+            self.set(f"X{number}", value)
+        self.set("X30", LIBRARY + PAGE - 32)
+        self.set("SP", kept["SP"] - 256)
+        self.uc.emu_start(address, LIBRARY + PAGE - 32)
+        assert self.get("SP") == kept["SP"] - 256 and self.get("X29") == kept["X29"]
+        result = self.get("X0")
+        # Behind the library's RET: at the RET itself this hook would be called again.
+        for name, value in (kept | {"PC": kept["X30"]}).items():
+            self.set(name, value)
+        return result
 
     def library(self, _uc: Any, address: int, _size: int, _user: Any) -> None:
         name = self.names[(address - LIBRARY) // 16]
@@ -233,6 +280,8 @@ class Mac:
         assert self.get("SP") % 16 == 0, f"{name} called with a stack that is not aligned"
         function = FUNCTIONS.get(name)
         try:
+            if self.watch is not None:
+                self.watch(self)
             assert function is not None, f"{name} is called, which this libSystem has not"
             result = function(self)
         except (Ended, AssertionError) as failure:
@@ -296,9 +345,7 @@ class Mac:
         return bytes(out + form[at:])
 
 
-CONVERSION = re.compile(
-    rb"%([-+ #0]*)(\*|\d*)((?:\.(?:\*|\d*))?)(?:ll|l|z|j|t|hh|h)?([a-zA-Z%])"
-)
+CONVERSION = re.compile(rb"%([-+ #0]*)(\*|\d*)((?:\.(?:\*|\d*))?)(?:ll|l|z|j|t|hh|h)?([a-zA-Z%])")
 
 
 def _exit(mac: Mac) -> int:
@@ -401,6 +448,39 @@ def _vdprintf(mac: Mac) -> int:
     return len(text)
 
 
+def _printf(mac: Mac) -> int:
+    text = mac.format(mac.text(mac.get("X0")), mac.get("SP"))
+    mac.output[1] += text
+    return len(text)
+
+
+def _fprintf(mac: Mac) -> int:
+    text = mac.format(mac.text(mac.get("X1")), mac.get("SP"))
+    mac.output[mac.get("X0")] += text
+    return len(text)
+
+
+def _fwrite(mac: Mac) -> int:
+    size = mac.get("X1") * mac.get("X2")
+    mac.output[mac.get("X3")] += mac.uc.mem_read(mac.get("X0"), size)
+    return mac.get("X2")
+
+
+def _fputc(mac: Mac) -> int:
+    mac.output[mac.get("X1")].append(mac.get("X0") & 0xFF)
+    return mac.get("X0") & 0xFF
+
+
+def _putchar(mac: Mac) -> int:
+    mac.output[1].append(mac.get("X0") & 0xFF)
+    return mac.get("X0") & 0xFF
+
+
+def _puts(mac: Mac) -> int:
+    mac.output[1] += mac.text(mac.get("X0")) + b"\n"
+    return 1
+
+
 def _clock_gettime(mac: Mac) -> int:
     mac.put(mac.get("X1"), 1_700_000_000)
     mac.put(mac.get("X1") + 8, sum(mac.calls.values()))
@@ -435,11 +515,17 @@ def _wcslen(mac: Mac) -> int:
 
 
 def _qsort(mac: Mac) -> int:
-    """Of addresses only, in ascending order: all that our runtime sorts."""
-    place, count, size = (mac.get(f"X{n}") for n in range(3))
-    assert size == 8
-    words = struct.unpack(f"<{count}Q", bytes(mac.uc.mem_read(place, 8 * count)))
-    mac.uc.mem_write(place, struct.pack(f"<{count}Q", *sorted(words)))
+    place, count, size, compare = (mac.get(f"X{n}") for n in range(4))
+    items = [bytes(mac.uc.mem_read(place + size * n, size)) for n in range(count)]
+    one, other = mac.allocate(size), mac.allocate(size)
+
+    def order(a: Any, b: Any) -> int:
+        mac.uc.mem_write(one, a)
+        mac.uc.mem_write(other, b)
+        result = mac.call_back(compare, one, other) & 0xFFFFFFFF
+        return result - (result >> 31 << 32)
+
+    mac.uc.mem_write(place, b"".join(sorted(items, key=cmp_to_key(order))))
     return 0
 
 
@@ -476,6 +562,13 @@ FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
     "_snprintf": _snprintf,
     "_dprintf": _dprintf,
     "_vdprintf": _vdprintf,
+    "_printf": _printf,
+    "_fprintf": _fprintf,
+    "_fwrite": _fwrite,
+    "_fputc": _fputc,
+    "_putchar": _putchar,
+    "_puts": _puts,
+    "_fflush": _constant(0),
     "_clock_gettime": _clock_gettime,
     "_sysctlbyname": _sysctlbyname,
     "_strtoull": _strtoull,

@@ -16,12 +16,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from struct import pack
 from typing import TYPE_CHECKING
 
 from callproof.files import write_output
-from callproof.link.macho_layout import BASE, PAGE, PROTECTION, Program, Segment, lay_out
+from callproof.link.macho_layout import (
+    BASE,
+    HEADER_SYMBOLS,
+    PAGE,
+    PROTECTION,
+    Program,
+    Segment,
+    lay_out,
+)
 from callproof.link.macho_linkedit import (
     SymbolTable,
     chained_fixups,
@@ -62,7 +71,8 @@ def macho_bytes(inputs: Sequence[Input], options: LinkOptions, identifier: str) 
     from callproof.link.collect import collect
     from callproof.link.resolve import resolve
 
-    resolved = resolve(inputs, options)
+    names = options.system_names | HEADER_SYMBOLS
+    resolved = resolve(inputs, replace(options, system_names=names))
     collect(resolved, options)
     program = Program(resolved)
     find_imports(program, options.system_names)
