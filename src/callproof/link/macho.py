@@ -16,12 +16,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from struct import pack
 from typing import TYPE_CHECKING
 
 from callproof.files import write_output
-from callproof.link.macho_layout import BASE, PAGE, PROTECTION, Program, Segment, lay_out
+from callproof.link.macho_layout import (
+    BASE,
+    HEADER_SYMBOLS,
+    PAGE,
+    PROTECTION,
+    Program,
+    Segment,
+    lay_out,
+)
 from callproof.link.macho_linkedit import (
     SymbolTable,
     chained_fixups,
@@ -62,7 +71,8 @@ def macho_bytes(inputs: Sequence[Input], options: LinkOptions, identifier: str) 
     from callproof.link.collect import collect
     from callproof.link.resolve import resolve
 
-    resolved = resolve(inputs, options)
+    names = options.system_names | HEADER_SYMBOLS
+    resolved = resolve(inputs, replace(options, system_names=names))
     collect(resolved, options)
     program = Program(resolved)
     find_imports(program, options.system_names)
@@ -141,9 +151,10 @@ class _Writer:
         places: dict[str, tuple[int, int]] = {}
         body = bytearray()
         for name, part in parts.items():
-            body += bytes(-len(body) % 8)
-            places[name] = (linkedit.offset + len(body), len(part))
-            body += part
+            # Without holes, as Apple's tools want it; what is not a multiple of 8 is padded.
+            padded = part if name == "indirect" else part + bytes(-len(part) % 8)
+            places[name] = (linkedit.offset + len(body), len(padded))
+            body += padded
         body += bytes(-len(body) % 16)
         limit = linkedit.offset + len(body)
         places["signature"] = (limit, signature_size(limit, self.identifier))

@@ -36,8 +36,8 @@ def chained_fixups(program: Program, fixups: list[Fixup], data: dict[str, bytear
     names = [segment.name for segment in program.segments]
     starts: list[bytes] = []
     offsets = [0]  # of __PAGEZERO
-    header_size = 4 + 4 * (len(names) + 2)
-    position = header_size
+    position = -(-(4 + 4 * (len(names) + 2)) // 8) * 8
+    first = position
     for segment in program.segments:
         end = segment.address + segment.file_size
         inside = [one for one in fixups if segment.address <= one.address < end]
@@ -67,7 +67,8 @@ def chained_fixups(program: Program, fixups: list[Fixup], data: dict[str, bytear
         position += len(table)
         starts.append(table)
     offsets.append(0)  # of __LINKEDIT
-    image = pack(f"<{len(offsets) + 1}I", len(offsets), *offsets) + b"".join(starts)
+    image = pack(f"<{len(offsets) + 1}I", len(offsets), *offsets).ljust(first, b"\0")
+    image += b"".join(starts)
     starts_at = -(-FIXUPS_HEADER.size // 8) * 8
     imports_at = starts_at + len(image)
     strings = bytearray(1)

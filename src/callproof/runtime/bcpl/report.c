@@ -63,6 +63,13 @@ static __attribute__((used)) void dump(const char *function, const char *file, w
     bcpl_show_calls(registers);
 }
 
+/* Darwin's unwinding is told of a frame that Clang did not make. */
+#if defined(__APPLE__)
+#define FRAME_RECORD ".cfi_def_cfa w29, 16\n\t.cfi_offset w30, -8\n\t.cfi_offset w29, -16\n\t"
+#else
+#define FRAME_RECORD
+#endif
+
 /* A row for each variable: its name, 0 (word), 1 (FLOAT) or 2 (STRING), its value.  Stores
  * the registers as they are, in a `struct registers`, and goes on in C. */
 #if defined(__aarch64__)
@@ -86,7 +93,7 @@ __attribute__((naked)) void bcpl_brk(const char *function __attribute__((unused)
             "stp d12, d13, [sp, #352]\n\t"
             "stp d14, d15, [sp, #368]\n\t"
             "mov x5, sp\n\t"
-            "add x29, sp, #512\n\t"
+            "add x29, sp, #512\n\t" FRAME_RECORD
             "bl %0\n\t"
             "add sp, sp, #512\n\t"
             "ldp x29, x30, [sp], #16\n\t"

@@ -70,19 +70,22 @@ static void watch_stack(void) {
 
 #define UNUSED __attribute__((unused))
 #define NAKED __attribute__((naked, noinline))
+/* Darwin's unwinding is told of a frame that Clang did not make. */
+#if defined(__APPLE__)
+#define FRAME_RECORD ".cfi_def_cfa w29, 16\n\t.cfi_offset w30, -8\n\t.cfi_offset w29, -16\n\t"
+#else
+#define FRAME_RECORD
+#endif
 
 /* Calls a function on another stack. */
 #if defined(__aarch64__)
 NAKED static void on_stack(void *top UNUSED, void (*function)(void) UNUSED) {
-    __asm__("stp x29, x30, [sp, #-32]!\n\t"
-            "str x19, [sp, #16]\n\t"
-            "mov x29, sp\n\t"
-            "mov x19, sp\n\t"
+    __asm__("stp x29, x30, [sp, #-16]!\n\t"
+            "mov x29, sp\n\t" FRAME_RECORD
             "mov sp, x0\n\t"
             "blr x1\n\t"
-            "mov sp, x19\n\t"
-            "ldr x19, [sp, #16]\n\t"
-            "ldp x29, x30, [sp], #32\n\t"
+            "mov sp, x29\n\t"
+            "ldp x29, x30, [sp], #16\n\t"
             "ret");
 }
 #else

@@ -1,0 +1,588 @@
+"""A small macOS: loads a Mach-O program into the bare emulator and is its libSystem.
+
+What dyld does is done here anew from the file's bytes (nothing of callproof's own readers or
+writers is used): segments are mapped with their protection, chained fixups followed.  The
+library's functions are Python; each fills the registers that a call may change with rubbish
+before it returns.  Variadic arguments are taken from the stack, as Darwin has them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cmp_to_key
+from importlib import import_module
+from typing import Any
+
+PAGE = 0x4000
+LIBRARY, STACK_TOP, STACK_SIZE = 0x2_0000_0000, 0x3_0000_0000, 8 << 20
+HEAP = 0x4_0000_0000
+SLIDE = 0x1234_4000  # the program is not where it was linked for
+LC_SEGMENT_64, LC_MAIN, LC_CHAINED_FIXUPS = 0x19, 0x80000028, 0x80000034
+RUBBISH = 0xBAD0_BAD0_BAD0_BAD0
+CALL_CHANGES = range(1, 18)
+MASK = (1 << 64) - 1
+
+
+class Ended(Exception):
+    """The program called exit."""
+
+
+@dataclass
+class Loaded:
+    """A file's segments (name, address, size, contents, protection), fixups and entry.
+
+    sections   (segment, name) -> (address, size, type)
+    """
+
+    segments: list[tuple[str, int, int, bytes, int]] = field(default_factory=list)
+    rebases: dict[int, int] = field(default_factory=dict)  # address -> target, both unslid
+    binds: dict[int, tuple[str, int]] = field(default_factory=dict)  # address -> (name, addend)
+    entry: int = 0
+    base: int = 0
+    sections: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+
+    def content(self, segment: str, name: str) -> bytes:
+        address, size, _ = self.sections[segment, name]
+        for found, start, _, contents, _ in self.segments:
+            if found == segment:
+                return contents[address - start : address - start + size]
+        raise KeyError(segment)
+
+
+def load(data: bytes) -> Loaded:
+    """Read a program as dyld does; asserts what dyld insists on."""
+    magic, cpu, _, kind, count, size, flags, _ = struct.unpack_from("<8I", data)
+    assert (magic, cpu, kind) == (0xFEEDFACF, 0x0100000C, 2)
+    assert flags & 0x200085 == 0x200085  # NOUNDEFS, DYLDLINK, TWOLEVEL, PIE
+    found = Loaded()
+    at, chains, end = 32, None, 32 + size
+    for _ in range(count):
+        command, length = struct.unpack_from("<2I", data, at)
+        assert length % 8 == 0
+        if command == LC_SEGMENT_64:
+            raw, address, memory, offset, stored = struct.unpack_from("<16s4Q", data, at + 8)
+            protection = struct.unpack_from("<I", data, at + 60)[0]
+            name = raw.rstrip(b"\0").decode()
+            assert address % PAGE == memory % PAGE == offset % PAGE == 0
+            assert offset + stored <= len(data) and stored <= memory
+            found.segments.append(
+                (name, address, memory, data[offset : offset + stored], protection)
+            )
+            for number in range(struct.unpack_from("<I", data, at + 64)[0]):
+                raw, _, place, extent = struct.unpack_from("<16s16s2Q", data, at + 72 + 80 * number)
+                (kind,) = struct.unpack_from("<I", data, at + 72 + 80 * number + 64)
+                assert address <= place and place + extent <= address + memory
+                found.sections[name, raw.rstrip(b"\0").decode()] = place, extent, kind & 0xFF
+            if name == "__TEXT":
+                assert offset == 0
+                found.base = address
+        elif command == LC_MAIN:
+            found.entry = struct.unpack_from("<Q", data, at + 8)[0]
+        elif command == LC_CHAINED_FIXUPS:
+            chains = struct.unpack_from("<2I", data, at + 8)
+        at += length
+    assert at == end and chains is not None
+    name, _, _, linkedit, _ = found.segments[-1]
+    assert name == "__LINKEDIT" and data.endswith(linkedit)
+    found.entry += found.base
+    _follow(found, data[chains[0] : chains[0] + chains[1]])
+    return found
+
+
+def _follow(found: Loaded, table: bytes) -> None:
+    version, starts, imports, symbols, count, kind, packed = struct.unpack_from("<7I", table)
+    assert (version, kind, packed) == (0, 1, 0)
+    names = []
+    for number in range(count):
+        (word,) = struct.unpack_from("<I", table, imports + 4 * number)
+        assert word & 0xFF == 1  # the first library
+        text = table[symbols + (word >> 9) :]
+        names.append(text[: text.index(b"\0")].decode())
+    (segments,) = struct.unpack_from("<I", table, starts)
+    assert segments == len(found.segments)
+    for number in range(segments):
+        (offset,) = struct.unpack_from("<I", table, starts + 4 + 4 * number)
+        if not offset:
+            continue
+        at = starts + offset
+        _, page, pointers, segment, _, pages = struct.unpack_from("<I2HQIH", table, at)
+        _, address, _, contents, protection = found.segments[number]
+        assert (page, pointers, found.base + segment) == (PAGE, 6, address)
+        assert protection & 2, "an address in a segment that cannot be written"
+        for index in range(pages):
+            (first,) = struct.unpack_from("<H", table, at + 22 + 2 * index)
+            if first == 0xFFFF:
+                continue
+            place = index * PAGE + first
+            while True:
+                (value,) = struct.unpack_from("<Q", contents, place)
+                if value >> 63:
+                    name = names[value & 0xFFFFFF]
+                    found.binds[address + place] = (name, value >> 24 & 0xFF)
+                else:
+                    found.rebases[address + place] = found.base + (value & (1 << 36) - 1)
+                step = (value >> 51 & 0xFFF) * 4
+                if not step:
+                    break
+                place += step
+                assert place // PAGE == index
+
+
+class Mac:
+    """One program in memory; `run` runs it, `call` one of its functions."""
+
+    def __init__(
+        self, data: bytes, environment: dict[str, str] | None = None, stdin: bytes = b""
+    ) -> None:
+        unicorn: Any = import_module("unicorn")
+        constants: Any = import_module("unicorn.arm64_const")
+        self.registers = {
+            name: getattr(constants, f"UC_ARM64_REG_{name}")
+            for name in (
+                *(f"X{n}" for n in range(31)),
+                *(f"D{n}" for n in range(32)),
+                *("SP", "PC", "CPACR_EL1"),
+            )
+        }
+        self.uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM)
+        self.error = unicorn.UcError
+        self.program = load(data)
+        self.environment = environment or {}
+        self.stdin = stdin
+        self.output = {1: bytearray(), 2: bytearray()}
+        self.status: int | None = None
+        self.failure: BaseException | None = None
+        self.calls: dict[str, int] = {}
+        self.watch: Callable[[Mac], None] | None = None  # called at each call of the library
+        self.stack = 0
+        self.heap = HEAP
+        self.sizes: dict[int, int] = {}
+        self.set("CPACR_EL1", 3 << 20)
+        for _, address, memory, contents, protection in self.program.segments[1:]:
+            self.uc.mem_map(address + SLIDE, memory, 7)
+            self.uc.mem_write(address + SLIDE, contents)
+            self.uc.mem_protect(address + SLIDE, memory, protection)
+        self.uc.mem_map(STACK_TOP - STACK_SIZE, STACK_SIZE + PAGE)
+        self.uc.mem_map(LIBRARY, PAGE)
+        self.uc.mem_map(HEAP, 256 << 20)
+        self.names: list[str] = []
+        for place, target in self.program.rebases.items():
+            self.put(place + SLIDE, target + SLIDE)
+        for place, (name, addend) in self.program.binds.items():
+            if name not in self.names:
+                self.names.append(name)
+            self.put(place + SLIDE, LIBRARY + 16 * self.names.index(name) + addend)
+        self.uc.mem_write(LIBRARY, struct.pack("<I", 0xD65F03C0) * (PAGE // 4))  # ret
+        for name, handle in (("___stdinp", 0), ("___stdoutp", 1), ("___stderrp", 2)):
+            if name in self.names:  # a `FILE *` is the descriptor
+                self.put(LIBRARY + 16 * self.names.index(name), handle)
+        self.uc.hook_add(
+            unicorn.UC_HOOK_CODE, self.library, None, LIBRARY, LIBRARY + 16 * len(self.names)
+        )
+
+    # --- the machine -----------------------------------------------------------------------
+
+    def get(self, name: str) -> int:
+        return int(self.uc.reg_read(self.registers[name]))
+
+    def set(self, name: str, value: int) -> None:
+        self.uc.reg_write(self.registers[name], value & MASK)
+
+    def put(self, address: int, value: int) -> None:
+        self.uc.mem_write(address, struct.pack("<Q", value & MASK))
+
+    def word(self, address: int) -> int:
+        return int(struct.unpack("<Q", bytes(self.uc.mem_read(address, 8)))[0])
+
+    def text(self, address: int) -> bytes:
+        out = bytearray()
+        while (byte := bytes(self.uc.mem_read(address, 1))) != b"\0":
+            out += byte
+            address += 1
+        return bytes(out)
+
+    def double(self, number: int) -> float:
+        return float(struct.unpack("<d", struct.pack("<Q", self.get(f"D{number}")))[0])
+
+    # --- running ---------------------------------------------------------------------------
+
+    def run(self, arguments: tuple[str, ...] = ("program",)) -> int:
+        """The initialisers, and from `main` to exit; the exit status."""
+        for (segment, name), (address, size, kind) in self.program.sections.items():
+            if kind == 9:  # S_MOD_INIT_FUNC_POINTERS
+                assert segment != "__TEXT", name
+                for at in range(address, address + size, 8):
+                    self.call(self.word(at + SLIDE) - SLIDE)
+        place = STACK_TOP - 4096
+        pointers = []
+        for argument in arguments:
+            raw = argument.encode() + b"\0"
+            place -= len(raw)
+            self.uc.mem_write(place, raw)
+            pointers.append(place)
+        place = (place - 8 * (len(pointers) + 1)) & ~15
+        self.uc.mem_write(place, struct.pack(f"<{len(pointers) + 1}Q", *pointers, 0))
+        result = self.call(self.program.entry, len(arguments), place, stack=place)
+        return result & 0xFF if self.status is None else self.status
+
+    def call(self, address: int, *values: int, stack: int = STACK_TOP - 4096) -> int:
+        """A function at its unslid address; X0.  Checks what calls have to preserve."""
+        for number, value in enumerate(values):
+            self.set(f"X{number}", value)
+        for number in range(19, 29):
+            self.set(f"X{number}", number * 0x0101_0101)
+        for number in range(8, 16):
+            self.set(f"D{number}", number * 0x0202_0202)
+        self.set("X29", 0)
+        self.set("X30", LIBRARY + PAGE - 16)
+        self.stack = stack
+        self.set("SP", stack)
+        try:
+            self.uc.emu_start(address + SLIDE, LIBRARY + PAGE - 16, timeout=120_000_000)
+        except self.error as error:
+            if self.failure is None:
+                place = self.get("PC") - SLIDE
+                raise AssertionError(f"{error} at {place:#x}, lr {self.get('X30'):#x}") from None
+        if isinstance(self.failure, Ended):
+            return 0
+        if self.failure is not None:
+            raise self.failure
+        assert self.get("PC") == LIBRARY + PAGE - 16, "the program does not end"
+        for number in range(19, 29):
+            assert self.get(f"X{number}") == number * 0x0101_0101, f"x{number} is lost"
+        for number in range(8, 16):
+            assert self.get(f"D{number}") == number * 0x0202_0202, f"d{number} is lost"
+        assert self.get("SP") == stack
+        return self.get("X0")
+
+    def call_back(self, address: int, *values: int) -> int:
+        """A function of the program's, called by the library; X0."""
+        kept = {name: self.get(name) for name in ("X30", "SP", "PC", "X29")}
+        for number, value in enumerate(values):
+            self.set(f"X{number}", value)
+        self.set("X30", LIBRARY + PAGE - 32)
+        self.set("SP", kept["SP"] - 256)
+        self.uc.emu_start(address, LIBRARY + PAGE - 32)
+        assert self.get("SP") == kept["SP"] - 256 and self.get("X29") == kept["X29"]
+        result = self.get("X0")
+        # Behind the library's RET: at the RET itself this hook would be called again.
+        for name, value in (kept | {"PC": kept["X30"]}).items():
+            self.set(name, value)
+        return result
+
+    def library(self, _uc: Any, address: int, _size: int, _user: Any) -> None:
+        name = self.names[(address - LIBRARY) // 16]
+        self.calls[name] = self.calls.get(name, 0) + 1
+        assert self.get("SP") % 16 == 0, f"{name} called with a stack that is not aligned"
+        function = FUNCTIONS.get(name)
+        try:
+            if self.watch is not None:
+                self.watch(self)
+            assert function is not None, f"{name} is called, which this libSystem has not"
+            result = function(self)
+        except (Ended, AssertionError) as failure:
+            self.failure = failure
+            self.uc.emu_stop()
+            return
+        for number in CALL_CHANGES:
+            self.set(f"X{number}", RUBBISH + number)
+        for number in (*range(1, 8), *range(16, 32)):
+            self.set(f"D{number}", RUBBISH)
+        if isinstance(result, float):
+            self.set("D0", struct.unpack("<Q", struct.pack("<d", result))[0])
+            self.set("X0", RUBBISH)
+        else:
+            self.set("D0", RUBBISH)
+            self.set("X0", result or 0)
+
+    # --- the library -----------------------------------------------------------------------
+
+    def allocate(self, size: int, alignment: int = 16) -> int:
+        self.heap = -(-self.heap // alignment) * alignment
+        place = self.heap
+        self.heap += max(size, 1)
+        self.sizes[place] = size
+        return place
+
+    def format(self, form: bytes, arguments: int) -> bytes:
+        """C's printf; the arguments are words from `arguments` on."""
+        out, at = bytearray(), 0
+        for match in CONVERSION.finditer(form):
+            out += form[at : match.start()]
+            at = match.end()
+            flags, width, precision, letter = (one.decode() for one in match.groups())
+            if letter == "%":
+                out += b"%"
+                continue
+            for star in ("width", "precision"):
+                value = width if star == "width" else precision.removeprefix(".")
+                if value == "*":
+                    number = struct.unpack("<i", bytes(self.uc.mem_read(arguments, 4)))[0]
+                    arguments += 8
+                    width = str(number) if star == "width" else width
+                    precision = f".{number}" if star == "precision" else precision
+            word = self.word(arguments)
+            arguments += 8
+            bits = 64 if re.search(rb"(ll|l|z|j|t)[a-zA-Z]$", match.group()) else 32
+            shown = f"%{flags}{width}{precision}"
+            if letter in "aefgAEFG":
+                value_ = struct.unpack("<d", struct.pack("<Q", word))[0]
+                out += (shown + letter).encode() % value_
+            elif letter == "s":
+                text = self.text(word)
+                out += (shown + "s").encode() % text
+            elif letter == "c":
+                out += (shown + "c").encode() % bytes((word & 0xFF,))
+            else:
+                value_ = word & ((1 << bits) - 1)
+                if letter in "di" and value_ >> (bits - 1):
+                    value_ -= 1 << bits
+                out += (shown + letter.replace("u", "d").replace("p", "x")).encode() % value_
+        return bytes(out + form[at:])
+
+
+CONVERSION = re.compile(rb"%([-+ #0]*)(\*|\d*)((?:\.(?:\*|\d*))?)(?:ll|l|z|j|t|hh|h)?([a-zA-Z%])")
+
+
+def _exit(mac: Mac) -> int:
+    mac.status = mac.get("X0") & 0xFF
+    raise Ended
+
+
+def _write(mac: Mac) -> int:
+    handle, place, size = (mac.get(f"X{n}") for n in range(3))
+    mac.output[handle] += mac.uc.mem_read(place, size)
+    return size
+
+
+def _read(mac: Mac) -> int:
+    handle, place, size = (mac.get(f"X{n}") for n in range(3))
+    assert handle == 0
+    data, mac.stdin = mac.stdin[:size], mac.stdin[size:]
+    mac.uc.mem_write(place, data)
+    return len(data)
+
+
+def _memset(mac: Mac) -> int:
+    place, value, size = (mac.get(f"X{n}") for n in range(3))
+    mac.uc.mem_write(place, bytes((value & 0xFF,)) * size)
+    return place
+
+
+def _bzero(mac: Mac) -> int:
+    mac.uc.mem_write(mac.get("X0"), bytes(mac.get("X1")))
+    return 0
+
+
+def _memcpy(mac: Mac) -> int:
+    to, place, size = (mac.get(f"X{n}") for n in range(3))
+    mac.uc.mem_write(to, bytes(mac.uc.mem_read(place, size)))
+    return to
+
+
+def _memcmp(mac: Mac) -> int:
+    one, other, size = (mac.get(f"X{n}") for n in range(3))
+    a, b = bytes(mac.uc.mem_read(one, size)), bytes(mac.uc.mem_read(other, size))
+    return (a > b) - (a < b)
+
+
+def _malloc(mac: Mac) -> int:
+    return mac.allocate(mac.get("X0"))
+
+
+def _calloc(mac: Mac) -> int:
+    return mac.allocate(mac.get("X0") * mac.get("X1"))
+
+
+def _realloc(mac: Mac) -> int:
+    old, size = mac.get("X0"), mac.get("X1")
+    new = mac.allocate(size)
+    if old:
+        kept = min(size, mac.sizes[old])
+        mac.uc.mem_write(new, bytes(mac.uc.mem_read(old, kept)))
+    return new
+
+
+def _mmap(mac: Mac) -> int:
+    assert mac.get("X3") & 0x1002 == 0x1002  # MAP_ANON, MAP_PRIVATE: Darwin's numbers
+    return mac.allocate(mac.get("X1"), PAGE)
+
+
+def _mprotect(mac: Mac) -> int:
+    place, size, protection = (mac.get(f"X{n}") for n in range(3))
+    assert place % PAGE == 0 and size % PAGE == 0
+    mac.uc.mem_protect(place, size, protection)
+    return 0
+
+
+def _getenv(mac: Mac) -> int:
+    value = mac.environment.get(mac.text(mac.get("X0")).decode())
+    if value is None:
+        return 0
+    place = mac.allocate(len(value) + 1)
+    mac.uc.mem_write(place, value.encode() + b"\0")
+    return place
+
+
+def _snprintf(mac: Mac) -> int:
+    to, size = mac.get("X0"), mac.get("X1")
+    text = mac.format(mac.text(mac.get("X2")), mac.get("SP"))
+    if size:
+        mac.uc.mem_write(to, text[: size - 1] + b"\0")
+    return len(text)
+
+
+def _dprintf(mac: Mac) -> int:
+    text = mac.format(mac.text(mac.get("X1")), mac.get("SP"))
+    mac.output[mac.get("X0")] += text
+    return len(text)
+
+
+def _vdprintf(mac: Mac) -> int:
+    text = mac.format(mac.text(mac.get("X1")), mac.get("X2"))  # va_list is a pointer
+    mac.output[mac.get("X0")] += text
+    return len(text)
+
+
+def _printf(mac: Mac) -> int:
+    text = mac.format(mac.text(mac.get("X0")), mac.get("SP"))
+    mac.output[1] += text
+    return len(text)
+
+
+def _fprintf(mac: Mac) -> int:
+    text = mac.format(mac.text(mac.get("X1")), mac.get("SP"))
+    mac.output[mac.get("X0")] += text
+    return len(text)
+
+
+def _fwrite(mac: Mac) -> int:
+    size = mac.get("X1") * mac.get("X2")
+    mac.output[mac.get("X3")] += mac.uc.mem_read(mac.get("X0"), size)
+    return mac.get("X2")
+
+
+def _fputc(mac: Mac) -> int:
+    mac.output[mac.get("X1")].append(mac.get("X0") & 0xFF)
+    return mac.get("X0") & 0xFF
+
+
+def _putchar(mac: Mac) -> int:
+    mac.output[1].append(mac.get("X0") & 0xFF)
+    return mac.get("X0") & 0xFF
+
+
+def _puts(mac: Mac) -> int:
+    mac.output[1] += mac.text(mac.get("X0")) + b"\n"
+    return 1
+
+
+def _clock_gettime(mac: Mac) -> int:
+    mac.put(mac.get("X1"), 1_700_000_000)
+    mac.put(mac.get("X1") + 8, sum(mac.calls.values()))
+    return 0
+
+
+def _sysctlbyname(mac: Mac) -> int:
+    assert mac.text(mac.get("X0")) == b"hw.memsize"
+    mac.put(mac.get("X1"), 8 << 30)
+    return 0
+
+
+def _strtoull(mac: Mac) -> int:
+    match = re.match(rb"\s*(\d+)", mac.text(mac.get("X0")))
+    return int(match[1]) if match else 0
+
+
+def _strtod(mac: Mac) -> float:
+    place = mac.get("X0")
+    match = re.match(rb"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", mac.text(place))
+    if mac.get("X1"):
+        mac.put(mac.get("X1"), place + (match.end() if match else 0))
+    return float(match[0]) if match else 0.0
+
+
+def _wcslen(mac: Mac) -> int:
+    place = mac.get("X0")
+    length = 0
+    while bytes(mac.uc.mem_read(place + 4 * length, 4)) != bytes(4):
+        length += 1
+    return length
+
+
+def _qsort(mac: Mac) -> int:
+    place, count, size, compare = (mac.get(f"X{n}") for n in range(4))
+    items = [bytes(mac.uc.mem_read(place + size * n, size)) for n in range(count)]
+    one, other = mac.allocate(size), mac.allocate(size)
+
+    def order(a: Any, b: Any) -> int:
+        mac.uc.mem_write(one, a)
+        mac.uc.mem_write(other, b)
+        result = mac.call_back(compare, one, other) & 0xFFFFFFFF
+        return result - (result >> 31 << 32)
+
+    mac.uc.mem_write(place, b"".join(sorted(items, key=cmp_to_key(order))))
+    return 0
+
+
+def _math(function: Callable[..., float], count: int = 1) -> Callable[[Mac], float]:
+    def call(mac: Mac) -> float:
+        return function(*(mac.double(n) for n in range(count)))
+
+    return call
+
+
+def _constant(value: int) -> Callable[[Mac], int]:
+    return lambda mac: value
+
+
+FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
+    "_exit": _exit,
+    "__exit": _exit,
+    "_write": _write,
+    "_read": _read,
+    "_memset": _memset,
+    "_bzero": _bzero,
+    "_memcpy": _memcpy,
+    "_memmove": _memcpy,
+    "___memcpy_chk": _memcpy,
+    "_memcmp": _memcmp,
+    "_malloc": _malloc,
+    "_calloc": _calloc,
+    "_realloc": _realloc,
+    "_free": _constant(0),
+    "_mmap": _mmap,
+    "_munmap": _constant(0),
+    "_mprotect": _mprotect,
+    "_getenv": _getenv,
+    "_snprintf": _snprintf,
+    "_dprintf": _dprintf,
+    "_vdprintf": _vdprintf,
+    "_printf": _printf,
+    "_fprintf": _fprintf,
+    "_fwrite": _fwrite,
+    "_fputc": _fputc,
+    "_putchar": _putchar,
+    "_puts": _puts,
+    "_fflush": _constant(0),
+    "_clock_gettime": _clock_gettime,
+    "_sysctlbyname": _sysctlbyname,
+    "_strtoull": _strtoull,
+    "_strtod": _strtod,
+    "_strlen": lambda mac: len(mac.text(mac.get("X0"))),
+    "_wcslen": _wcslen,
+    "_qsort": _qsort,
+    "_isatty": _constant(0),
+    "_sigaction": _constant(0),
+    "_sigaltstack": _constant(0),
+    "_signal": _constant(0),
+    "_pthread_self": _constant(STACK_TOP),
+    "_pthread_get_stackaddr_np": _constant(STACK_TOP),
+    "_fmod": _math(math.fmod, 2),
+    "_pow": _math(math.pow, 2),
+    **{f"_{name}": _math(getattr(math, name)) for name in ("sin", "cos", "tan", "exp", "log")},
+}

@@ -1,0 +1,81 @@
+"""Whole programs built for macOS, run by `tests/support/darwin.py`, a small macOS in the emulator.
+
+A test run takes a few of the programs of both languages, chosen by their names, each at one
+level; CALLPROOF_MACOS_ALL=1 (`make macos-all`) takes them all.  Programs that want more of
+libSystem than that has (files, random numbers) are left out by name of the function, and
+counted: `test_most_programs_are_taken`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from callproof import driver
+from tests.sox.test_evaluator import NAMES, PROGRAMS, expected
+from tests.support.darwin import FUNCTIONS, Mac
+
+FOLDER = Path(__file__).parent / "programs"
+BCPL = sorted(
+    path.relative_to(FOLDER / "bcpl").with_suffix("").as_posix()
+    for path in (FOLDER / "bcpl").rglob("*.bcl")
+)
+ALL = bool(os.environ.get("CALLPROOF_MACOS_ALL"))
+SAMPLE = 60  # of so many programs one is taken
+TARGET = "aarch64-macos"
+
+
+def number_of(name: str) -> int:
+    """The same in every run, and whatever other programs there are."""
+    return zlib.crc32(name.encode())
+
+
+def taken(names: list[str]) -> list[str]:
+    return names if ALL else [name for name in names if number_of(name) % SAMPLE == 0]
+
+
+def built(path: Path, folder: Path, level: int) -> bytes:
+    executable = folder / "program"
+    options = driver.Options(level=level, target=TARGET, verify=number_of(path.stem) % 4 == 0)
+    driver.build([path], executable, "exe", options)
+    return executable.read_bytes()
+
+
+@pytest.fixture(autouse=ALL)
+def memory() -> Iterator[None]:
+    """An emulator and its hooks refer to each other."""
+    yield
+    gc.collect()
+
+
+def loaded(data: bytes, stress: bool) -> Mac:
+    return Mac(data, {"CALLPROOF_GC_STRESS": str(int(stress))})
+
+
+@pytest.mark.parametrize("name", taken(BCPL))
+def test_bcpl(name: str, tmp_path: Path) -> None:
+    number = number_of(name)
+    mac = loaded(built(FOLDER / "bcpl" / f"{name}.bcl", tmp_path, number % 3), number % 4 == 1)
+    assert mac.run() == 0
+    assert bytes(mac.output[1]) == (FOLDER / "bcpl" / f"{name}.out").read_bytes()
+
+
+@pytest.mark.parametrize("name", taken(NAMES))
+def test_sox(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = expected(name)
+    if wanted.status == 65:
+        pytest.skip("it does not compile, and is not to")
+    monkeypatch.chdir(PROGRAMS)
+    number = number_of(name)
+    mac = loaded(built(Path(f"{name}.sox"), tmp_path, number % 3), number % 4 == 1)
+    assert (mac.run((f"{name}.sox",)), bytes(mac.output[1])) == (wanted.status, wanted.output)
+    assert bytes(mac.output[2]) == wanted.errors
+
+
+def test_the_small_library_is_one() -> None:
+    assert len(FUNCTIONS) > 30
