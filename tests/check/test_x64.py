@@ -93,8 +93,8 @@ def test_every_row_of_the_table_has_an_effect() -> None:
 
 
 @cache
-def our_object(program: str, level: int, poison: bool) -> ObjectFile:
-    options = driver.Options(level=level, poison=poison, target="x86_64-linux")
+def our_object(program: str, level: int, poison: bool, inlining: bool = True) -> ObjectFile:
+    options = driver.Options(level=level, poison=poison, target="x86_64-linux", inlining=inlining)
     (one,) = driver.compile_files([ROOT / program], options)
     return one.object_file()
 
@@ -104,7 +104,7 @@ def test_our_own_objects_are_clean(program: str, level: int, poison: bool) -> No
     """Every test that builds a program for x86-64 asks this (`tests/support/checked_builds.py`);
     here besides that nothing of it is experimental."""
     report = check_image(image_of_object(our_object(program, level, poison)), PROFILES["linux"])
-    assert report.functions > 2 and report.instructions > 40
+    assert report.functions >= 2 and report.instructions > 25
     assert (report.findings, report.unexplored, report.notes) == ([], {}, [])
 
 
@@ -113,7 +113,8 @@ def test_broken_variants_are_found() -> None:
     as_errors = 0
     missed = []
     for program, level, poison in OURS:
-        code = find_functions(image_of_object(our_object(program, level, poison)))
+        made_of = our_object(program, level, poison, inlining=False)  # more calls to break
+        code = find_functions(image_of_object(made_of))
         for function in code.functions.values():
             make_blocks(code, function)
             for mutant in mutants(code, function):
