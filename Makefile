@@ -10,7 +10,7 @@ JOBS ?= 2
 # Each command that the tests start would compile all our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint conformance fuzz-abi sox-all bcpl-all x64-all sox-soak mutants fuzz-check bench wheel-check clean
+.PHONY: demo test lint conformance fuzz-abi sox-all bcpl-all x64-all sox-soak mutants fuzz-check loops-all debug-all third-party link-huge bench wheel-check clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +65,21 @@ mutants: $(VENV)/.installed
 # Damaged ELF and Mach-O files and archives for the checker; ARGS='--count 100000'.
 fuzz-check: $(VENV)/.installed
 	$(BIN)/python -m tests.check.fuzz --count 100000 $(ARGS)
+
+# Random nests of loops in the interpreter and on both targets; every located variable at every line.
+loops-all: $(VENV)/.installed
+	CALLPROOF_RANDOM_LOOPS=2000 $(BIN)/python -m pytest -q tests/passes/test_random_loops.py
+
+debug-all: $(VENV)/.installed
+	CALLPROOF_DEBUG_SEEDS=0:300 $(BIN)/python -m pytest -q -n $(JOBS) tests/debug/test_truth.py
+
+# zlib, SQLite and Lua from Debian's sources (apt-get source, tclsh, gcc, aarch64-linux-gnu-gcc, qemu),
+# and a program with 300 MB of code.
+third-party: $(VENV)/.installed
+	CALLPROOF_THIRD_PARTY=1 $(BIN)/python -m pytest -q -s tests/link/test_third_party.py
+
+link-huge: $(VENV)/.installed
+	CALLPROOF_HUGE=1 $(BIN)/python -m pytest -q tests/link/test_huge.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bcpl.py
