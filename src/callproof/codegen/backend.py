@@ -100,7 +100,7 @@ def compile_module(
                 machine, allocation, target.registers, emitted, target.machine
             )
             start = _charge(seconds, "debug information", start)
-        if not comments:
+        if not comments and machine.debug is None:  # frames are described from the lines
             emitted.forget()
             _charge(seconds, "emit", start)
 

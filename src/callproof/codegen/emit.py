@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callproof.codegen.intervals import IN_MEMORY
-from callproof.codegen.layout import SHORT, reachable, repeat_returns
+from callproof.codegen.layout import reachable, repeat_returns
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -21,7 +21,7 @@ from callproof.codegen.machine import (
     MachineInstruction,
     Move,
 )
-from callproof.codegen.marks import Mark, blurred_lines, marked
+from callproof.codegen.marks import Mark, blurred_lines, marked, repeat_marks
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
 from callproof.codegen.wrapping import wrap
@@ -297,8 +297,8 @@ def emit(
         emitted.branches = _branches(emitted.lines)
     _forward_empty_blocks(blocks)
     blocks = reachable(blocks)
-    # With debug information nothing is repeated that changes where variables are.
-    if repeat_returns(blocks, 0 if function.debug is not None else SHORT):
+    repeated = repeat_returns(blocks)
+    if repeated:
         blocks = reachable(blocks)
     _fall_through(blocks, target)
     _relax(blocks, target)
@@ -306,6 +306,8 @@ def emit(
     result.sites = function.sites
     result.marks = emitter.marks or []
     result.blurred = emitter.blurred
+    if result.marks:
+        repeat_marks(result.marks, result.blurred, repeated)
     _encode(result)
     return result
 

@@ -72,20 +72,21 @@ def _leads_to(line: Line) -> MachineBlock:
     return block
 
 
-def repeat_returns(blocks: list[EmittedBlock], longest: int = SHORT) -> bool:
-    """Replace jumps to short returns by their instructions; at most `longest` before the
-    return itself.  Whether there were any."""
+def repeat_returns(blocks: list[EmittedBlock]) -> list[tuple[Line, Line]]:
+    """Replace jumps to short returns by their instructions: each copied line, and its copy.
+
+    A return is short with at most `SHORT` instructions before it."""
     short = {
         emitted.block.index: emitted.lines
         for emitted in blocks
-        if len(emitted.lines) <= longest + 1
+        if len(emitted.lines) <= SHORT + 1
         and not emitted.branches
         and emitted.lines
         and emitted.lines[-1].form.control == "return"
     }
-    changed = False
+    made: list[tuple[Line, Line]] = []
     if not short:
-        return changed
+        return made
     for position, emitted in enumerate(blocks):
         if not emitted.lines or emitted.lines[-1].form.control != "jump":
             continue
@@ -95,13 +96,14 @@ def repeat_returns(blocks: list[EmittedBlock], longest: int = SHORT) -> bool:
         leads = {_leads_to(line).index for line in emitted.branches}
         if index not in short or following in leads:
             continue
-        emitted.lines[-1:] = [
-            Line(line.form, line.arguments, line.reference, line.comment, line.line)
+        copies = [
+            (line, Line(line.form, line.arguments, line.reference, line.comment, line.line))
             for line in short[index]
         ]
+        emitted.lines[-1:] = [copy for _, copy in copies]
         emitted.branches.pop()
-        changed = True
-    return changed
+        made += copies
+    return made
 
 
 __all__ = ["put_rare_last", "reachable", "repeat_returns"]

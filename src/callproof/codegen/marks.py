@@ -27,6 +27,18 @@ def marked(
     return [(line, block, index, phase) for line, phase in zip(lines, phases, strict=True)]
 
 
+def repeat_marks(marks: list[Mark], blurred: set[int], copies: list[tuple[Line, Line]]) -> None:
+    """A copied line is for what its original is for; a copy may be copied again."""
+    known = {id(line): (block, index, phase) for line, block, index, phase in marks}
+    for line, copy in copies:
+        mark = known.get(id(line))
+        if mark is not None:
+            known[id(copy)] = mark
+            marks.append((copy, *mark))
+        if id(line) in blurred:
+            blurred.add(id(copy))
+
+
 def blurred_lines(lines: list[Line], improved: list[Line]) -> set[int]:
     """Ids of lines at which a register or the frame may have its next value already, or its
     last one still: those between two that became one."""
