@@ -73,10 +73,12 @@ def write_executable(layout: Layout) -> bytes:
         section_numbers[key] = section_numbers[id(leader)]
     _symbol_table(layout, image, names, headers, section_numbers)
 
-    entry = layout.resolved.names[layout.options.entry].symbol
-    entry_address = layout.address_of(entry)
+    entry = layout.resolved.names[layout.options.entry]
+    entry_address = layout.address_of(entry.symbol)
     if entry_address is None:
-        raise CallproofError(f"the entry point '{layout.options.entry}' has no address")
+        raise CallproofError(
+            f"{entry.file.name}: the entry point '{layout.options.entry}' has no address"
+        )
     image.extend(bytes(-len(image) % 8))
     section_offset = len(image)
     image += b"".join(headers)

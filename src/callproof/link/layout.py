@@ -392,7 +392,11 @@ def _place(layout: Layout, output: OutputSection, address: int, offset: int) -> 
         piece.address = position
         position += piece.size
         if position > ADDRESS_LIMIT:
-            raise CallproofError(f"the program is too large: {output.name} ends at {position:#x}")
+            owner = layout.resolved.owner.get(id(piece.section))
+            raise CallproofError(
+                f"the program is too large: {output.name} ends at {position:#x}, with section "
+                f"{piece.section.name} of {owner.name if owner else 'the linker'}"
+            )
     if veneers is not None:
         position = veneers.place_last(output, position)
     output.size = position - start

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WORD, DOUBLE = Struct("<I"), Struct("<Q")
 NOP = 0xD503201F
+NO_SLOT = "nothing that is loaded has such an access to the GOT"
 GotKey = tuple[str, "int | str", int]
 
 GOT_RELOCATIONS = frozenset(
@@ -126,7 +127,9 @@ def _veneer(address: int, target: int) -> bytes:
 class Relocator:
     """Applies AArch64 relocations; `relocate_x64.py` has the other machine's."""
 
-    __slots__ = ("got_filled", "layout", "relaxed", "thread_offset")
+    __slots__ = ("got_filled", "layout", "piece", "relaxed", "thread_offset")
+
+    piece: Piece
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -141,13 +144,16 @@ class Relocator:
 
     def begin(self, piece: Piece) -> None:
         """Called before a section's relocations are applied."""
+        self.piece = piece
         self.relaxed = got_arm64.relaxed(self.layout.resolved, piece.section)
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
-        owner = self.layout.resolved.owner.get(id(piece.section))
+        resolved = self.layout.resolved
+        owner = resolved.owner.get(id(piece.section))
+        where = resolved.elsewhere(relocation.symbol, owner)
         return CallproofError(
             f"{owner.name if owner else '?'}: {piece.section.name}+{relocation.offset:#x}: "
-            f"{relocation.type} to '{relocation.symbol.name}': {why}"
+            f"{relocation.type} to '{relocation.symbol.name}'{where}: {why}"
         )
 
     def value(self, piece: Piece, relocation: Relocation, loaded: bool) -> int | None:
@@ -272,7 +278,9 @@ class Relocator:
         `weak`: the name is undefined, and the value therefore no place in the thread's image.
         """
         key = slot_key(self.layout.resolved, relocation, thread)
-        address = self.layout.got[key]
+        address = self.layout.got.get(key)
+        if address is None:
+            raise self.fail(self.piece, relocation, NO_SLOT)
         if key not in self.got_filled:
             self.got_filled.add(key)
             section = self.layout.got_section

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callproof.link import tls_x64
-from callproof.link.relocate import ENDS_LIST, GotKey, Relocator, slot_key
+from callproof.link.relocate import ENDS_LIST, NO_SLOT, GotKey, Relocator, slot_key
 from callproof.link.resolve import TLS_QUERY, Resolved
 from callproof.object.model import Relocation, Section
 
@@ -132,15 +132,18 @@ class X64Relocator(Relocator):
         return -(start + size + (-(start + size)) % alignment)
 
     def begin(self, piece: Piece) -> None:
+        self.piece = piece
         if self.has_calls:
             self.consumed = tls_x64.consumed_calls(piece.section)
 
-    def got(self) -> int:
+    def got(self, relocation: Relocation) -> int:
         """The GOT's address."""
-        address = self.layout.linker_symbol("_GLOBAL_OFFSET_TABLE_")
+        address = self.layout.linker_symbol(GOT_NAME)
+        own = self.layout.resolved.names.get(GOT_NAME)
+        if address is None and own is not None:
+            address = self.layout.address_of(own.symbol)
         if address is None:
-            address = self.layout.address_of(self.layout.resolved.names[GOT_NAME].symbol)
-        assert address is not None
+            raise self.fail(self.piece, relocation, NO_SLOT)
         return address
 
     def apply(self, piece: Piece, relocation: Relocation, *, loaded: bool = True) -> None:
@@ -198,14 +201,14 @@ class X64Relocator(Relocator):
             return self.slot(relocation, value, thread=True, weak=address is None)
         if type_ in GOT:
             if not is_relaxed(self.layout.resolved, piece.section, relocation):
-                base = self.got() if type_ in FROM_GOT else 0
+                base = self.got(relocation) if type_ in FROM_GOT else 0
                 return self.slot(relocation, value) - base
             before = bytes(piece.data[offset - 2 : offset])
             piece.data[offset - 2 : offset] = DIRECT.get(before, bytes((LEA, before[1])))
         elif type_ in GOT_BASE:
-            value = self.got()
+            value = self.got(relocation)
         elif type_ in FROM_GOT:
-            value -= self.got()
+            value -= self.got(relocation)
         elif type_ in SIZES:
             symbol = self.layout.resolved.meaning(relocation.symbol)
             value = 0 if symbol is None else symbol.size
