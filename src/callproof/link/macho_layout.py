@@ -248,6 +248,6 @@ def _place(program: Program, headers_size: int) -> None:
         section = max(pieces, key=lambda piece: piece.size).section
         owner = program.resolved.owner.get(id(section))
         raise CallproofError(
-            f"the program is too large: it ends at {address:#x}; its largest section is "
+            f"the program is too large: it ends at {address:#x}; its largest is section "
             f"{section.name} of {owner.name if owner else 'the linker'}"
         )

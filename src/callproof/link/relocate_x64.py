@@ -195,7 +195,8 @@ class X64Relocator(Relocator):
             return value - self.layout.tls[0]
         if type_ in TLS_GOT:
             if tls_x64.is_relaxed(self.layout.resolved, piece.section, relocation):
-                tls_x64.relax_load(piece.data, offset)
+                if not tls_x64.relax_load(piece.data, offset):
+                    raise self.fail(piece, relocation, "unexpected in a TLS sequence")
                 self.put(piece, offset, 4, value if address is None else self.thread(value))
                 return None
             return self.slot(relocation, value, thread=True, weak=address is None)

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.check.fuzz.inputs import VALUES
+from tests.check.fuzz.inputs import damaged as damaged_anywhere
+from tests.support.shared_libraries import LIBRARY, shared_library
+
 from callproof.link import Input, LinkOptions, WholeArchive, link_bytes
 from callproof.link.macho import macho_bytes
 from callproof.object import elf_format as elf
 from callproof.object import write_archive
 from callproof.object.dwarf import LineTable
 from callproof.object.macho_archive import write_macho_archive
-from tests.check.fuzz.inputs import VALUES
-from tests.check.fuzz.inputs import damaged as damaged_anywhere
-from tests.support.shared_libraries import LIBRARY, shared_library
 
 # Something of each kind that the linker treats in its own way.
 CODE = r"""
@@ -132,11 +133,11 @@ def wholes(folder: Path) -> list[Whole]:
     found.append(Whole("lines", program, _lines, silent=True))
     main = clang(folder, "main-macos", APPLE, "aarch64-macos")
     other = clang(folder, "other-macos", APPLE_OTHER, "aarch64-macos")
-    archive = write_macho_archive([("other.o", other.read_bytes())])
+    both = write_macho_archive([("other.o", other.read_bytes())])
     found += [
         Whole("Mach-O object", main.read_bytes(), _darwin([other])),
-        Whole("Mach-O archive", archive, _darwin([main])),
-        Whole("whole Mach-O archive", archive, _darwin([main], whole=True)),
+        Whole("Mach-O archive", both, _darwin([main])),
+        Whole("whole Mach-O archive", both, _darwin([main], whole=True)),
     ]
     return found
 
