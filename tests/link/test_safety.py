@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any
 import pytest
 from tests.link.test_link import MAIN, calls, returns
 
-from callproof import files
 from callproof.files import write_output
 from callproof.link import link
 from callproof.object import write_archive, write_elf
@@ -70,10 +70,10 @@ def break_step(step: str, error: BaseException, patch: pytest.MonkeyPatch) -> No
 
             return Broken()
 
-        patch.setattr(files.os, "fdopen", fdopen)
+        patch.setattr(os, "fdopen", fdopen)
     else:
         module, _, name = step.partition(".")
-        patch.setattr(getattr(files, module), name, fail)
+        patch.setattr({"os": os, "tempfile": tempfile}[module], name, fail)
 
 
 @pytest.mark.parametrize("kind", KINDS)

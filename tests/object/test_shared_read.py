@@ -92,7 +92,7 @@ def place_of_tag(data: bytes, wanted: int) -> int:
         (
             elf.DT_SONAME,
             1 << 40,
-            "the library's name: its name, 0x10000000000, lies outside the dynamic names",
+            "the library's name: its name, 0x10000000000, lies outside",
         ),
         (elf.DT_VERDEFNUM, 1, "'[a-z]+' has version [0-9]+, which is not defined"),
     ],
