@@ -49,25 +49,25 @@ def make(folder: Path, machine: str, count: int, size: int) -> list[str]:
         next_one = Symbol(f"f{(number + 1) % count}_0")
         file.symbols = [tables, strings, *made, next_one]
         for index, symbol in enumerate(made):
-            section = symbol.section
-            assert section is not None and isinstance(section.data, bytearray)
+            own = symbol.section
+            assert own is not None and isinstance(own.data, bytearray)
             for at in range(0, FUNCTION - 64, 64):
                 target = next_one if at % 512 == 0 else made[(index * 7 + at // 64) % functions]
-                section.data[at : at + len(call)] = call
+                own.data[at : at + len(call)] = call
                 if machine == "aarch64":
-                    section.relocations.append(Relocation(at, "R_AARCH64_CALL26", target))
+                    own.relocations.append(Relocation(at, "R_AARCH64_CALL26", target))
                     if at % 256 == 0:
                         pair = bytes.fromhex("0000009000000091")
-                        section.data[at + 8 : at + 16] = pair
-                        section.relocations += [
+                        own.data[at + 8 : at + 16] = pair
+                        own.relocations += [
                             Relocation(at + 8, "R_AARCH64_ADR_PREL_PG_HI21", strings, at),
                             Relocation(at + 12, "R_AARCH64_ADD_ABS_LO12_NC", tables, 0),
                         ]
                 else:
-                    section.relocations.append(Relocation(at + 1, "R_X86_64_PLT32", target, -4))
+                    own.relocations.append(Relocation(at + 1, "R_X86_64_PLT32", target, -4))
                     if at % 256 == 0:
-                        section.data[at + 8 : at + 15] = bytes.fromhex("488d0500000000")
-                        section.relocations += [
+                        own.data[at + 8 : at + 15] = bytes.fromhex("488d0500000000")
+                        own.relocations += [
                             Relocation(at + 11, "R_X86_64_PC32", strings, at - 4),
                         ]
             kind = "R_AARCH64_ABS64" if machine == "aarch64" else "R_X86_64_64"

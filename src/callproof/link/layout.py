@@ -223,7 +223,12 @@ def _output_kinds(resolved: Resolved, sections: list[Section]) -> dict[str, str]
     for name, found in kinds.items():
         if len(found) > 1:
             if not found <= {"rodata", "data", "bss"}:
-                raise CallproofError(f"sections called {name} are {' and '.join(sorted(found))}")
+                owners = [resolved.owner.get(id(one)) for one in sections if one.name == name]
+                files = sorted({owner.name for owner in owners if owner is not None})
+                raise CallproofError(
+                    f"sections called {name} are {' and '.join(sorted(found))} "
+                    f"(in {', '.join(files[:6])})"
+                )
             united[name] = "data"
     return united
 

@@ -10,6 +10,7 @@ one.  The others get a slot.  Thread-local accesses are relaxed in `tls_x64.py`.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from callproof.link import tls_x64
@@ -72,6 +73,8 @@ TLS_GOT = frozenset(("R_X86_64_GOTTPOFF",))
 TLS = frozenset(("R_X86_64_TPOFF32", "R_X86_64_TPOFF64"))
 TLS_IN_IMAGE = frozenset(("R_X86_64_DTPOFF32", "R_X86_64_DTPOFF64"))  # debug information has it
 
+PLAIN = ("R_X86_64_PC32", "R_X86_64_PLT32")  # S + A - P, whatever is there
+DISTANCE = Struct("<i")
 GOT_NAME = "_GLOBAL_OFFSET_TABLE_"
 MOV_LOAD, LEA = 0x8B, 0x8D
 CALL_INDIRECT, JUMP_INDIRECT = b"\xff\x15", b"\xff\x25"
@@ -145,6 +148,21 @@ class X64Relocator(Relocator):
         if address is None:
             raise self.fail(self.piece, relocation, NO_SLOT)
         return address
+
+    def apply_all(self, piece: Piece) -> None:
+        known, start, data = self.known, piece.address, piece.data
+        last = len(data) - 4
+        for relocation in piece.section.relocations:
+            address = known.get(id(relocation.symbol))
+            offset = relocation.offset
+            if address is None or relocation.type not in PLAIN or offset > last or self.consumed:
+                self.apply(piece, relocation)
+                continue
+            value = address + relocation.addend - start - offset
+            if -(1 << 31) <= value < 1 << 31:
+                DISTANCE.pack_into(data, offset, value)
+            else:
+                self.apply(piece, relocation)  # tells it
 
     def apply(self, piece: Piece, relocation: Relocation, *, loaded: bool = True) -> None:
         type_ = relocation.type

@@ -257,8 +257,6 @@ class _Object:
                     symbol.absolute = True  # in a section that nobody loads, such as a group
                 elif value >> 62:
                     raise reader.fail(f"symbol '{name}' lies {value:#x} bytes behind its section")
-                elif kind == "tls" and symbol.section.kind not in ("tdata", "tbss"):
-                    raise reader.fail(f"symbol '{name}' is thread-local, its section is not")
                 elif not symbol.name and kind == "section":
                     symbol.name = symbol.section.name
             symbols.append(symbol)
