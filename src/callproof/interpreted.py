@@ -422,7 +422,7 @@ def interpret_program(
 
     target = by_name(options.target)
     linked = link_stubs(module, options)
-    image = load(write_executable(linked.layout), name)
+    image = load(bytes(write_executable(linked.layout)), name)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     emulator = Emulator(

@@ -388,7 +388,7 @@ def test_a_load_from_the_got_becomes_an_addition_if_it_is_a_pair(
 
     layout = link_layout([got_program(second, far_apart=far_apart), returns("value", 6)], MAIN)
     assert len(layout.got) == slots
-    assert run_image(write_executable(layout)) == 6
+    assert run_image(bytes(write_executable(layout))) == 6
 
 
 def test_an_undefined_weak_name_keeps_its_slot_of_zero() -> None:

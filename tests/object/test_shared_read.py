@@ -89,7 +89,11 @@ def place_of_tag(data: bytes, wanted: int) -> int:
         (elf.DT_SYMTAB, 1 << 40, "the dynamic symbols at .* lies in no segment"),
         (elf.DT_VERSYM, 1 << 40, "the symbols' versions at .* lies in no segment"),
         (elf.DT_VERDEF, 1 << 40, "a version definition at .* lies in no segment"),
-        (elf.DT_SONAME, 1 << 40, "the library's name: its name lies outside the dynamic names"),
+        (
+            elf.DT_SONAME,
+            1 << 40,
+            "the library's name: its name, 0x10000000000, lies outside",
+        ),
         (elf.DT_VERDEFNUM, 1, "'[a-z]+' has version [0-9]+, which is not defined"),
     ],
 )

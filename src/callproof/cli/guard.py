@@ -42,6 +42,8 @@ def guarded(action: Callable[[], None]) -> None:
 
         print_error(CallproofError("the program is nested too deeply for this compiler"))
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells do for SIGINT; who interrupts knows it
     except BrokenPipeError:
         # Nobody reads any more; keep the interpreter from complaining at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

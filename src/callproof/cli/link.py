@@ -127,10 +127,10 @@ def link(
     inputs = read_inputs(objects, library_path or (), machine, with_libc=runtime)
     layout = driver.link_inputs(inputs, output, options, runtime=runtime, choices=choices)
     if map_file is not None:
-        write_output(map_file, link_map(_known(layout, "--map")).encode())
+        write_output(map_file, link_map(_known(layout, "--map")).encode("utf-8", "surrogateescape"))
     for name in explain or ():
         for explanation in explain_symbol(_known(layout, "--explain"), name):
-            typer.echo(explanation.text())
+            typer.echo(explanation.text().encode("utf-8", "surrogateescape"))
     if options.timings is not None:
         print_timings(options.timings)
 

@@ -165,7 +165,7 @@ def link_bytes(inputs: Sequence[Input], options: LinkOptions | None = None) -> b
     """The executable's bytes.  Raises as `link_layout`."""
     from callproof.link.executable import write_executable
 
-    return write_executable(link_layout(inputs, options))
+    return bytes(write_executable(link_layout(inputs, options)))
 
 
 def link(
@@ -177,5 +177,5 @@ def link(
     from callproof.link.executable import write_executable
 
     layout = link_layout(inputs, options)
-    write_output(output, write_executable(layout), executable=True)
+    write_output(output, write_executable(layout, release=True), executable=True)
     return layout

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 INTERPRETERS = {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-linux-x86-64.so.2"}
 LIBC = "libc.so.6"
+LARGEST_COPY = 1 << 32  # bytes: what code can reach
 RELR_VERSION = "GLIBC_ABI_DT_RELR"  # glibc refuses RELR to programs that do not ask for it
 
 RELATIVE, WORD, SLOT, JUMP, COPY, THREAD, CHOICE = range(7)
@@ -193,6 +194,10 @@ class Dynamic:
                 continue
             names = [shared, *library.aliases(shared)]
             size = max(one.size for one in names)
+            if size > LARGEST_COPY:
+                raise CallproofError(
+                    f"{library.name}: '{shared.name}' has {size} bytes, too many for a copy"
+                )
             section = Section(".bss.copy", "bss", alignment=shared.alignment, size=size)
             copies[id(library), shared.value] = section
             self.resolved.live.add(id(section))

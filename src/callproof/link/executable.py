@@ -14,9 +14,14 @@ from callproof.source import CallproofError
 NOPS = {"aarch64": b"\x1f\x20\x03\xd5", "x86_64": b"\x90"}
 
 
-def write_executable(layout: Layout) -> bytes:
-    """An ELF program with program headers, section headers and a symbol table."""
-    image = bytearray(layout.headers_size)
+def write_executable(layout: Layout, *, release: bool = False) -> bytearray:
+    """An ELF program with program headers, section headers and a symbol table.
+
+    `release`: the layout's own copies of the sections are given up one by one.
+    """
+    loaded = [output for output in layout.outputs() if output.in_file and output.size]
+    ends = [output.offset + output.size for output in loaded]
+    image = bytearray(max([layout.headers_size, *ends]))
     names = StringTable()
     headers = [bytes(elf.SECTION.size)]
     section_numbers: dict[int, int] = {}
@@ -46,15 +51,19 @@ def write_executable(layout: Layout) -> bytes:
             section_numbers[id(piece.section)] = len(headers) - 1
         if not output.in_file or not output.size:
             continue
-        image.extend(bytes(max(0, output.offset + output.size - len(image))))
-        if output.kind == "code":
-            # Code may run through the gap before the next piece, as `.init` does.
-            nop = NOPS[layout.resolved.machine]
-            start, end = output.offset, output.offset + output.size
-            image[start:end] = (nop * (output.size // len(nop) + 1))[: output.size]
+        # Code may run through the gap before the next piece, as `.init` does.
+        nop = NOPS[layout.resolved.machine] if output.kind == "code" else b""
+        end = output.offset
         for piece in output.pieces:
             start = output.offset + piece.address - output.address
-            image[start : start + len(piece.data)] = piece.data
+            if nop and start > end:
+                _fill(image, nop, output.offset, end, start)
+            end = start + len(piece.data)
+            image[start:end] = piece.data
+            if release:
+                piece.data = bytearray()
+        if nop:
+            _fill(image, nop, output.offset, end, output.offset + output.size)
         for address, code in output.veneers:
             start = output.offset + address - output.address
             image[start : start + len(code)] = code
@@ -73,10 +82,12 @@ def write_executable(layout: Layout) -> bytes:
         section_numbers[key] = section_numbers[id(leader)]
     _symbol_table(layout, image, names, headers, section_numbers)
 
-    entry = layout.resolved.names[layout.options.entry].symbol
-    entry_address = layout.address_of(entry)
+    entry = layout.resolved.names[layout.options.entry]
+    entry_address = layout.address_of(entry.symbol)
     if entry_address is None:
-        raise CallproofError(f"the entry point '{layout.options.entry}' has no address")
+        raise CallproofError(
+            f"{entry.file.name}: the entry point '{layout.options.entry}' has no address"
+        )
     image.extend(bytes(-len(image) % 8))
     section_offset = len(image)
     image += b"".join(headers)
@@ -100,7 +111,14 @@ def write_executable(layout: Layout) -> bytes:
     image[: layout.headers_size] = (header + b"".join(programs)).ljust(layout.headers_size, b"\0")
     if layout.build_id is not None:
         _sign(layout, layout.build_id, image)
-    return bytes(image)
+    return image
+
+
+def _fill(image: bytearray, nop: bytes, origin: int, start: int, end: int) -> None:
+    """Instructions that do nothing, at their multiples from `origin` on, into a gap."""
+    phase = (start - origin) % len(nop)
+    gap = end - start
+    image[start:end] = (nop * (gap // len(nop) + 2))[phase : phase + gap]
 
 
 def _sign(layout: Layout, note: Section, image: bytearray) -> None:
@@ -234,6 +252,12 @@ def _symbol(
             return None
         if symbol.kind == "tls":
             address -= tls_start
+            if address < 0:
+                owner = layout.resolved.owner.get(id(symbol.section))
+                raise CallproofError(
+                    f"{owner.name if owner else '?'}: symbol '{symbol.name}' is thread-local, but "
+                    f"{symbol.section.name}, its section, is not"
+                )
     elif symbol.absolute:
         number, address = elf.SHN_ABS, symbol.value
     else:

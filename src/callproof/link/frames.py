@@ -229,6 +229,8 @@ def fill_index(layout: Layout, frames: Frames) -> None:
     words = [base - (piece.address + 4), len(unique)]
     words += [value - piece.address for row in unique for value in row]
     if any(not -(1 << 31) <= word < 1 << 31 for word in words):
-        raise CallproofError("the index of frame descriptions does not reach all of the code")
+        raise CallproofError(
+            ".eh_frame_hdr, the index of frame descriptions, does not reach all of the code"
+        )
     content = HEADER + b"".join((word & 0xFFFFFFFF).to_bytes(4, "little") for word in words)
     piece.data[: len(content)] = content

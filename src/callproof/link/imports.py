@@ -162,9 +162,10 @@ class Scan:
 
     def fail(self, section: Section, relocation: Relocation, why: str) -> CallproofError:
         owner = self.resolved.owner.get(id(section))
+        where = self.resolved.elsewhere(relocation.symbol, owner)
         return CallproofError(
             f"{owner.name if owner else '?'}: {section.name}+{relocation.offset:#x}: "
-            f"{relocation.type} to '{relocation.symbol.name}': {why}"
+            f"{relocation.type} to '{relocation.symbol.name}'{where}: {why}"
         )
 
     def is_linker_symbol(self, name: str) -> bool:

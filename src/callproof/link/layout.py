@@ -223,7 +223,12 @@ def _output_kinds(resolved: Resolved, sections: list[Section]) -> dict[str, str]
     for name, found in kinds.items():
         if len(found) > 1:
             if not found <= {"rodata", "data", "bss"}:
-                raise CallproofError(f"sections called {name} are {' and '.join(sorted(found))}")
+                owners = [resolved.owner.get(id(one)) for one in sections if one.name == name]
+                files = sorted({owner.name for owner in owners if owner is not None})
+                raise CallproofError(
+                    f"sections called {name} are {' and '.join(sorted(found))} "
+                    f"(in {', '.join(files[:6])})"
+                )
             united[name] = "data"
     return united
 
@@ -392,7 +397,11 @@ def _place(layout: Layout, output: OutputSection, address: int, offset: int) -> 
         piece.address = position
         position += piece.size
         if position > ADDRESS_LIMIT:
-            raise CallproofError(f"the program is too large: {output.name} ends at {position:#x}")
+            owner = layout.resolved.owner.get(id(piece.section))
+            raise CallproofError(
+                f"the program is too large: {output.name} ends at {position:#x}, with section "
+                f"{piece.section.name} of {owner.name if owner else 'the linker'}"
+            )
     if veneers is not None:
         position = veneers.place_last(output, position)
     output.size = position - start

@@ -244,4 +244,10 @@ def _place(program: Program, headers_size: int) -> None:
         address += segment.memory_size
         offset += segment.file_size
     if address - BASE > LIMIT:
-        raise CallproofError(f"the program is too large: it ends at {address:#x}")
+        pieces = program.places.values()
+        section = max(pieces, key=lambda piece: piece.size).section
+        owner = program.resolved.owner.get(id(section))
+        raise CallproofError(
+            f"the program is too large: it ends at {address:#x}; its largest is section "
+            f"{section.name} of {owner.name if owner else 'the linker'}"
+        )

@@ -194,6 +194,12 @@ def symbol_table(program: Program, export_all: bool) -> SymbolTable:
     exported = {name: address for name, address, _ in defined}
     if not export_all:
         entry = f"_{resolved.entry}"
+        if entry not in exported:
+            found = resolved.names[resolved.entry]
+            raise CallproofError(
+                f"{found.file.name}: the entry point '{resolved.entry}' is not a global symbol "
+                "of a section"
+            )
         exported = {name: exported[name] for name in ("__mh_execute_header", entry)}
     strings = StringTable()
     strings.data = bytearray(b" \0")  # an offset of 0 means that there is no name

@@ -109,9 +109,10 @@ class _Relocator:
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
         owner = self.program.resolved.owner.get(id(piece.section))
+        where = self.program.resolved.elsewhere(relocation.symbol, owner)
         return CallproofError(
             f"{owner.name if owner else '?'}: {piece.section.name}+{relocation.offset:#x}: "
-            f"{relocation.type} to '{relocation.symbol.name}': {why}"
+            f"{relocation.type} to '{relocation.symbol.name}'{where}: {why}"
         )
 
     def value(self, piece: Piece, relocation: Relocation) -> int | None:

@@ -66,6 +66,12 @@ def _rows_of(program: Program, file: ObjectFile, section: Section) -> list[Row]:
         if symbol is not target.symbol or id(symbol.section) not in program.resolved.live:
             continue  # another definition counts, or it was left out
         _, length, encoding, _, _ = macho.COMPACT_UNWIND.unpack_from(section.data, at)
+        start = symbol.value + target.addend
+        if not 0 <= start <= start + length <= max(symbol.section.size, len(symbol.section.data)):
+            raise CallproofError(
+                f"{file.name}: {section.name}+{at:#x}: '{target.symbol.name}' of {length} bytes "
+                "does not lie in its section"
+            )
         if at + PERSONALITY_AT in targets or at + LSDA_AT in targets:
             raise CallproofError(
                 f"{file.name}: '{target.symbol.name}' handles exceptions, whose tables are not "

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 WORD, DOUBLE = Struct("<I"), Struct("<Q")
 NOP = 0xD503201F
+NO_SLOT = "nothing that is loaded has such an access to the GOT"
 GotKey = tuple[str, "int | str", int]
 
 GOT_RELOCATIONS = frozenset(
@@ -43,6 +44,17 @@ TLS_GOT_RELOCATIONS = frozenset(
 )
 # These end the sequences that get the address of a thread-local from __tls_get_addr.
 TLS_CALLS = ("R_AARCH64_TLSGD_ADD_LO12_NC", "R_AARCH64_TLSLD_ADD_LO12_NC")
+# Types whose instruction takes S + A and P alone.
+PLAIN = {
+    name: INSTRUCTIONS[name]
+    for name in (
+        "R_AARCH64_CALL26",
+        "R_AARCH64_JUMP26",
+        "R_AARCH64_ADR_PREL_PG_HI21",
+        "R_AARCH64_ADD_ABS_LO12_NC",
+        *(f"R_AARCH64_LDST{bits}_ABS_LO12_NC" for bits in (8, 16, 32, 64, 128)),
+    )
+}
 # Debug information about code that was left out: 0 and 0 would end a list of ranges.
 ENDS_LIST = (".debug_ranges", ".debug_loc")
 
@@ -103,8 +115,7 @@ def relocate(layout: Layout) -> None:
     for output in layout.outputs():
         for piece in output.pieces:
             relocator.begin(piece)
-            for relocation in piece.section.relocations:
-                relocator.apply(piece, relocation)
+            relocator.apply_all(piece)
         if output.kind == "code" and layout.veneers is not None:
             output.veneers = [
                 (address, _veneer(address, target))
@@ -133,12 +144,16 @@ def _veneer(address: int, target: int) -> bytes:
 class Relocator:
     """Applies AArch64 relocations; `relocate_x64.py` has the other machine's."""
 
-    __slots__ = ("got_filled", "layout", "relaxed", "thread_offset")
+    __slots__ = ("got_filled", "known", "layout", "piece", "relaxed", "thread_offset")
+
+    piece: Piece
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.thread_offset = self.thread_pointer()
         self.got_filled: set[GotKey] = set()
+        # id(symbol of a reference) -> its address, where that is all there is to know of it.
+        self.known: dict[int, int] = {}
         self.relaxed = got_arm64.NONE
 
     def thread_pointer(self) -> int:
@@ -148,17 +163,23 @@ class Relocator:
 
     def begin(self, piece: Piece) -> None:
         """Called before a section's relocations are applied."""
+        self.piece = piece
         self.relaxed = got_arm64.relaxed(self.layout.resolved, piece.section)
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
-        owner = self.layout.resolved.owner.get(id(piece.section))
+        resolved = self.layout.resolved
+        owner = resolved.owner.get(id(piece.section))
+        where = resolved.elsewhere(relocation.symbol, owner)
         return CallproofError(
             f"{owner.name if owner else '?'}: {piece.section.name}+{relocation.offset:#x}: "
-            f"{relocation.type} to '{relocation.symbol.name}': {why}"
+            f"{relocation.type} to '{relocation.symbol.name}'{where}: {why}"
         )
 
     def value(self, piece: Piece, relocation: Relocation, loaded: bool) -> int | None:
         """S; None for a weak name without definition, or (in debug data) for what was left out."""
+        known = self.known.get(id(relocation.symbol))
+        if known is not None:
+            return known
         symbol = self.layout.resolved.meaning(relocation.symbol)
         if symbol is None:
             address = self.layout.linker_symbol(relocation.symbol.name)
@@ -184,9 +205,39 @@ class Relocator:
                 address -= relocation.addend
         else:
             address = self.layout.address_of(symbol)
+            if address is not None:
+                self.known[id(relocation.symbol)] = address
         if address is None and loaded:
             raise self.fail(piece, relocation, "its section was discarded")
         return address
+
+    def apply_all(self, piece: Piece) -> None:
+        """All relocations of a loaded section; the commonest ones without ceremony.
+
+        What is plain gives the same as `apply`, and whatever is not in order is left to it.
+        """
+        known, reach, start = self.known, self.layout.options.reach, piece.address
+        data = piece.data
+        last = len(data) - 4
+        for relocation in piece.section.relocations:
+            address = known.get(id(relocation.symbol))
+            plain = PLAIN.get(relocation.type)
+            offset = relocation.offset
+            if address is None or plain is None or offset > last:
+                self.apply(piece, relocation)
+                continue
+            value, place = address + relocation.addend, start + offset
+            if relocation.type in BRANCHES and (
+                not -reach <= value - place < reach or relocation.symbol.name == "__tls_get_addr"
+            ):
+                self.apply(piece, relocation)
+                continue
+            try:
+                word = plain(WORD.unpack_from(data, offset)[0], value, place)
+            except OutOfRange:
+                self.apply(piece, relocation)  # tells it
+                continue
+            WORD.pack_into(data, offset, word)
 
     def apply(self, piece: Piece, relocation: Relocation, *, loaded: bool = True) -> None:
         type_ = relocation.type
@@ -287,7 +338,9 @@ class Relocator:
         `weak`: the name is undefined, and the value therefore no place in the thread's image.
         """
         key = slot_key(self.layout.resolved, relocation, thread)
-        address = self.layout.got[key]
+        address = self.layout.got.get(key)
+        if address is None:
+            raise self.fail(self.piece, relocation, NO_SLOT)
         if key not in self.got_filled:
             self.got_filled.add(key)
             section = self.layout.got_section

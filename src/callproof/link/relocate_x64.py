@@ -10,10 +10,11 @@ one.  The others get a slot.  Thread-local accesses are relaxed in `tls_x64.py`.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from callproof.link import tls_x64
-from callproof.link.relocate import ENDS_LIST, GotKey, Relocator, slot_key
+from callproof.link.relocate import ENDS_LIST, NO_SLOT, GotKey, Relocator, slot_key
 from callproof.link.resolve import TLS_QUERY, Resolved
 from callproof.object.model import Relocation, Section
 
@@ -72,6 +73,8 @@ TLS_GOT = frozenset(("R_X86_64_GOTTPOFF",))
 TLS = frozenset(("R_X86_64_TPOFF32", "R_X86_64_TPOFF64"))
 TLS_IN_IMAGE = frozenset(("R_X86_64_DTPOFF32", "R_X86_64_DTPOFF64"))  # debug information has it
 
+PLAIN = ("R_X86_64_PC32", "R_X86_64_PLT32")  # S + A - P, whatever is there
+DISTANCE = Struct("<i")
 GOT_NAME = "_GLOBAL_OFFSET_TABLE_"
 MOV_LOAD, LEA = 0x8B, 0x8D
 CALL_INDIRECT, JUMP_INDIRECT = b"\xff\x15", b"\xff\x25"
@@ -132,16 +135,34 @@ class X64Relocator(Relocator):
         return -(start + size + (-(start + size)) % alignment)
 
     def begin(self, piece: Piece) -> None:
+        self.piece = piece
         if self.has_calls:
             self.consumed = tls_x64.consumed_calls(piece.section)
 
-    def got(self) -> int:
+    def got(self, relocation: Relocation) -> int:
         """The GOT's address."""
-        address = self.layout.linker_symbol("_GLOBAL_OFFSET_TABLE_")
+        address = self.layout.linker_symbol(GOT_NAME)
+        own = self.layout.resolved.names.get(GOT_NAME)
+        if address is None and own is not None:
+            address = self.layout.address_of(own.symbol)
         if address is None:
-            address = self.layout.address_of(self.layout.resolved.names[GOT_NAME].symbol)
-        assert address is not None
+            raise self.fail(self.piece, relocation, NO_SLOT)
         return address
+
+    def apply_all(self, piece: Piece) -> None:
+        known, start, data = self.known, piece.address, piece.data
+        last = len(data) - 4
+        for relocation in piece.section.relocations:
+            address = known.get(id(relocation.symbol))
+            offset = relocation.offset
+            if address is None or relocation.type not in PLAIN or offset > last or self.consumed:
+                self.apply(piece, relocation)
+                continue
+            value = address + relocation.addend - start - offset
+            if -(1 << 31) <= value < 1 << 31:
+                DISTANCE.pack_into(data, offset, value)
+            else:
+                self.apply(piece, relocation)  # tells it
 
     def apply(self, piece: Piece, relocation: Relocation, *, loaded: bool = True) -> None:
         type_ = relocation.type
@@ -192,20 +213,21 @@ class X64Relocator(Relocator):
             return value - self.layout.tls[0]
         if type_ in TLS_GOT:
             if tls_x64.is_relaxed(self.layout.resolved, piece.section, relocation):
-                tls_x64.relax_load(piece.data, offset)
+                if not tls_x64.relax_load(piece.data, offset):
+                    raise self.fail(piece, relocation, "unexpected in a TLS sequence")
                 self.put(piece, offset, 4, value if address is None else self.thread(value))
                 return None
             return self.slot(relocation, value, thread=True, weak=address is None)
         if type_ in GOT:
             if not is_relaxed(self.layout.resolved, piece.section, relocation):
-                base = self.got() if type_ in FROM_GOT else 0
+                base = self.got(relocation) if type_ in FROM_GOT else 0
                 return self.slot(relocation, value) - base
             before = bytes(piece.data[offset - 2 : offset])
             piece.data[offset - 2 : offset] = DIRECT.get(before, bytes((LEA, before[1])))
         elif type_ in GOT_BASE:
-            value = self.got()
+            value = self.got(relocation)
         elif type_ in FROM_GOT:
-            value -= self.got()
+            value -= self.got(relocation)
         elif type_ in SIZES:
             symbol = self.layout.resolved.meaning(relocation.symbol)
             value = 0 if symbol is None else symbol.size

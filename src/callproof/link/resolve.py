@@ -153,6 +153,12 @@ class Resolved:
             return None
         return self.entries.get(id(found.symbol), found.symbol) if self.entries else found.symbol
 
+    def elsewhere(self, symbol: Symbol, owner: ObjectFile | None) -> str:
+        """For messages of `owner`: in which other file a reference's meaning is; '' if in none."""
+        meaning = self.meaning(symbol)
+        found = None if meaning is None else self.owner.get(id(meaning.section))
+        return "" if found is None or found is owner else f" of {found.name}"
+
     def make(self, sections: Sequence[Section], symbols: Sequence[Symbol] = ()) -> None:
         """Add sections of the linker's own; they are kept."""
         if not self.files or self.files[-1].name != THE_LINKER:
@@ -455,7 +461,7 @@ def load(path: Path, *, is_darwin: bool = False) -> ObjectFile | Archive | Share
             return read_macho(data, str(path))
         raise CallproofError(DARWINS.format(path))
     script = script_message(path, data)
-    raise CallproofError(script or f"{path}: neither an ELF object nor an archive")
+    raise CallproofError(script or f"{path}: neither an ELF object nor an archive (at offset 0x0)")
 
 
 def resolve(inputs: Sequence[Input], options: LinkOptions) -> Resolved:

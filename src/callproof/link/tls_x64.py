@@ -151,15 +151,20 @@ def is_relaxed(resolved: Resolved, section: Section, relocation: Relocation) -> 
     return any(_register(section.data, at, opcode) is not None for opcode in (MOV, ADD))
 
 
-def relax_load(data: bytearray, at: int) -> None:
-    """`mov x@gottpoff(%rip), %r` and `add`, of 7 bytes, with an immediate instead."""
+def relax_load(data: bytearray, at: int) -> bool:
+    """`mov x@gottpoff(%rip), %r` and `add`, of 7 bytes, with an immediate instead.
+
+    False if it is neither any more: another relocation changed the instruction.
+    """
     opcode = data[at - 2]
     register = _register(data, at, opcode)
-    assert register is not None
+    if register is None:
+        return False
     if opcode == MOV:
         data[at - 3 : at] = _mov_immediate(register)
     else:
         data[at - 3 : at] = bytes((0x48 | register >> 3, 0x81, 0xC0 | register & 7))
+    return True
 
 
 def _register(data: Sequence[int], at: int, opcode: int) -> int | None:

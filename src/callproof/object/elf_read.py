@@ -12,11 +12,12 @@ from callproof.source import CallproofError
 class Reader:
     """Bounds-checked access to a file's bytes; also `macho_read`'s."""
 
-    __slots__ = ("data", "name")
+    __slots__ = ("claimed", "data", "name")
 
     def __init__(self, data: bytes | memoryview, name: str) -> None:
         self.data = memoryview(data)
         self.name = name
+        self.claimed = 0
 
     def fail(self, message: str, offset: int | None = None) -> CallproofError:
         place = "" if offset is None else f" (at offset {offset:#x})"
@@ -30,6 +31,17 @@ class Reader:
                 offset,
             )
         return self.data[offset : offset + size]
+
+    def claim(self, offset: int, size: int, what: str) -> memoryview:
+        """A slice that is nobody else's: all of them together are no larger than the file.
+
+        Else a small file could ask for any amount of work, by naming the same bytes often.
+        """
+        data = self.slice(offset, size, what)
+        self.claimed += size
+        if self.claimed > len(self.data):
+            raise self.fail(f"{what} lies over other sections", offset)
+        return data
 
     def unpack(self, form: Struct, offset: int, what: str) -> tuple[int, ...]:
         return form.unpack(self.slice(offset, form.size, what))
@@ -164,7 +176,7 @@ class _Object:
                 is_empty = type_ == elf.SHT_NOBITS
                 if is_empty and size > 1 << 40:
                     raise reader.fail(f"section {name} wants {size} bytes of memory")
-                data = b"" if is_empty else reader.slice(offset, size, f"section {name}")
+                data = b"" if is_empty else reader.claim(offset, size, f"section {name}")
                 section = Section(
                     name,
                     _kind(name, type_, flags),
@@ -229,6 +241,8 @@ class _Object:
             if section == elf.SHN_ABS and not is_wide:
                 symbol.absolute = True
             elif section in COMMONS and not is_wide:
+                if value & (value - 1) or value > 1 << 32:
+                    raise reader.fail(f"symbol '{name}' wants an alignment of {value}")
                 symbol.common = max(size, 1)
                 symbol.kind = "tls" if kind == "tls" else "object"
             elif section >= elf.SHN_LORESERVE and not is_wide:
@@ -241,6 +255,8 @@ class _Object:
                             f"symbol '{name}' lies in section {section}, which is not"
                         )
                     symbol.absolute = True  # in a section that nobody loads, such as a group
+                elif value >> 62:
+                    raise reader.fail(f"symbol '{name}' lies {value:#x} bytes behind its section")
                 elif not symbol.name and kind == "section":
                     symbol.name = symbol.section.name
             symbols.append(symbol)
@@ -269,7 +285,7 @@ class _Object:
                 raise reader.fail(f"section {number} relocates section {target}, which is not")
             return
         header = self.headers[number]
-        table = reader.slice(header[4], header[5], f"the relocations of {section.name}")
+        table = reader.claim(header[4], header[5], f"the relocations of {section.name}")
         if len(table) % elf.RELA.size:
             raise reader.fail(f"relocations of {section.name}: {len(table)} bytes", header[4])
         names = elf.RELOCATION_NAMES[self.file.machine]

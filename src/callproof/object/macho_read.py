@@ -111,7 +111,7 @@ class _Object:
         if kind in ("bss", "tbss"):
             section.size = size
         else:
-            section.data = bytes(reader.slice(offset, size, f"section {name}"))
+            section.data = reader.claim(offset, size, f"section {name}")
         self.file.sections.append(section)
         self.addresses.append(address)
         if count:
@@ -227,7 +227,7 @@ class _Object:
         section = self.file.sections[index]
         if section.kind in ("bss", "tbss"):
             raise reader.fail(f"section {section.name} has no bytes, but relocations")
-        table = reader.slice(
+        table = reader.claim(
             offset, count * macho.RELOCATION.size, f"the relocations of {section.name}"
         )
         data = bytearray(section.data)

@@ -88,13 +88,14 @@ def read_shared(data: bytes | memoryview, name: str) -> SharedLibrary:
 
 
 class _Library:
-    __slots__ = ("file", "loads", "reader", "strings", "tags")
+    __slots__ = ("file", "loads", "reader", "start", "strings", "tags")
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.loads: list[tuple[int, int, int, int]] = []  # address, file size, offset, flags
         self.tags: dict[int, int] = {}
         self.strings = b""
+        self.start = 0  # of the dynamic segment in the file
         self.file = SharedLibrary(reader.name, "")
 
     def read(self) -> SharedLibrary:
@@ -135,8 +136,9 @@ class _Library:
                 self.loads.append((address, file_size, start, flags))
             elif type_ == elf.PT_DYNAMIC:
                 dynamic = reader.slice(start, file_size, "the dynamic segment")
+                self.start = start
         if dynamic is None:
-            raise reader.fail("no dynamic segment: a position-independent static program?")
+            raise reader.fail("no dynamic segment: a position-independent static program?", offset)
         return dynamic
 
     def dynamic(self, data: memoryview) -> list[int]:
@@ -151,13 +153,13 @@ class _Library:
             else:
                 self.tags[tag] = value
         if self.tags.get(elf.DT_FLAGS_1, 0) & elf.DF_1_PIE:
-            raise self.reader.fail("a position-independent program, not a shared library")
+            raise self.reader.fail("a position-independent program, not a shared library", 16)
         return needed
 
     def tag(self, tag: int) -> int:
         value = self.tags.get(tag)
         if value is None:
-            raise self.reader.fail(f"the dynamic segment has no entry {tag}")
+            raise self.reader.fail(f"the dynamic segment has no entry {tag}", self.start)
         return value
 
     def at(self, address: int, size: int, what: str) -> memoryview:
@@ -172,7 +174,7 @@ class _Library:
     def string(self, offset: int, what: str) -> str:
         found = string_at(self.strings, offset)
         if found is None:
-            raise self.reader.fail(f"{what}: its name lies outside the dynamic names")
+            raise self.reader.fail(f"{what}: its name, {offset:#x}, lies outside the dynamic names")
         return found
 
     def symbol_count(self) -> int:

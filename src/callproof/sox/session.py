@@ -160,7 +160,7 @@ class Session:
         self.functions = 0
         self.next = CODE_BASE
         linked = self.link(self.compile(base_module()))
-        self.executable = write_executable(linked)
+        self.executable = bytes(write_executable(linked))
         self.known = _addresses(linked)
         if linked.end() > CODE_BASE:
             raise CallproofError("the session's program does not fit before its code")
