@@ -1,4 +1,4 @@
-"""Executed instructions of eight NewBCPL programs, beside GCC's code for the same in C.
+"""Executed instructions and code size of eight NewBCPL programs, beside GCC's for the same in C.
 
     python benchmarks/bcpl.py [--level N] [--clang] [--json FILE]
 
@@ -7,6 +7,7 @@ the same; the count of a program that does nothing but start and end is taken of
 the libraries execute counts: `trees` is our collector's allocation beside glibc's malloc and
 free (so few nodes need no collection).  C multiplies and adds in two steps, as NewBCPL does,
 so that results agree.
+Code size is the bytes of the object's code, those of the empty program's taken off.
 `aarch64-linux-gnu-gcc` must be installed; Clang (`--clang`) comes from the `ziglang` package.
 """
 
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from callproof import driver
+from callproof.object.elf_read import read_elf
 from callproof.run import run
 
 PROGRAMS = ("fib", "matmul", "sieve", "queens", "trees", "hash", "nbody", "mandelbrot")
@@ -59,6 +61,42 @@ def count(executable: Path, expected: bytes | None) -> tuple[int, bytes]:
         raise SystemExit(f"{executable}: status {result.exit_status}, output {text!r}")
     assert result.instructions is not None
     return result.instructions, text
+
+
+def code_bytes(path: Path) -> int:
+    """Bytes of an object file's code; constants (jump tables too) are not among them."""
+    sections = read_elf(path.read_bytes(), str(path)).sections
+    return sum(len(section.data) for section in sections if section.kind == "code")
+
+
+def sizes(level: int, clang: bool = False) -> dict[str, dict[str, int]]:
+    """program -> compiler -> bytes of code."""
+    table: dict[str, dict[str, int]] = {name: {} for name in PROGRAMS}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "empty.bcl").write_text(EMPTY_BCL)
+        # Of a number that is known nothing would be left to print.
+        (place / "empty.c").write_text(EMPTY_C.replace("put(0)", "put(opaque(0))"))
+        output = place / "object.o"
+
+        def ours(source: Path) -> int:
+            driver.build([source], output, "obj", driver.Options(level=level))
+            return code_bytes(output)
+
+        base = ours(place / "empty.bcl")
+        for name in PROGRAMS:
+            table[name][f"callproof -O{level}"] = ours(FOLDER / f"{name}.bcl") - base
+        for peer, command in peers(clang).items():
+
+            def theirs(source: Path, command: list[str] = command) -> int:
+                words = [*command, *C_FLAGS[1:], "-c", str(source), "-o", str(output)]
+                subprocess.run(words, check=True)
+                return code_bytes(output)
+
+            base = theirs(place / "empty.c")
+            for name in PROGRAMS:
+                table[name][peer] = theirs(FOLDER / f"{name}.c") - base
+    return table
 
 
 def measure(level: int, clang: bool = False) -> dict[str, dict[str, int]]:
@@ -97,11 +135,11 @@ def measure(level: int, clang: bool = False) -> dict[str, dict[str, int]]:
     return table
 
 
-def show(table: dict[str, dict[str, int]]) -> None:
-    """One table: our instructions, each peer's, and the ratios with their geometric means."""
+def show(table: dict[str, dict[str, int]], what: str) -> None:
+    """One table: our figures, each peer's, and the ratios with their geometric means."""
     own, *others = next(iter(table.values()))
     console = Console(width=120)
-    shown = Table(title=f"executed instructions: {own}, and its ratio to each (below 1 is better)")
+    shown = Table(title=f"{what}: {own}, and its ratio to each (below 1 is better)")
     shown.add_column("program")
     shown.add_column(own, justify="right")
     for other in others:
@@ -129,9 +167,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     table = measure(arguments.level, arguments.clang)
-    show(table)
+    show(table, "executed instructions")
+    bytes_ = sizes(arguments.level, arguments.clang)
+    show(bytes_, "bytes of code")
     if arguments.json:
-        arguments.json.write_text(json.dumps(table, indent=1))
+        found = {"instructions": table, "code": bytes_}
+        arguments.json.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
