@@ -1,12 +1,13 @@
 """Executed instructions and code size of eight NewBCPL programs, beside GCC's for the same in C.
 
-    python benchmarks/bcpl.py [--level N] [--clang] [--json FILE]
+    python benchmarks/bcpl.py [--level N] [--clang] [--inlining] [--json FILE]
 
 Both sides run under the same counter (the emulator's), as static programs that must print
 the same; the count of a program that does nothing but start and end is taken off.  What
 the libraries execute counts: `trees` is our collector's allocation beside glibc's malloc and
 free (so few nodes need no collection).  C multiplies and adds in two steps, as NewBCPL does,
-so that results agree.
+so that results agree.  The twins' functions are marked `noinline`, so that calls are compared
+with calls; ours are not, and `--inlining` takes the mark away.
 Code size is the bytes of the object's code, those of the empty program's taken off.
 `aarch64-linux-gnu-gcc` must be installed; Clang (`--clang`) comes from the `ziglang` package.
 """
@@ -36,17 +37,21 @@ EMPTY_BCL = "LET START() BE $( WRITEN(0) NEWLINE() $)\n"
 EMPTY_C = '#include "kernel.h"\nint main(void) { return put(0); }\n'
 
 
-def peers(clang: bool) -> dict[str, list[str]]:
+def peers(clang: bool, inlining: bool) -> dict[str, list[str]]:
     """Name -> compiler command; each makes a static ARM64 Linux executable."""
     found: dict[str, list[str]] = {}
     gcc = shutil.which("aarch64-linux-gnu-gcc")
     if gcc:
         found |= {f"gcc {level}": [gcc, level] for level in ("-O0", "-O1", "-O2")}
+    if inlining:
+        found = {name: [*command, "-Dnoinline="] for name, command in found.items()}
     if not clang:
         return found
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"]
     # Zig's driver adds checks of undefined behaviour unless told not to.
     zig.append("-fno-sanitize=all")
+    if inlining:
+        zig.append("-Dnoinline=")
     found |= {f"clang {level}": [*zig, level, "-fno-vectorize"] for level in ("-O0", "-O1", "-O2")}
     return found
 
@@ -69,7 +74,7 @@ def code_bytes(path: Path) -> int:
     return sum(len(section.data) for section in sections if section.kind == "code")
 
 
-def sizes(level: int, clang: bool = False) -> dict[str, dict[str, int]]:
+def sizes(level: int, clang: bool = False, inlining: bool = False) -> dict[str, dict[str, int]]:
     """program -> compiler -> bytes of code."""
     table: dict[str, dict[str, int]] = {name: {} for name in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +91,7 @@ def sizes(level: int, clang: bool = False) -> dict[str, dict[str, int]]:
         base = ours(place / "empty.bcl")
         for name in PROGRAMS:
             table[name][f"callproof -O{level}"] = ours(FOLDER / f"{name}.bcl") - base
-        for peer, command in peers(clang).items():
+        for peer, command in peers(clang, inlining).items():
 
             def theirs(source: Path, command: list[str] = command) -> int:
                 words = [*command, *C_FLAGS[1:], "-c", str(source), "-o", str(output)]
@@ -99,7 +104,7 @@ def sizes(level: int, clang: bool = False) -> dict[str, dict[str, int]]:
     return table
 
 
-def measure(level: int, clang: bool = False) -> dict[str, dict[str, int]]:
+def measure(level: int, clang: bool = False, inlining: bool = False) -> dict[str, dict[str, int]]:
     """program -> compiler -> executed instructions."""
     table: dict[str, dict[str, int]] = {name: {} for name in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +124,7 @@ def measure(level: int, clang: bool = False) -> dict[str, dict[str, int]]:
             executable = ours(FOLDER / f"{name}.bcl")
             executed, outputs[name] = count(executable, None)
             table[name][f"callproof -O{level}"] = executed - base
-        for peer, command in peers(clang).items():
+        for peer, command in peers(clang, inlining).items():
 
             def theirs(source: Path, command: list[str] = command) -> Path:
                 output = place / f"{source.stem}.peer"
@@ -164,11 +169,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--level", type=int, default=1, choices=(0, 1, 2))
     parser.add_argument("--clang", action="store_true", help="Clang's code too")
+    parser.add_argument("--inlining", action="store_true", help="let C compilers inline")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    table = measure(arguments.level, arguments.clang)
+    chosen = (arguments.level, arguments.clang, arguments.inlining)
+    table = measure(*chosen)
     show(table, "executed instructions")
-    bytes_ = sizes(arguments.level, arguments.clang)
+    bytes_ = sizes(*chosen)
     show(bytes_, "bytes of code")
     if arguments.json:
         found = {"instructions": table, "code": bytes_}
