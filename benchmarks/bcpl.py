@@ -29,6 +29,7 @@ from rich.table import Table
 from callproof import driver
 from callproof.object.elf_read import read_elf
 from callproof.run import run
+from callproof.run.counting import ENVIRONMENT
 
 PROGRAMS = ("fib", "matmul", "sieve", "queens", "trees", "hash", "nbody", "mandelbrot")
 FOLDER = Path(__file__).parent / "bcpl"
@@ -59,7 +60,15 @@ def peers(clang: bool, inlining: bool) -> dict[str, list[str]]:
 def count(executable: Path, expected: bytes | None) -> tuple[int, bytes]:
     """Executed instructions and output; an output other than expected is an error."""
     with tempfile.TemporaryFile() as output:
-        result = run(executable, [], on="emulator", count_instructions=True, stdout=output.fileno())
+        result = run(
+            executable,
+            [],
+            on="emulator",
+            count_instructions=True,
+            stdout=output.fileno(),
+            # Who asks for a variable walks over all of them.
+            environment=ENVIRONMENT,
+        )
         output.seek(0)
         text = output.read()
     if result.exit_status or (expected is not None and text != expected):
