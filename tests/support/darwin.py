@@ -24,6 +24,7 @@ SLIDE = 0x1234_4000  # the program is not where it was linked for
 LC_SEGMENT_64, LC_MAIN, LC_CHAINED_FIXUPS = 0x19, 0x80000028, 0x80000034
 RUBBISH = 0xBAD0_BAD0_BAD0_BAD0
 CALL_CHANGES = range(1, 18)
+SIGBUS = 10  # what a protected page gives on Darwin
 MASK = (1 << 64) - 1
 
 
@@ -159,6 +160,9 @@ class Mac:
         self.calls: dict[str, int] = {}
         self.watch: Callable[[Mac], None] | None = None  # called at each call of the library
         self.stack = 0
+        self.handlers: dict[int, int] = {}  # signal -> function
+        self.signal_stack = 0
+        self.fault = 0
         self.heap = HEAP
         self.sizes: dict[int, int] = {}
         self.set("CPACR_EL1", 3 << 20)
@@ -180,6 +184,9 @@ class Mac:
         for name, handle in (("___stdinp", 0), ("___stdoutp", 1), ("___stderrp", 2)):
             if name in self.names:  # a `FILE *` is the descriptor
                 self.put(LIBRARY + 16 * self.names.index(name), handle)
+        self.uc.hook_add(
+            unicorn.UC_HOOK_MEM_READ_PROT | unicorn.UC_HOOK_MEM_WRITE_PROT, self.refused
+        )
         self.uc.hook_add(
             unicorn.UC_HOOK_CODE, self.library, None, LIBRARY, LIBRARY + 16 * len(self.names)
         )
@@ -241,12 +248,7 @@ class Mac:
         self.set("X30", LIBRARY + PAGE - 16)
         self.stack = stack
         self.set("SP", stack)
-        try:
-            self.uc.emu_start(address + SLIDE, LIBRARY + PAGE - 16, timeout=120_000_000)
-        except self.error as error:
-            if self.failure is None:
-                place = self.get("PC") - SLIDE
-                raise AssertionError(f"{error} at {place:#x}, lr {self.get('X30'):#x}") from None
+        self.start(address + SLIDE)
         if isinstance(self.failure, Ended):
             return 0
         if self.failure is not None:
@@ -258,6 +260,40 @@ class Mac:
             assert self.get(f"D{number}") == number * 0x0202_0202, f"d{number} is lost"
         assert self.get("SP") == stack
         return self.get("X0")
+
+    def start(self, address: int) -> None:
+        """Run; a fault goes to the program's handler, if it has one."""
+        try:
+            self.uc.emu_start(address, LIBRARY + PAGE - 16, timeout=120_000_000)
+        except self.error as error:
+            if self.failure is not None:
+                return
+            handler = self.handlers.pop(SIGBUS, 0)
+            if not handler or not self.fault:
+                place = self.get("PC") - SLIDE
+                raise AssertionError(f"{error} at {place:#x}, lr {self.get('X30'):#x}") from None
+            self.start(self.signal(handler))
+
+    def signal(self, handler: int) -> int:
+        """Prepare the call of a handler, on the stack for it, as Darwin calls it.
+
+        Facts: <sys/_types/_ucontext64.h>, <mach/arm/_structs.h>, <sys/signal.h>.
+        """
+        place = (self.signal_stack - 2048) & ~15
+        information, context, machine = place, place + 128, place + 256
+        self.uc.mem_write(information, struct.pack("<6iQ", SIGBUS, 0, 0, 0, 0, 0, self.fault))
+        self.put(context + 48, machine)
+        names = [*(f"X{n}" for n in range(31)), "SP", "PC"]  # X29 and X30 are fp and lr
+        state = struct.pack(f"<{len(names)}Q", *map(self.get, names))
+        self.uc.mem_write(machine + 16, state)
+        for register, value in (("X0", SIGBUS), ("X1", information), ("X2", context)):
+            self.set(register, value)
+        self.set("SP", place)
+        return handler
+
+    def refused(self, _uc: Any, _kind: int, address: int, *_rest: Any) -> bool:
+        self.fault = address
+        return False
 
     def call_back(self, address: int, *values: int) -> int:
         """A function of the program's, called by the library; X0."""
@@ -448,6 +484,19 @@ def _vdprintf(mac: Mac) -> int:
     return len(text)
 
 
+def _sigaction(mac: Mac) -> int:
+    handler = mac.word(mac.get("X1"))
+    (flags,) = struct.unpack("<i", bytes(mac.uc.mem_read(mac.get("X1") + 12, 4)))
+    assert flags & 0x41 == 0x41  # SA_SIGINFO, SA_ONSTACK
+    mac.handlers[mac.get("X0")] = handler
+    return 0
+
+
+def _sigaltstack(mac: Mac) -> int:
+    mac.signal_stack = mac.word(mac.get("X0")) + mac.word(mac.get("X0") + 8)
+    return 0
+
+
 def _printf(mac: Mac) -> int:
     text = mac.format(mac.text(mac.get("X0")), mac.get("SP"))
     mac.output[1] += text
@@ -577,8 +626,8 @@ FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
     "_wcslen": _wcslen,
     "_qsort": _qsort,
     "_isatty": _constant(0),
-    "_sigaction": _constant(0),
-    "_sigaltstack": _constant(0),
+    "_sigaction": _sigaction,
+    "_sigaltstack": _sigaltstack,
     "_signal": _constant(0),
     "_pthread_self": _constant(STACK_TOP),
     "_pthread_get_stackaddr_np": _constant(STACK_TOP),
