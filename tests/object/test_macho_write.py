@@ -165,6 +165,17 @@ def test_what_llvm_reads(tmp_path: Path) -> None:
     assert "addend = 0x000004" in done.stdout and "addend = 0xfffff8" in done.stdout
 
 
+@pytest.mark.skipif(not shutil.which("llvm-dwarfdump"), reason="no llvm-dwarfdump")
+def test_debug_information_is_whole(tmp_path: Path) -> None:
+    options = driver.Options(target="aarch64-macos", debug=True, level=0)
+    for name in ("colorpoint.bcl", "shapes.sox"):
+        path = tmp_path / "described.o"
+        driver.build([EXAMPLES / name], path, "obj", options)
+        command = ["llvm-dwarfdump", "--verify", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "No errors." in done.stdout, done.stdout
+
+
 # --- addresses through the GOT -------------------------------------------------------------
 
 
