@@ -38,6 +38,8 @@ class Options:
 
     level         0, 1 or 2: how much to optimise
     verify        check the IR after every pass and prove every register allocation
+    keep          name of a function that is not to be inlined, as it shall be shown
+    inlining      put small functions into their callers
     poison        emit code that overwrites what calls may change
     print_after   name of a pass after which each function is shown through `show`
     timings       seconds by stage, filled in
@@ -59,6 +61,8 @@ class Options:
     level: int = 1
     target: str = "aarch64-linux"
     verify: bool = False
+    keep: str = ""
+    inlining: bool = True
     poison: bool = False
     print_after: str = ""
     show: Callable[[str], None] | None = None
@@ -110,7 +114,7 @@ class Compilation:
         """Commented assembly: everything, or the functions of that (display or symbol) name."""
         from callproof.codegen.listing import Listing
 
-        listing = Listing(self.source, self.target.assembly)
+        listing = Listing(self.source, self.target.assembly, self._header)
         found = False
         for number, emitted in enumerate(self.compiled.functions):
             if function and function not in (emitted.display_name, emitted.name):
@@ -235,12 +239,20 @@ def optimise(module: Module, options: Options) -> None:
     """Run the passes of the chosen level over a module, in place."""
     from callproof.passes.pipeline import optimise as run_passes
 
+    if options.keep:
+        module.kept |= {
+            name
+            for name, function in module.functions.items()
+            if options.keep in (name, function.display_name)
+        }
+
     run_passes(
         module,
         options.level,
         print_after=options.print_after or None,
         show=options.show,
         verify_each=options.verify,
+        inlining=options.inlining,
         timings=options.timings,
     )
 
@@ -317,6 +329,8 @@ def link_inputs(
     elif options.linker == "builtin":
         choices = choices or link.LinkOptions()
         choices.origins = origins or {}
+        # Of the runtime too: through its functions a debugger has to get to their callers.
+        choices.eh_frame_hdr |= options.debug
         layout = link.link(files, output, choices)
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
@@ -433,9 +447,9 @@ def build(
         choices = options.link
         if choices is not None and choices.dynamic and not choices.export_dynamic:
             _hide(objects)
-        from callproof.linked_with import named_libraries
+        from callproof.linked_with import followed, named_libraries
 
-        files = [*objects, *others, *named_libraries(options)]
+        files = [*objects, *followed(others, options), *named_libraries(options)]
         link_inputs(files, output, options, origins=origins, choices=choices)
     return output, compilations[0].warnings
 

@@ -58,7 +58,8 @@ STACK_NAMES = ("sox_stack_limit", "sox_stack_overflow")
 def stub(function: Function) -> EmittedFunction:
     """Breakpoints in place of a function: where it is entered, and where its calls return.
 
-    Calls of the same source line return to the same place: all that a stack walk tells.
+    Calls of the same source line (and inlined by the same calls) return to the same place:
+    all that a stack walk tells.
     """
     lines: list[Line] = []
     for number in lines_of_calls(function):
@@ -68,7 +69,9 @@ def stub(function: Function) -> EmittedFunction:
     code = BREAKPOINT * (len(lines) + 1)
     block = EmittedBlock(MachineBlock("interpreted", 0), lines)
     frame = Frame(0, 0, [], [], [], None)
-    return EmittedFunction(function.name, function.display_name, [block], frame, code)
+    emitted = EmittedFunction(function.name, function.display_name, [block], frame, code)
+    emitted.sites = function.sites
+    return emitted
 
 
 def lines_of_calls(function: Function) -> list[int]:

@@ -113,8 +113,6 @@ class Program:
         from callproof.target import by_name
 
         self.signatures = {name: f.signature for name, f in module.functions.items()}
-        for function in module.functions.values():
-            function.exported = True
         library = _library()
         stubs = _stubs(module, library)
         target = by_name(TARGET)
@@ -231,6 +229,8 @@ def compile(source: Path | str, *, level: int = 1, verify: bool = False) -> Prog
 
         module = parse_module(source)
         driver.verify_module(module, options)
+    for function in module.functions.values():
+        function.exported = True  # each can be asked for by its name
     driver.optimise(module, options)
     return Program(module, options)
 

@@ -113,9 +113,20 @@ def system_libraries(options: Options) -> list[Input]:
     return found
 
 
+def followed(paths: Sequence[Path], options: Options) -> list[Input]:
+    """Files to link with; in a dynamic link scripts give the files that they name."""
+    from callproof.link.search import follow, system_folders
+
+    if options.link is None or not options.link.dynamic:
+        return list(paths)
+    machine = machine_of(options)
+    folders = [*options.library_path, *system_folders(machine)]
+    return [item for path in paths for item in follow(path, folders, machine)]
+
+
 def named_libraries(options: Options) -> list[Input]:
     """What `-l` names; shared libraries if the link is dynamic."""
-    from callproof.link.inputs import find_library
+    from callproof.link.inputs import find_library, is_in_libc
     from callproof.link.search import find_shared, system_folders
 
     found: list[Input] = []
@@ -124,7 +135,7 @@ def named_libraries(options: Options) -> list[Input]:
             machine = machine_of(options)
             folders = [*options.library_path, *system_folders(machine)]
             found += find_shared(name, folders, machine)
-        else:
+        elif not is_in_libc(name, options.library_path):
             found.append(find_library(name, options.library_path))
     return found
 

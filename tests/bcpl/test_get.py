@@ -111,7 +111,7 @@ def test_lines_of_a_header_are_its_own(tmp_path: Path) -> None:
     lines = {i.line for block in function.blocks for i in block.instructions}
     assert lines == {3}
     listing = driver.compile_file(source, driver.Options()).listing()
-    assert "// 3: LET value() = 1 + RAND(0)" in listing
+    assert "// 3 of value: LET value() = 1 + RAND(0)" in listing
     assert "// 2: LET START() BE WRITEF" in listing
 
 

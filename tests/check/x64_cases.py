@@ -43,6 +43,19 @@ CASES: dict[str, tuple[str, list[Wanted]]] = {
     # --- CS1 --------------------------------------------------------------------------------
     "never_saved": ("mov %rdi, %rbx\nmov %rbx, %rax\nret", [("CS1", "error", "rbx")]),
     "no_restore": ("push %rbx\nmov %rdi, %rbx\npop %rcx\nret", [("CS1", "error", "rbx")]),
+    "save_changed": (
+        "push %rbx\nmov %rdi, %rbx\naddq $1, (%rsp)\npop %rbx\nret",
+        [("CS1", "error", "rbx")],
+    ),
+    "left_and_changed": (
+        "push %rax\ncall outside\nmov %rcx, (%rsp)\naddq $1, (%rsp)\npop %rdx\nret",
+        [("CR1", "error", "rcx")],
+    ),
+    "changed_in_place": (
+        "push %rbx\nsub $16, %rsp\nmovq $5, (%rsp)\nmov %rdi, %rbx\naddq %rbx, (%rsp)\n"
+        "call outside\naddq $300, (%rsp)\nmov (%rsp), %rax\nadd $16, %rsp\npop %rbx\nret",
+        [],
+    ),
     "saved_late": ("mov %rdi, %r12\npush %r12\npop %r12\nret", [("CS1", "error", "r12")]),
     "exchanged": (
         "push %r12\npush %r13\nmov %rdi, %r12\nmov %rdi, %r13\npop %r12\npop %r13\nret",

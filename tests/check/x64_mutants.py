@@ -165,7 +165,7 @@ def found_rules(code: Code, mutant: Mutant) -> set[tuple[str, str]]:
     """Rules and severities of what is found in the function that a mutant changes."""
     known = code.functions[mutant.function]
     image = patched(code.image, mutant)
-    changed = Code(image, code.functions, code.names, code.records)
+    changed = Code(image, code.functions, code.names, code.data, code.records)
     function = Function(known.name, known.start, known.end, known.record)
     flow = explore(changed, function)
     assert flow is not None, function.problem

@@ -104,3 +104,52 @@ def test_a_comparison_is_made_again_for_a_branch_in_another_block() -> None:
     )
     assert sum(line.startswith("cmp") for line in lines) == 2
     assert not any(line.startswith("cset") for line in lines)
+
+
+EARLY_EXIT = """
+declare @g(x: i64) -> i64
+function @f(n: i64) -> i64 {
+^e(%n: i64):
+  %q = slt i64 %n, 2
+  branch %q, ^few, ^many
+^few:
+  return %n
+^many:
+  %m = sub i64 %n, 1
+  %a = call @g(%m)
+  %b = call @g(%n)
+  %s = add i64 %a, %b
+  return %s
+}
+"""
+
+
+def test_a_path_without_calls_makes_no_frame() -> None:
+    lines = assembly(EARLY_EXIT)
+    assert lines[0] == "cmp x0, #2"
+    assert lines[lines.index("stp x29, x30, [sp, #-32]!") + 2].startswith("stp x19, x20")
+    assert lines.count("ldp x29, x30, [sp], #32") == 1
+    assert lines.count("ret") == 2
+
+
+def test_where_paths_meet_again_the_frame_is_gone() -> None:
+    lines = assembly(
+        "declare @g(x: i64)\nfunction @f(n: i64) -> i64 {\n^e(%n: i64):\n"
+        "  %q = slt i64 %n, 2\n  branch %q, ^meet, ^many\n^many:\n  call @g(%n)\n"
+        "  call @g(%n)\n  jump ^meet\n^meet:\n  return 5\n}"
+    )
+    assert lines[:2] == ["cmp x0, #2", "b.lt .L0_3"]
+    assert lines[-4:] == ["ldp x29, x30, [sp], #32", ".L0_3:", "mov x0, #5", "ret"]
+
+
+def test_a_call_in_a_loop_has_its_frame_made_before_the_loop() -> None:
+    lines = assembly(
+        "declare @g(x: i64)\nfunction @f(n: i64) {\n^e(%n: i64):\n"
+        "  %z = eq i64 %n, 0\n  branch %z, ^out, ^start\n^start:\n  jump ^loop(%n)\n"
+        "^loop(%i: i64):\n  %q = eq i64 %i, 7\n  branch %q, ^call, ^next\n"
+        "^call:\n  call @g(%i)\n  jump ^next\n^next:\n  %j = sub i64 %i, 1\n"
+        "  %r = ne i64 %j, 0\n  branch %r, ^loop(%j), ^out\n^out:\n  return\n}"
+    )
+    assert lines[0].startswith("cbz x0")
+    push = next(index for index, line in enumerate(lines) if line.startswith("stp x29"))
+    assert push < next(index for index, line in enumerate(lines) if line.endswith(":"))

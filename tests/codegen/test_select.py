@@ -195,6 +195,10 @@ def test_every_rule_is_reached() -> None:
         "  %b = smin v2i64 %a, <1, 2>\n  %c = smax v2i64 %b, <-3, -4>\n  return %c\n}"
     )
     compile_module(wide, TARGET, hits=hits)
+    negated = parse_module(
+        "function @f(a: v2f64) -> v2f64 {\n^e(%a: v2f64):\n  %b = fneg v2f64 %a\n  return %b\n}"
+    )
+    compile_module(negated, TARGET, hits=hits)
     halves = parse_module(
         "function @f(a: i64) -> i64 {\n^e(%a: i64):\n  %b = sdiv i64 %a, 2\n"
         "  %c = srem i64 %b, 2\n  return %c\n}"

@@ -25,8 +25,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import ziglang  # type: ignore[import-untyped]
+import ziglang
 from elftools.elf.elffile import ELFFile
 
 from callproof import driver
@@ -229,10 +230,10 @@ def check_map(text: str, output: Path) -> None:
         if len(words) == 2 and words[0].startswith("0x"):
             rows.add((words[1], int(words[0], 16)))
     with output.open("rb") as stream:
-        table = ELFFile(stream).get_section_by_name(".symtab")
-        for symbol in table.iter_symbols():  # type: ignore[union-attr]
-            known = (symbol.name, symbol["st_value"]) in rows
-            if symbol["st_info"]["type"] == "STT_FUNC" and not known:
+        table: Any = ELFFile(stream).get_section_by_name(".symtab")
+        for symbol in table.iter_symbols():
+            is_function = symbol["st_info"]["type"] == "STT_FUNC"
+            if is_function and (symbol.name, symbol["st_value"]) not in rows:
                 raise RuntimeError(f"{output}: {symbol.name} is not in the map where it is")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from callproof.ir.interpret import Interpreter
 from callproof.ir.model import Function
 from callproof.ir.parse import parse_module
 from callproof.ir.text import print_function
@@ -145,13 +146,45 @@ def test_copy_propagation_removes_parameters_that_are_one_value() -> None:
     assert lines[-1] == "return %a"
 
 
-def test_switches_become_a_binary_search() -> None:
-    cases = ", ".join(f"{i}: ^c{i}" for i in range(16))
+def test_sparse_switches_become_a_binary_search() -> None:
+    cases = ", ".join(f"{1000 * i}: ^c{i}" for i in range(16))
     blocks = "\n".join(f"^c{i}:\nreturn {i}" for i in range(16))
     lines = after(lower_switch.run, leaf(f"switch %a, ^d [{cases}]\n{blocks}\n^d:\nreturn 99"))
     assert sum(" = eq " in line for line in lines) == 16
     assert sum(" = slt " in line for line in lines) == 7
     assert not [line for line in lines if line.startswith("switch")]
+
+
+def test_cases_that_lie_close_together_become_a_table() -> None:
+    wanted = [-3, -2, -1, 1, 2, 3, 4, 7, 1000, 5000]
+    cases = ", ".join(f"{value}: ^c({value})" for value in wanted)
+    text = leaf(f"switch %a, ^c(99) [{cases}]\n^c(%r: i64):\nreturn %r")
+    lines = after(lower_switch.run, text)
+    equal = [line.split(" = ")[1] for line in lines if " = eq " in line]
+    assert equal == ["eq i64 %a, 1000", "eq i64 %a, 5000"]
+    (bound,) = [line for line in lines if " = ult " in line]
+    assert bound.endswith(", 11"), "from -3 to 7"
+    (table,) = [line for line in lines if line.startswith("switch")]
+    targets = [one.split(": ")[1].strip("]") for one in table.split("[")[1].split(", ")]
+    assert len(targets) == 11
+    assert len(set(targets)) == 9, "the holes 0, 5 and 6 share a block"
+    assert targets[3] == targets[8] == targets[9]
+    for value in (*wanted, 0, 5, 6, 8, -4, 999, 1 << 62, -(1 << 63)):
+        expected = value if value in wanted else 99
+        module = parse_module(text)
+        lower_switch.run(module.functions["f"])
+        assert Interpreter(module).call("f", [value, 0, 0.0]) == [expected]
+
+
+def test_the_table_of_narrow_words() -> None:
+    cases = ", ".join(f"{value}: ^c({value})" for value in range(-128, -116))
+    text = f"function @f(a: i8) -> i64 {{\n^e(%a: i8):\nswitch %a, ^c(99) [{cases}]\n"
+    module = parse_module(text + "^c(%r: i64):\nreturn %r\n}")
+    lower_switch.run(module.functions["f"])
+    verify(module)
+    for value in (-128, -120, -117, -116, 127, 0, -1):
+        expected = value if value < -116 else 99
+        assert Interpreter(module).call("f", [value]) == [expected]
 
 
 def test_edges_that_pass_arguments_get_blocks_of_their_own() -> None:

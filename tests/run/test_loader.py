@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callproof.run.functions import FunctionRecord
-from callproof.run.loader import Image, load
+from callproof.run.loader import PIE_BASE, Image, load
 from callproof.source import CallproofError
 from tests.run.programs import assembly
 
@@ -76,7 +76,6 @@ def patched(data: bytes, offset: int, format_: str, value: int) -> bytes:
         (0, "<I", 0, "not an ELF file"),
         (4, "<B", 1, "not a 64-bit"),
         (16, "<H", 1, "not an executable"),
-        (16, "<H", 3, "position-independent"),
         (18, "<H", 62, "for x86-64"),
         (18, "<H", 4711, "machine 4711"),
         (24, "<Q", 12, "entry point 0xc"),
@@ -94,8 +93,24 @@ def test_refusals_say_why(
 
 def test_a_dynamically_linked_program_is_refused(executable: bytes) -> None:
     (first,) = struct.unpack_from("<Q", executable, 32)
+    asked = patched(executable, first, "<I", 3)
     with pytest.raises(CallproofError, match="dynamically linked"):
-        load(patched(executable, first, "<I", 3))
+        load(asked)
+    assert load(asked, any_loader=True).interpreter
+    with pytest.raises(CallproofError, match="dynamically linked, without a loader"):
+        load(patched(executable, first, "<I", 2))
+
+
+def test_a_position_independent_program_is_put_at_the_base(executable: bytes) -> None:
+    fixed, moved = load(executable), load(patched(executable, 16, "<H", 3))
+    assert (fixed.base, moved.base) == (0, PIE_BASE)
+    assert moved.entry == fixed.entry + PIE_BASE
+    assert moved.headers_address == fixed.headers_address + PIE_BASE
+    assert moved.display_name(moved.entry + 4) == "_start+0x4"
+    assert [s.address - PIE_BASE for s in moved.segments] == [s.address for s in fixed.segments]
+    library = patched(patched(executable, 16, "<H", 3), 24, "<Q", 0)
+    with pytest.raises(CallproofError, match="it is a shared library"):
+        load(library)
 
 
 @settings(max_examples=200)

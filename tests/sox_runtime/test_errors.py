@@ -82,12 +82,14 @@ def test_errors_in_the_emulator() -> None:
     assert emulated("operator_error", *OPERATORS[0][:4]) == Output(70, "", ADDED + "\n")
 
 
-TRACE = f"{ADDED}\n[line 10] in script\n[line 10] in leaf()\n[line 30] in script\n"
+INLINED = "[line 21] in inlined()\n[line 22] in inlined()\n"
+TRACE = f"{ADDED}\n[line 10] in script\n[line 10] in leaf()\n{INLINED}[line 30] in script\n"
 DEEP = "[line 5] in deep()\n"
 
 
 def test_trace() -> None:
-    """Output comes before the message; the nameless function between is not shown."""
+    """Output comes before the message; the nameless function between is not shown, but what
+    is inlined in it."""
     expected = Output(70, "printed before\n", TRACE)
     assert natively("trace") == expected
     assert emulated("trace") == expected

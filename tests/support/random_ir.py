@@ -207,7 +207,14 @@ class _Generator:
         """Typed places in the stack slot or the global; 64 bytes each."""
         builder = self.builder
         base: Operand = self.slot if self.source.random() < 0.6 else Symbol("memory")
+        if self.source.random() < 0.15:  # one of the two: the slot's address gets about
+            base = builder.value(op.SELECT, PTR, self.comparison(), base, self.slot)
         pick = self.source.random()
+        if pick < 0.05:
+            type_ = self.source.choice(INTEGERS)
+            offset = self.source.randrange(0, 33 - type_.size)
+            self.assign(type_, builder.load(type_, Symbol("table"), offset))
+            return
         if pick < 0.25:  # the integer half: any width, also indexed
             index = builder.value(op.AND, I64, self.operand(I64), Constant(I64, 3))
             scaled = builder.value(op.SHL, I64, index, Constant(I64, 3))
@@ -299,11 +306,14 @@ class _Generator:
 
     def switch(self, depth: int) -> None:
         builder = self.builder
-        count = self.source.randrange(1, 8)
+        count = self.source.randrange(1, 12)
         values = self.source.sample(range(-4, 12), count)
+        if self.source.random() < 0.3:
+            values = [value * 1000 + 5 if value > 5 else value for value in values]
         blocks = [builder.new_block("case") for _ in values]
         default, end = builder.new_block("default"), builder.new_block("end")
-        masked = builder.value(op.AND, I64, self.operand(I64), Constant(I64, 7))
+        masked = builder.value(op.AND, I64, self.operand(I64), Constant(I64, 15))
+        masked = builder.value(op.SUB, I64, masked, Constant(I64, 5))
         builder.switch(masked, default, list(zip(values, blocks, strict=True)))
         known = {type_: list(names) for type_, names in self.variables.items()}
         for block in (*blocks, default):
@@ -363,12 +373,15 @@ def random_module(seed: int, functions: int = 6, size: Size | None = None) -> Mo
     source = random.Random(seed)
     module = Module(f"random{seed}")
     module.data["memory"] = Datum("memory", alignment=16, writable=True, zero_bytes=112)
+    table = Datum("table", bytes(source.choices(range(256), k=32)), alignment=8)
+    module.data["table"] = table
     # Half of the modules have vectors, with odd and even seeds among them.
     generator = _Generator(module, source, size or Size(vectors=seed % 4 < 2))
     made: list[Function] = []
     for index in range(functions):
         generator.callees = source.sample(made, min(len(made), 2))
         made.append(generator.function(f"f{index}"))
+        made[-1].exported = source.random() < 0.5
     main = Function("main", Signature((), ABI_I64))
     module.functions["main"] = main
     generator.builder = builder = FunctionBuilder(main)

@@ -25,7 +25,7 @@ class DebugTypes:
         self.word = BaseType("WORD", "signed", 8)
         self.integer = BaseType("INT", "signed", 8)
         self.float = BaseType("FLOAT", "float", 8)
-        self.character = BaseType("CHARACTER", "utf", 4)
+        self.character = BaseType("char32_t", "utf", 4)  # so gdb shows text
         self.tag = BaseType("TAG", "signed", 4)
         self.string = NamedType("STRING", PointerType(self.character))
         self._node = StructureType("bcpl_node", NODE_SIZE)

@@ -205,6 +205,7 @@ class ModuleLowering(DataLowering):
                 lowering.write_variable(variable, number)
         start = self.info.start
         if start is not None:
+            self.module.kept = frozenset((start.symbol,))
             builder.line = start.declaration.name_span.line
             lowering.call_with(start.symbol, start, [nothing_of(p.type) for p in start.parameters])
         builder.return_()

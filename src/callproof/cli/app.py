@@ -20,6 +20,7 @@ from callproof.cli import (
     bench,
     build,
     check,
+    gdb_printers,
     ir,
     link,
     repl,
@@ -54,6 +55,7 @@ app.command("bench")(bench.bench)
 app.command("sox", context_settings=sox.CONTEXT)(sox.sox)
 app.command("repl")(repl.repl)
 app.command("check")(check.check)
+app.command("gdb-printers")(gdb_printers.gdb_printers)
 app.command("survey")(survey.survey)
 
 

@@ -16,6 +16,9 @@ def asm(
     function: Annotated[
         str, typer.Option("--function", "-f", help="Only this function, e.g. Point::CREATE.")
     ] = "",
+    inline: Annotated[
+        bool, typer.Option("--inline", help="With --function: also inline calls, as builds do.")
+    ] = False,
     o0: shared.Level0 = False,
     o1: shared.Level1 = False,
     o2: shared.Level2 = False,
@@ -30,7 +33,8 @@ def asm(
 
     Comments name what each move into an argument register is, the values that are
     kept across calls and where, spill slots by variable, and the source lines. GNU
-    as and Clang accept the text.
+    as and Clang accept the text. One function by itself is shown with its calls, also of
+    functions that a build would inline.
     """
     options = shared.make(
         (o0, o1, o2),
@@ -41,6 +45,8 @@ def asm(
         bounds_check=bounds_check,
         warnings_are_errors=werror,
     )
+    options.keep = function
+    options.inlining = inline or not function
     compilation = driver.compile_file(file, options)
     print_diagnostics(compilation.warnings)
     print(compilation.listing(function), end="")

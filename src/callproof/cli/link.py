@@ -124,7 +124,7 @@ def link(
             "are laid out as ld's own script has them"
         )
     machine = machine_of(options) if dynamic else ""
-    inputs = read_inputs(objects, library_path or (), machine)
+    inputs = read_inputs(objects, library_path or (), machine, with_libc=runtime)
     layout = driver.link_inputs(inputs, output, options, runtime=runtime, choices=choices)
     if map_file is not None:
         write_output(map_file, link_map(_known(layout, "--map")).encode())

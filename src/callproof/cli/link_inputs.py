@@ -13,7 +13,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from callproof.link import ArchiveGroup, Input, WholeArchive
-from callproof.link.inputs import find_library
+from callproof.link.inputs import find_library, is_in_libc
 from callproof.link.search import find_shared, follow, system_folders
 from callproof.source import CallproofError
 
@@ -51,9 +51,12 @@ def _marked(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def read_inputs(words: Sequence[Path], folders: Sequence[Path], machine: str = "") -> list[Input]:
+def read_inputs(
+    words: Sequence[Path], folders: Sequence[Path], machine: str = "", *, with_libc: bool = False
+) -> list[Input]:
     """Inputs for the linker; with a machine of a dynamic link.
 
+    `with_libc`: musl's libc.a is linked anyway, and has what elsewhere is in libm and others.
     Raises `CallproofError` for a library or a mark that is missing.
     """
     found: list[Input] = []
@@ -74,15 +77,21 @@ def read_inputs(words: Sequence[Path], folders: Sequence[Path], machine: str = "
             is_whole = text[1] == "+"
         else:
             is_name = text.startswith(f"{MARK}l")
-            if machine and not is_whole and group is None:
+            if machine and not is_whole:
                 places = [*folders, *system_folders(machine)]
-                found += (
-                    find_shared(text[2:], places, machine)
-                    if is_name
-                    else follow(word, places, machine)
-                )
+                find = find_shared(text[2:], places, machine) if is_name else None
+                for item in find or follow(word, places, machine):
+                    if group is not None and isinstance(item, Path):
+                        group.append(item)
+                    else:
+                        found.append(item)
                 continue
-            path = find_library(text[2:], folders) if is_name else word
+            path = word
+            if is_name:
+                name = text[2:]
+                if with_libc and not machine and is_in_libc(name, folders):
+                    continue
+                path = find_library(name, folders)
             if is_whole:
                 found.append(WholeArchive(path))
             elif group is not None:

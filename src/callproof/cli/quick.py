@@ -28,6 +28,7 @@ FLAGS: dict[str, tuple[str, object]] = {
     "-O0": ("level", 0),
     "-O1": ("level", 1),
     "-O2": ("level", 2),
+    "-g": ("debug", True),
     "--verify": ("verify", True),
     "--poison": ("poison", True),
     "--bounds-check": ("bounds_check", True),

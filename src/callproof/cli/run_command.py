@@ -92,6 +92,7 @@ def run(
         bounds_check=bounds_check,
         warnings_are_errors=werror,
     )
+    options.inlining = not trace_calls  # calls that are gone cannot be shown
     shared.sox(options, log_calls, module_path)
     choices = shared.loading(pie, dynamic, rpath)
     shared.libraries(options, choices, libraries, library_path)

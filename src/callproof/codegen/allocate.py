@@ -92,11 +92,26 @@ class _Allocator(Wishes):
         register = interval.register
         needs = interval.needs  # none is before the start
         need = needs[0] if needs else FAR
-        if need == FAR and (register in self.pieces or register in self.remade):
+        lost = register in self.pieces
+        if lost and register in self.delayed and interval.start >= self.late:
+            self.delayed.remove(register)
+            lost = False
+        if need == FAR and (lost or register in self.remade):
             # It has lost its register, and nothing needs one again; or moves alone want it,
             # which make it where they go to.
             self._keep(interval)
             return
+        late = self.late
+        if interval.start < late < interval.end and self._crosses_call(interval):
+            # Until there it needs no preserved register, so perhaps no frame is needed.
+            rest = interval.divide(late)
+            if rest is not None:
+                self._push(rest)
+                self.delayed.add(register)
+            need = interval.needs[0] if interval.needs else FAR
+            if need == FAR and register in self.remade:
+                self._keep(interval)
+                return
         class_ = self.function.classes[register - FIRST_VIRTUAL]
         candidates = self.register_file.allocatable[class_]
         clobbered = self._clobbered(interval)
@@ -128,6 +143,13 @@ class _Allocator(Wishes):
         self._keep(interval)
         if rest is not None:
             self._push(rest)
+
+    def _crosses_call(self, interval: Interval) -> bool:
+        calls = self.call_positions
+        return any(
+            bisect_left(calls, start) < bisect_left(calls, end - 1)
+            for start, end in interval.ranges
+        )
 
     def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
         """(mask, first position) of the register sets that change during the interval."""

@@ -1,6 +1,7 @@
 """The back end as one function: an IR module in, code and an object file out.
 
-for each function:  legalise_vectors, lower_switch, split_edges, sink_comparisons   (IR)
+for each function:  split_pairs (where the target wants it)
+                    legalise_vectors, lower_switch, split_edges, sink_comparisons   (IR)
                     expand_calls                   (IR: one value per part of each plan)
                     select                         (machine code, SSA)
                     share_constants
@@ -20,7 +21,13 @@ from callproof.codegen.emit import EmittedFunction, emit
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
 from callproof.ir.model import Function, Module
-from callproof.passes import legalise_vectors, lower_switch, sink_comparisons, split_edges
+from callproof.passes import (
+    legalise_vectors,
+    lower_switch,
+    sink_comparisons,
+    split_edges,
+    split_pairs,
+)
 
 
 @dataclass(slots=True)
@@ -36,6 +43,8 @@ class Compiled:
 def prepare(function: Function, target: Target) -> None:
     """The shape that selection takes: vectors of registers' size, two-way branches, no
     critical edges."""
+    if target.splits_pairs:
+        split_pairs.run(function)
     legalise_vectors.run(function, target.lacks)
     lower_switch.run(function)
     split_edges.run(function)

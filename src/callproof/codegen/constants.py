@@ -62,6 +62,9 @@ class _Sharing:
             self._block(block)
         for (index, _), instruction in self.hoisted.items():
             instructions = self.function.blocks[index].instructions
+            if self.function.debug is not None:
+                # A debugger that stops at its old line must not stop here.
+                instruction.line = instructions[-1].line
             instructions.insert(len(instructions) - 1, instruction)
 
     def _block(self, block: MachineBlock) -> None:

@@ -11,7 +11,13 @@ from callproof.ir.debug import DebugModule
 from callproof.object.dwarf import MACHINES, FunctionLines, line_files, line_section
 from callproof.object.dwarf_entries import Relocations
 from callproof.object.dwarf_expressions import REGISTERS
-from callproof.object.dwarf_frames import FrameRow, FunctionFrame, frame_section
+from callproof.object.dwarf_frames import (
+    FrameFacts,
+    FrameRow,
+    FunctionFrame,
+    frame_section,
+    loaded_section,
+)
 from callproof.object.dwarf_info import DescribedFunction, Description, info_sections
 from callproof.object.model import Section, Symbol
 from callproof.source import InternalError
@@ -43,12 +49,14 @@ def described_sections(
     return [
         line_section(unit, lines, machine, folder),
         *info_sections(description, files, relocations),
-        frames(functions, symbols, target),
+        *frames(functions, symbols, target),
     ]
 
 
-def frames(functions: list[EmittedFunction], symbols: dict[str, Symbol], target: Target) -> Section:
-    """`.debug_frame` with an entry for every function."""
+def frames(
+    functions: list[EmittedFunction], symbols: dict[str, Symbol], target: Target
+) -> list[Section]:
+    """`.debug_frame` and `.eh_frame` with an entry for every function."""
     machine, unwinding = MACHINES[target.machine], target.unwinding
     if unwinding is None:
         raise InternalError(f"{target.name} has no frame steps")
@@ -72,11 +80,12 @@ def frames(functions: list[EmittedFunction], symbols: dict[str, Symbol], target:
             for row in unwind_rows(emitted, target)
         ]
         found.append(FunctionFrame(symbols[emitted.name], len(emitted.code), rows))
-    return frame_section(
-        found,
+    facts = FrameFacts(
         entry,
         numbers[unwinding.return_address],
         machine.unit,
         machine.address,
         machine.offset,
+        machine.relative,
     )
+    return [frame_section(found, facts), loaded_section(found, facts)]

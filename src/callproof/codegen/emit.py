@@ -22,6 +22,8 @@ from callproof.codegen.machine import (
 )
 from callproof.codegen.parallel_move import sequence
 from callproof.codegen.target import Frame, Line, Target
+from callproof.codegen.wrapping import wrap
+from callproof.ir.places import Site
 from callproof.source import InternalError
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ class CodeRelocation:
 
 @dataclass(slots=True)
 class EmittedFunction:
-    """A function's code; `line_rows` are (byte offset, source line).
+    """A function's code; `line_rows` are (byte offset, place), `sites` what places mean
+    that were inlined (see `ir/places.py`), `tables` the jump tables' symbols and entries.
 
     With debug information: `marks`, each line with its block, instruction and phase, and
     `locations`, where variables are.
@@ -67,6 +70,8 @@ class EmittedFunction:
     code: bytes = b""
     relocations: list[CodeRelocation] = field(default_factory=list)
     line_rows: list[tuple[int, int]] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+    tables: list[tuple[str, list[EmittedBlock]]] = field(default_factory=list)
     marks: list[tuple[Line, int, int, int]] = field(default_factory=list)
     locations: FunctionLocations | None = None
 
@@ -86,6 +91,7 @@ class _Emitter:
         "poison",
         "target",
         "used_saved",
+        "wrapping",
     )
 
     def __init__(
@@ -103,6 +109,9 @@ class _Emitter:
         self.target = target
         self.frame = target.shapes.frame(function, allocation)
         self.used_saved = target.convention.callee_saved
+        frame = self.frame
+        framed = frame.size or frame.saved or frame.record is not None
+        self.wrapping = wrap(function, allocation, target.registers) if framed else None
         self.marks: list[tuple[Line, int, int, int]] | None = (
             [] if function.debug is not None else None
         )
@@ -183,7 +192,19 @@ class _Emitter:
         own_lines = shapes.instruction
         edits, kept, comments = self.allocation.edits, self.allocation.kept, self.comments
         number = block.index
+        wrapping = self.wrapping
+        inside = wrapping is None or wrapping.inside[number]
         lines: list[Line] = []
+        last_index = -1
+        if wrapping is not None:
+            if number == wrapping.start:
+                lines = shapes.prologue(frame)
+            elif number in wrapping.left:
+                lines = shapes.epilogue(frame)
+            if number in wrapping.leave:
+                last_index = len(block.instructions) - 1
+            for line in lines:
+                line.line = block.instructions[0].line
         for index, instruction in enumerate(block.instructions):
             form = instruction.form
             registers = instruction.allocation
@@ -195,6 +216,7 @@ class _Emitter:
                 own = own_lines(frame, instruction, registers)
             if own:
                 last = own[-1]
+                last.table = instruction.table
                 if comments:
                     last.comment = instruction.comment or self.definition_comment(instruction)
                 if kept:
@@ -202,7 +224,7 @@ class _Emitter:
             groups = edits.get((number, index))
             new = self.edits(groups, instruction) if groups is not None else []
             moves = len(new)
-            if form.control == "return":
+            if (form.control == "return" and inside) or index == last_index:
                 new += shapes.epilogue(frame)
             leaving = len(new)
             new += own
@@ -210,7 +232,7 @@ class _Emitter:
             if self.poison and (form is entry or instruction.is_call):
                 # After allocation, so that nothing could make room for it.
                 new += shapes.poison(_defined(instruction))
-            if form is entry:
+            if form is entry and wrapping is None:
                 new += shapes.prologue(frame)
             if self.marks is not None:
                 sizes = (moves, leaving - moves, done - leaving, len(new) - done)
@@ -219,7 +241,8 @@ class _Emitter:
             for line in new:
                 line.line = source_line
             lines += new
-        return lines
+        # What is known of variables at each line is known of lines in this order.
+        return shapes.improve(lines) if self.marks is None else lines
 
     def _mark(
         self, block: int, index: int, lines: list[Line], sizes: tuple[int, int, int, int]
@@ -227,8 +250,12 @@ class _Emitter:
         """Note what each line of an instruction is for: moves, epilogue, itself, what follows."""
         assert self.marks is not None
         moves, leaving, own, behind = sizes
-        phases = [MOVES] * moves + [LEAVING] * leaving + [FIRST] * min(own, 1)
-        phases += [FURTHER] * (own - 1) + [BEHIND] * behind
+        phases = [MOVES] * moves + [LEAVING] * leaving
+        if leaving:  # also the return itself
+            phases += [LEAVING] * own
+        else:
+            phases += [FIRST] * min(own, 1) + [FURTHER] * (own - 1)
+        phases += [BEHIND] * behind
         for line, phase in zip(lines, phases, strict=True):
             self.marks.append((line, block, index, phase))
 
@@ -271,13 +298,19 @@ def emit(
     _fall_through(blocks, target)
     _relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
+    result.sites = function.sites
     result.marks = emitter.marks or []
     _encode(result)
     return result
 
 
 def _branches(lines: list[Line]) -> list[Line]:
-    return [line for line in lines if line.arguments and type(line.arguments[-1]) is MachineBlock]
+    """Lines with labels, and jumps through tables."""
+    return [
+        line
+        for line in lines
+        if (line.arguments and type(line.arguments[-1]) is MachineBlock) or line.table is not None
+    ]
 
 
 def _label(line: Line) -> MachineBlock | None:
@@ -316,6 +349,8 @@ def _forward_empty_blocks(blocks: list[EmittedBlock]) -> None:
             label = _label(line)
             if label is not None and label.index in forwards:
                 _retarget(line, destination(label))
+            if line.table is not None:
+                line.table.blocks = [destination(block) for block in line.table.blocks]
 
 
 def _reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
@@ -325,9 +360,13 @@ def _reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
     while pending:
         for line in pending.pop().branches:
             label = _label(line)
-            if label is not None and label.index not in seen:
-                seen.add(label.index)
-                pending.append(by_index[label.index])
+            labels = [] if label is None else [label]
+            if line.table is not None:
+                labels += line.table.blocks
+            for label in labels:
+                if label.index not in seen:
+                    seen.add(label.index)
+                    pending.append(by_index[label.index])
     return [emitted for emitted in blocks if emitted.block.index in seen]
 
 
@@ -417,13 +456,18 @@ def _branch_far(
 
 def _encode(function: EmittedFunction) -> None:
     offsets = {emitted.block.index: emitted.offset for emitted in function.blocks}
-    labelled = set()
+    by_index = {emitted.block.index: emitted for emitted in function.blocks}
+    labelled: set[int] = set()
     code = bytearray()
     last_line = 0
     for emitted in function.blocks:
         for line in emitted.lines:
             form = line.form
             arguments = line.arguments
+            if line.table is not None:
+                entries = [by_index[block.index] for block in line.table.blocks]
+                function.tables.append((line.table.symbol, entries))
+                labelled.update(block.index for block in line.table.blocks)
             if arguments and type(label := arguments[-1]) is MachineBlock:
                 labelled.add(label.index)
                 arguments = (*arguments[:-1], offsets[label.index] - line.offset)

@@ -8,11 +8,13 @@ and where, spills by variable; and the source line that the code belongs to.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from callproof.codegen.emit import EmittedBlock, EmittedFunction
 from callproof.codegen.machine import MachineBlock
 from callproof.codegen.target import Assembly, Line
 from callproof.ir.model import Datum, Module
+from callproof.ir.places import Site, calls_of
 from callproof.source import SourceFile
 
 COMMENT_COLUMN = 44
@@ -43,13 +45,21 @@ def quoted(symbol: str) -> str:
 
 
 class Listing:
-    """Collects the lines of a text; `source` gives the source lines to show."""
+    """Collects the lines of a text; `source` gives the source lines to show, `find` other
+    files by their names, as far as they are there."""
 
-    __slots__ = ("_assembly", "_shown", "_source", "_text")
+    __slots__ = ("_assembly", "_find", "_shown", "_sites", "_source", "_text")
 
-    def __init__(self, source: SourceFile | None = None, assembly: Assembly | None = None) -> None:
+    def __init__(
+        self,
+        source: SourceFile | None = None,
+        assembly: Assembly | None = None,
+        find: Callable[[str], SourceFile | None] | None = None,
+    ) -> None:
+        self._find = find
         self._assembly = assembly or Assembly()
         self._source = self._shown = source
+        self._sites: list[Site] = []
         self._text: list[str] = []
 
     def text(self) -> str:
@@ -68,6 +78,7 @@ class Listing:
         `source`: the file that its lines are of, if that is not the module's.
         """
         self._shown = source or self._source
+        self._sites = function.sites
         put = self._text.append
         name = quoted(function.name)
         put(f'        .section .text.{_section_suffix(function.name)},"ax",%progbits')
@@ -84,18 +95,43 @@ class Listing:
             line = self._block(block, number, line)
         put(f"        .size {name}, . - {name}")
         put("")
+        for symbol, entries in function.tables:
+            self._table(symbol, entries, number)
 
     def _block(self, block: EmittedBlock, number: int, last_line: int) -> int:
         for line in block.lines:
             if line.line and line.line != last_line:
                 last_line = line.line
-                source = self._shown.line_text(last_line).strip() if self._shown else ""
-                mark = self._assembly.comment
-                self._text.append(f"        {mark} {last_line}: {source}".rstrip(": "))
+                self._text.append(f"        {self._assembly.comment} {self._place(last_line)}")
             self._text.append(
                 self._comment_at(f"        {_instruction(line, number)}", line.comment)
             )
         return last_line
+
+    def _table(self, symbol: str, entries: list[EmittedBlock], number: int) -> None:
+        name = quoted(symbol)
+        self._text += [
+            f'        .section .rodata.{_section_suffix(symbol)},"a",%progbits',
+            "        .p2align 2",
+            f"        .type {name}, %object",
+            f"{name}:",
+            *(f"        .4byte .L{number}_{one.block.index} - {name}" for one in entries),
+            f"        .size {name}, {4 * len(entries)}",
+            "",
+        ]
+
+    def _place(self, place: int) -> str:
+        """The source line, and for inlined code the function that it is of."""
+        callee, number = calls_of(self._sites, place)[0]
+        shown = self._shown
+        text = str(number)
+        if callee:
+            site = next(one for one in self._sites if one.callee == callee)
+            text += f" of {callee}"
+            if shown is not None and site.source_name not in ("", shown.name):
+                shown = self._find(site.source_name) if self._find is not None else None
+        source = shown.line_text(number).strip() if shown is not None and number else ""
+        return f"{text}: {source}".rstrip(": ")
 
     def _comment_at(self, text: str, comment: str) -> str:
         if not comment:

@@ -15,7 +15,7 @@ import struct
 from dataclasses import dataclass, field
 
 from callproof.codegen.allocation_check import _Checker, _State
-from callproof.codegen.emit import BEHIND, FIRST, FURTHER, MOVES, EmittedFunction
+from callproof.codegen.emit import BEHIND, FIRST, FURTHER, LEAVING, MOVES, EmittedFunction
 from callproof.codegen.machine import (
     Allocation,
     MachineBlock,
@@ -25,6 +25,7 @@ from callproof.codegen.machine import (
 from callproof.codegen.target import Frame
 from callproof.ir.debug import DebugFunction, DebugVariable, Parts, Place, Scope
 from callproof.ir.model import CONSTANT, SYMBOL, Constant, Operand, Symbol, Value
+from callproof.ir.places import line_of
 from callproof.object import dwarf_expressions as dwarf
 from callproof.object.dwarf_expressions import Expression
 
@@ -290,6 +291,7 @@ class _Locator:
         states = self.states()
         incoming = {v: v.incoming for v in owner.parameters if len(v.incoming) == len(v.sizes)}
         prologue = {id(line) for line, block, index, _ in self.emitted.marks if not block + index}
+        leaving = {id(line) for line, _, _, phase in self.emitted.marks if phase == LEAVING}
         nothing: Held = {}
         before = nothing
         for block in self.emitted.blocks:
@@ -317,8 +319,12 @@ class _Locator:
                 while scope is not None:
                     _extend(result.scopes.setdefault(scope, []), start, end)
                     scope = scope.parent
+                values = place.values
+                if self.frame.alignment > 16 and id(line) in leaving:
+                    # Their memory is found from SP, which is on its way.
+                    values = {one: parts for one, parts in values.items() if parts}
                 ends = last if line.form.control in CALLS else at
-                self.put(result, place.values, start, end, at, ends)
+                self.put(result, values, start, end, at, ends)
         return result
 
     def put(
@@ -379,11 +385,12 @@ def _extend(ranges: list[CodeRange], start: int, end: int) -> None:
 
 
 def _add_row(result: FunctionLocations, start: int, place: Place) -> None:
-    if not place:
+    number = line_of(place)
+    if not number:
         return
     _, line, file = result.rows[-1]
-    if line != place or file != place.owner.file:
-        row = (start, int(place), place.owner.file)
+    if line != number or file != place.owner.file:
+        row = (start, number, place.owner.file)
         if result.rows[-1][0] == start:
             result.rows[-1] = row
         else:
@@ -402,14 +409,14 @@ def _add_inlined(result: FunctionLocations, place: Place, start: int, end: int) 
                 one
                 for one in calls
                 if one.function is inner.owner
-                and one.call_line == int(call)
+                and one.call_line == line_of(call)
                 and one.call_file == call.owner.file
             ),
             None,
         )
         if known is None:
             scope = call.scope if call.owner is result.function else None
-            known = Inlined(inner.owner, call.owner.file, int(call), scope)
+            known = Inlined(inner.owner, call.owner.file, line_of(call), scope)
             calls.append(known)
         _extend(known.ranges, start, end)
         calls = known.inner

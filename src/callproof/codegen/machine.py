@@ -43,6 +43,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from callproof.ir.debug import DebugFunction
 
+from callproof.ir.places import Site
+
 FIRST_VIRTUAL = 128
 ZERO_REGISTER = 64
 
@@ -184,6 +186,15 @@ class SymbolReference:
         self.addend = addend
 
 
+@dataclass(slots=True)
+class JumpTable:
+    """Read-only data, a symbol of its own: for each entry the 32-bit distance from the
+    table's start to a block."""
+
+    symbol: str
+    blocks: list[MachineBlock]
+
+
 class MachineInstruction:
     """A form with its arguments.
 
@@ -196,8 +207,9 @@ class MachineInstruction:
     clobbers    mask of physical registers changed besides the definitions
     allocation  set by the allocator: a location for each of `operands`
     comment     for the listing
-    line        source line, 0 for none
+    line        source line, 0 for none, and what inlined it (see `ir/places.py`)
     is_call     control leaves the function and comes back here
+    table       of a jump through a table: where it leads
     argument_names   calls: physical register -> the parameter's name, for the listing
     """
 
@@ -211,6 +223,7 @@ class MachineInstruction:
         "is_call",
         "line",
         "operands",
+        "table",
     )
 
     def __init__(
@@ -231,6 +244,7 @@ class MachineInstruction:
         self.comment = comment
         self.is_call = form.control in ("call", "indirect_call")
         self.allocation: list[int] | None = None
+        self.table: JumpTable | None = None
         self.argument_names: dict[int, str] = NO_NAMES
 
     def __repr__(self) -> str:
@@ -315,15 +329,18 @@ class MachineFunction:
         "names",
         "outgoing_bytes",
         "rematerialise",
+        "sites",
         "sizes",
         "slots",
         "stack_alignment",
+        "tables",
     )
 
     def __init__(self, name: str, display_name: str = "") -> None:
         self.name = name
         self.display_name = display_name or name
         self.blocks: list[MachineBlock] = []
+        self.sites: list[Site] = []  # what was inlined (see `ir/places.py`)
         self.classes: list[int] = []
         self.sizes: list[int] = []
         self.names: list[str] = []
@@ -331,6 +348,7 @@ class MachineFunction:
         self.movable: dict[int, MachineInstruction] = {}
         self.slots: list[StackSlot] = []
         self.outgoing_bytes = 0
+        self.tables = 0  # jump tables made so far
         self.stack_alignment = 16
         self.debug: MachineDebug | None = None
 

@@ -15,6 +15,7 @@ from callproof.codegen.emit import EmittedFunction
 from callproof.codegen.target import Frame, Target
 from callproof.codegen.traces import trace_data
 from callproof.ir.model import Datum, Module
+from callproof.ir.places import line_in
 from callproof.object.dwarf import FunctionLines, debug_sections, section_symbols
 from callproof.object.macho_format import COMPACT_UNWIND
 from callproof.object.macho_write import COMPACT_SECTION
@@ -60,6 +61,17 @@ class _Builder:
             self.pending.append(
                 (section, relocation.offset, relocation.type, relocation.symbol, relocation.addend)
             )
+
+        for name, entries in emitted.tables:
+            section = Section(f".rodata.{name}", "rodata", bytes(4 * len(entries)), alignment=4)
+            self.file.sections.append(section)
+            size = len(section.data)
+            self.define(Symbol(name, section, size=size, binding="local", kind="object"))
+            for number, block in enumerate(entries):
+                # The distance from the table's start, not from the entry.
+                place, addend = 4 * number, block.offset + 4 * number
+                type_ = self.target.distance_relocation
+                self.pending.append((section, place, type_, emitted.name, addend))
 
     def datum(self, datum: Datum) -> None:
         if datum.zero_bytes:
@@ -116,6 +128,16 @@ class _Builder:
             section.relocations.append(Relocation(offset, type_, self.symbol(name), addend))
 
 
+def _lines_of_its_file(emitted: EmittedFunction, source_name: str) -> list[tuple[int, int]]:
+    """(byte offset, line) rows; what was inlined from another file has its call's line."""
+    rows: list[tuple[int, int]] = []
+    for offset, place in emitted.line_rows:
+        line = line_in(emitted.sites, place, source_name)
+        if line and (not rows or rows[-1][1] != line):
+            rows.append((offset, line))
+    return rows
+
+
 def build_object(
     module: Module,
     functions: list[EmittedFunction],
@@ -158,7 +180,7 @@ def build_object(
             emitted.display_name,
             len(emitted.code),
             module.functions[emitted.name].source_name or source_name,
-            emitted.line_rows,
+            _lines_of_its_file(emitted, module.functions[emitted.name].source_name),
         )
         for emitted in functions
     ]

@@ -14,6 +14,7 @@ from callproof.codegen.machine import (
     FLOAT,
     GENERAL,
     Form,
+    JumpTable,
     MachineBlock,
     MachineDebug,
     MachineFunction,
@@ -27,12 +28,14 @@ from callproof.ir.model import Operand as IrOperand
 from callproof.ir.operations import (
     CALL,
     CALL_INDIRECT,
+    LOAD,
     RETURN,
     SLOT,
     STORE,
     STORE8,
     STORE16,
     STORE32,
+    SWITCH,
     Operation,
 )
 from callproof.ir.types import Type
@@ -47,12 +50,14 @@ class Selector:
     __slots__ = (
         "_address_uses",
         "_block_index",
+        "_epochs",
         "_group",
         "_home",
         "_machine_blocks",
         "_registers",
         "_slots",
         "block",
+        "epoch",
         "function",
         "hits",
         "machine",
@@ -68,6 +73,7 @@ class Selector:
         self.function = function
         self.target = target
         self.machine = MachineFunction(function.name, function.display_name)
+        self.machine.sites = function.sites
         self.hits = hits
         self._registers: dict[int, int] = {}
         self._group: list[MachineInstruction] = []
@@ -76,6 +82,10 @@ class Selector:
         # For each value (by number): how often it is used, and in which block it is defined.
         self.uses = [0] * function.next_number
         self._home = [-1] * function.next_number
+        # For each load's result, and for the instruction being selected: how many
+        # instructions with effects come before.
+        self._epochs = [-1] * function.next_number
+        self.epoch = 0
         self._block_index = 0
         self._address_uses: list[int] | None = None
         self.block: Block = function.blocks[0]
@@ -145,6 +155,13 @@ class Selector:
                         counts[address.number] += 1  # type: ignore[union-attr]
         return counts[value.number] == self.uses[value.number]
 
+    def loaded(self, operand: IrOperand, operation: Operation = LOAD) -> Instruction | None:
+        """The load of a value that only this instruction uses, if it may as well be done here."""
+        load = self.only_use(operand, operation)
+        if load is None or self._epochs[load.results[0].number] != self.epoch:
+            return None
+        return load
+
     def comparison(self, operand: IrOperand) -> Instruction | None:
         """The comparison in this block that computes the operand, if one does."""
         if operand.kind != VALUE:
@@ -166,6 +183,13 @@ class Selector:
 
     def machine_block(self, block: Block) -> MachineBlock:
         return self._machine_blocks[id(block)]
+
+    def jump_table(self, instruction: Instruction) -> JumpTable:
+        """The table of a `switch` (see `passes/lower_switch.py`)."""
+        blocks = [self.machine_block(target.block) for target in instruction.targets[1:]]
+        number = self.machine.tables
+        self.machine.tables += 1
+        return JumpTable(f"{self.machine.name}.switch{number}", blocks)
 
     # --- what rules may do ---------------------------------------------------------
 
@@ -190,6 +214,8 @@ class Selector:
     def run(self) -> MachineFunction:
         order = reverse_postorder(self.function)
         machine = self.machine
+        ends = []  # of the blocks, as epochs
+        epoch = 0
         for index, block in enumerate(order):
             self._machine_blocks[id(block)] = machine.new_block(block.name)
             for instruction in block.instructions:
@@ -202,10 +228,17 @@ class Selector:
                     for operand in target.arguments:
                         if operand.kind == VALUE:
                             self.uses[operand.number] += 1  # type: ignore[union-attr]
-                if instruction.operation is SLOT:
+                operation = instruction.operation
+                if operation.reads:
+                    self._epochs[instruction.results[0].number] = epoch
+                elif operation.effect:
+                    epoch += 1
+                if operation is SLOT:
                     self._slots[instruction.results[0].number] = len(machine.slots)
                     machine.slots.append(calls.stack_slot(instruction))
+            ends.append(epoch)
         for index in range(len(order) - 1, -1, -1):
+            self.epoch = ends[index]
             self._select_block(order[index], index)
         if self.function.debug is not None:
             machine.debug = MachineDebug(self.function.debug, self._registers, self._slots)
@@ -215,9 +248,10 @@ class Selector:
         self._block_index = index
         self.block = block
         machine_block = self._machine_blocks[id(block)]
-        machine_block.successors = [
-            self._machine_blocks[id(target.block)] for target in block.terminator.targets
-        ]
+        targets = [self._machine_blocks[id(target.block)] for target in block.terminator.targets]
+        # Several entries of a table may lead to one block.
+        is_table = block.terminator.operation is SWITCH
+        machine_block.successors = list(dict.fromkeys(targets)) if is_table else targets
         groups: list[list[MachineInstruction]] = []
         rules = self.target.rules
         vector_rules = self.target.vector_rules or rules
@@ -226,9 +260,12 @@ class Selector:
         tail = calls.tail_call(self.function, block, self.target.convention)
         if tail is not None:
             instructions = instructions[:-1]  # the return is its own
+            self.epoch -= 1
         for instruction in reversed(instructions):
             operation = instruction.operation
-            if not operation.effect and instruction.results[0].number not in registers:
+            if operation.effect:
+                self.epoch -= 1
+            elif not any(result.number in registers for result in instruction.results):
                 continue
             self._group = []
             if instruction is tail:

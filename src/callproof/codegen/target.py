@@ -16,6 +16,7 @@ from callproof.codegen.machine import (
     Allocation,
     Form,
     FrameReference,
+    JumpTable,
     MachineBlock,
     MachineFunction,
     MachineInstruction,
@@ -74,10 +75,22 @@ class Line:
 
     arguments   the form's arguments; a label is a `MachineBlock`, a symbol 0 with
                 `reference` set, everything else an integer
+    line        as an instruction's (see `ir/places.py`)
+    table       of a jump through a table: where it leads
     kept        of a call that shows registers: the variables in them
     """
 
-    __slots__ = ("arguments", "comment", "form", "kept", "line", "offset", "reference", "size")
+    __slots__ = (
+        "arguments",
+        "comment",
+        "form",
+        "kept",
+        "line",
+        "offset",
+        "reference",
+        "size",
+        "table",
+    )
 
     def __init__(
         self,
@@ -95,6 +108,7 @@ class Line:
         self.offset = 0
         self.kept: dict[int, str] | None = None
         self.size = 0  # bytes; set by `emit`
+        self.table: JumpTable | None = None
 
 
 @dataclass(slots=True)
@@ -155,6 +169,10 @@ class Shapes(Protocol):
         """Overwrite what a call may change, except the registers in the mask `keep`."""
         ...
 
+    def improve(self, lines: list[Line]) -> list[Line]:
+        """A block's lines, or others with the same effect."""
+        ...
+
     def jump(self, block: MachineBlock) -> Line: ...
 
     def invert(self, branch: Line) -> Line:
@@ -199,13 +217,15 @@ class Assembly:
 @dataclass(frozen=True, slots=True)
 class Target:
     """`vector_rules` are for what works on vectors; `lacks` says of which vector
-    operations they do nothing, so that these are done lane by lane.
+    operations they do nothing, so that these are done lane by lane; `splits_pairs`: vectors
+    of two lanes that are mostly used lane by lane are better two scalars.
     `use` gives an operand's register, making constants and addresses; `use_stored`
     the same for a value that is only stored (the zero register will do for 0).
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
     `register_name(register, class, bytes)` is the assembly name.
-    `address_relocation` is an address in data; `largest_stack_alignment` what SP can be
-    aligned to at calls; `compact_unwind` Darwin's description of a frame."""
+    `address_relocation` is an address in data, `distance_relocation` 32 bits from there;
+    `largest_stack_alignment` what SP can be aligned to at calls; `compact_unwind` Darwin's
+    description of a frame."""
 
     name: str
     machine: str
@@ -222,7 +242,9 @@ class Target:
     pool_prefix: str
     vector_rules: dict[Operation, tuple[Rule, ...]] = field(default_factory=dict)
     lacks: Callable[[Instruction], bool] = is_missing
+    splits_pairs: bool = False
     address_relocation: str = "R_AARCH64_ABS64"
+    distance_relocation: str = "R_AARCH64_PREL32"
     code_alignment: int = 4
     largest_stack_alignment: int = 16
     assembly: Assembly = Assembly()

@@ -2,9 +2,12 @@
 
 `struct trace_function` and `struct trace_call` of the runtimes (`sox/sox.h`, `bcpl/trace.h`):
 for each function its start, size, printed name and calls, for each call the offset of its
-return address and its source line.  For a call that shows registers `struct trace_kept`:
-its return address, and for each register with variables a byte with the register's number
-and one, the variables' names and a zero byte; one more zero byte at the end.
+return address and its source line.  A call in inlined code has a row for each function that
+it is in, innermost first; all but the last say whose line it is, by where in the names its
+name is (those of functions that are not shown are left out).  For a call that shows
+registers `struct trace_kept`: its return address, and for each register with variables a
+byte with the register's number and one, the variables' names and a zero byte; one more zero
+byte at the end.
 """
 
 from __future__ import annotations
@@ -13,16 +16,40 @@ import struct
 
 from callproof.codegen.emit import EmittedFunction
 from callproof.ir.model import Address, Datum, Module
+from callproof.ir.places import calls_of
 
-FUNCTION_ROW = struct.Struct("<QIIQQ")  # start, code size, calls, name, first call
-CALL_ROW = struct.Struct("<II")
+FUNCTION_ROW = struct.Struct("<QIIQQQ")  # start, code size, calls, name, first call, names
+CALL_ROW = struct.Struct("<III")  # return offset, line, 0 or the inlined function's name
 KEPT_ROW_SIZE = 16  # return address, names
 CALLS = ("call", "indirect_call")
 
 
+class _Names:
+    """The printed names one behind the other; each function has one place, also if several
+    have the same name, as traces tell repeated lines by it."""
+
+    __slots__ = ("_known", "_places", "text")
+
+    def __init__(self, known: dict[str, bytes]) -> None:
+        self._known = known
+        self._places: dict[str, int] = {}
+        self.text = bytearray(1)  # 0 is no name's place
+
+    def place(self, function: str) -> int | None:
+        """Where the name of a function (a symbol) is; None if it is not shown."""
+        name = self._known.get(function)
+        if name is None:
+            return None
+        if function not in self._places:
+            self._places[function] = len(self.text)
+            self.text += name.replace(b"\0", b"") + b"\0"
+        return self._places[function]
+
+
 def trace_data(module: Module, functions: list[EmittedFunction]) -> list[Datum]:
     """The tables as data; rows in the order of the functions, which is that of addresses."""
-    rows, calls, names, kept = bytearray(), bytearray(), bytearray(), bytearray()
+    rows, calls, kept = bytearray(), bytearray(), bytearray()
+    names = _Names(module.trace_names)
     prefix = module.trace_prefix
     table = Datum(f"{prefix}functions", alignment=8, exported=True)
     shown = Datum(f"{prefix}kept", alignment=8, exported=True)
@@ -33,27 +60,30 @@ def trace_data(module: Module, functions: list[EmittedFunction]) -> list[Datum]:
         for block in emitted.blocks:
             for line in block.lines:
                 if line.form.control in CALLS:
-                    calls += CALL_ROW.pack(line.offset + line.size, line.line)
-                    count += 1
+                    for callee, number in calls_of(emitted.sites, line.line):
+                        name = names.place(callee) if callee else 0
+                        if name is not None:
+                            calls += CALL_ROW.pack(line.offset + line.size, number, name)
+                            count += 1
                     if line.kept is not None:
                         row = KEPT_ROW_SIZE * (len(shown.addresses) // 2)
                         returns = line.offset + line.form.size
                         shown.addresses.append(Address(row, emitted.name, returns))
                         shown.addresses.append(Address(row + 8, f"{prefix}variables", len(kept)))
                         kept += _kept_text(line.kept)
-        rows += FUNCTION_ROW.pack(0, len(emitted.code), count, 0, 0)
+        rows += FUNCTION_ROW.pack(0, len(emitted.code), count, 0, 0, 0)
         table.addresses.append(Address(start, emitted.name))
-        name = module.trace_names.get(emitted.name)
+        name = names.place(emitted.name)
         if name is not None:
-            table.addresses.append(Address(start + 16, f"{prefix}names", len(names)))
-            names += name.replace(b"\0", b"") + b"\0"
+            table.addresses.append(Address(start + 16, f"{prefix}names", name))
         table.addresses.append(Address(start + 24, f"{prefix}calls", first))
+        table.addresses.append(Address(start + 32, f"{prefix}names"))
     table.data = bytes(rows)
     found = [
         table,
         _count(f"{prefix}count", len(functions)),
-        Datum(f"{prefix}calls", bytes(calls) or bytes(8), alignment=4),
-        Datum(f"{prefix}names", bytes(names) or b"\0", alignment=1),
+        Datum(f"{prefix}calls", bytes(calls) or bytes(CALL_ROW.size), alignment=4),
+        Datum(f"{prefix}names", bytes(names.text), alignment=1),
     ]
     if module.observers:
         number = len(shown.addresses) // 2

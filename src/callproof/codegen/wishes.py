@@ -6,6 +6,7 @@ bundles, and the first intervals.  Positions are those of `liveness.py`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from heapq import heapify
 
 from callproof.codegen.bundles import Bundle, find_bundles
@@ -24,6 +25,7 @@ from callproof.codegen.machine import (
     MachineInstruction,
     RegisterFile,
 )
+from callproof.codegen.wrapping import outside_of_loops, skipped
 from callproof.source import InternalError
 
 MOST_HINTS = 8  # of each value; more are not worth the time to look at them
@@ -39,11 +41,13 @@ class Wishes:
         "call_positions",
         "calls_wide",
         "clobbers",
+        "delayed",
         "fixed",
         "flow",
         "function",
         "hints",
         "in_slot",
+        "late",
         "needs",
         "pairs",
         "pieces",
@@ -75,6 +79,8 @@ class Wishes:
         self.bundles: dict[int, Bundle] = {}
         self.promises = Registers()  # what bundles have chosen, whoever has it now
         self.weight = 1
+        self.late = 0
+        self.delayed: set[int] = set()  # registers that were split there, and wait for the rest
         self.remade = dict(function.rematerialise)
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
@@ -91,6 +97,7 @@ class Wishes:
         """Reservations, needs and hints of every instruction; the first intervals."""
         for block in self.function.blocks:
             self._prepare_block(block)
+        self.late = self._late_start()
         remade = self.remade
         pairs = [pair for pair in self.pairs if pair[1] not in remade and pair[2] not in remade]
         if pairs:
@@ -103,6 +110,20 @@ class Wishes:
             interval = Interval(register, ranges, needs)
             unhandled.append((interval.start, needs[0] if needs else FAR, register, interval))
         heapify(unhandled)
+
+    def _late_start(self) -> int:
+        """The start of a block that all calls are behind, if the function may return without
+        coming by; 0 if there is none.  See `wrapping.py`."""
+        calling = {
+            bisect_right(self.block_starts, position) - 1 for position in self.call_positions
+        }
+        if not calling or 0 in calling:
+            return 0
+        flow = self.flow
+        start = outside_of_loops(flow, sorted(calling))
+        if len(flow.predecessors[start]) != 1 or not skipped(self.function, flow, start):
+            return 0
+        return self.block_starts[start]
 
     def _prepare_block(self, block: MachineBlock) -> None:
         number = self.ranges.starts[block.index]

@@ -143,24 +143,25 @@ class Place(int):
     values: dict[DebugVariable, Parts]
     inlined_at: Place | None = None
 
-    def at_call(self, call: Place) -> Place:
-        """The same place in code that stands for a call.  Its values are not known: they
-        are the called function's own."""
-        found = Place(self)
+    def at_call(self, call: Place, number: int | None = None) -> Place:
+        """The same place in code that stands for a call, with its `number` there (see
+        `places.py`).  Its values are not known: they are the called function's own."""
+        found = Place(self if number is None else number)
         found.owner, found.scope, found.values = self.owner, self.scope, {}
         outer = self.inlined_at
         found.inlined_at = call if outer is None else outer.at_call(call)
         return found
 
 
-def inlined(line: int, call_line: int) -> int:
+def inlined(line: int, call_line: int, number: int | None = None) -> int:
     """The line of an instruction that was copied in place of a call at `call_line`.
 
-    For numbers that are nothing else it is the line itself.
+    That is the `number` that `places.py` makes of it (else the same), with what `line` tells
+    if it is a `Place`.
     """
     if isinstance(line, Place) and isinstance(call_line, Place):
-        return line.at_call(call_line)
-    return line
+        return line.at_call(call_line, number)
+    return line if number is None else number
 
 
 @dataclass(slots=True, eq=False)

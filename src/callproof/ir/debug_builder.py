@@ -120,6 +120,7 @@ class DebugBuilder(FunctionBuilder):
         self._scope.variables.append(variable)
         if variable.is_parameter:
             self._info.parameters.append(variable)
+        if variable.is_parameter or variable.content:  # what came with the closure is there too
             self._parameters.update(dict.fromkeys(keys, variable))
         if self._in_memory:
             types = [self._types[key][0] for key in keys]

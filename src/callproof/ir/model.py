@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from callproof.abi.signature import Signature
 from callproof.abi.types import leaves
 from callproof.ir.operations import Operation
+from callproof.ir.places import Site
 from callproof.ir.types import PTR, Type, of_scalar
 from callproof.source import Note
 
@@ -109,7 +110,7 @@ class Instruction:
     tail       calls right before a return of their results: may be made a jump
     cases      switch: signed integers, one per target after the first
     size, alignment, slot_name   slot
-    line       source line, 0 for none
+    line       source line, 0 for none, and what inlined it (see `places.py`)
     object_address   set by `expand_calls` where a call's results, or a return's, are moved
                between memory and registers that no SSA value can be in (x87's)
     """
@@ -192,7 +193,9 @@ class Block:
 
 class Function:
     """`blocks[0]` is the entry: it has no predecessors, and its parameters are the
-    leaves of the signature's parameters, in order (see `parameter_leaves`)."""
+    leaves of the signature's parameters, in order (see `parameter_leaves`).
+
+    `sites`: the calls that were inlined (see `places.py`)."""
 
     __slots__ = (
         "blocks",
@@ -202,6 +205,7 @@ class Function:
         "name",
         "next_number",
         "signature",
+        "sites",
         "source_name",
     )
 
@@ -211,6 +215,7 @@ class Function:
         self.signature = signature
         self.source_name = source_name
         self.blocks: list[Block] = []
+        self.sites: list[Site] = []
         self.next_number = 0
         self.exported = True
         self.debug: DebugFunction | None = None  # what a debugger shall know, if asked for
@@ -300,6 +305,7 @@ class Module:
     `trace_prefix`) and no call becomes a jump.
     `trace_tables`: of a program of several modules in one of them, a name and the prefixes
     of all, for a table of tables.
+    `kept`: functions that stay functions, whoever calls them (nothing inlines them).
     `observers`: functions at whose calls the tables tell of the variables in registers.
     `origins`: of some names outside, what the linker shall add if nobody defines them.
     `debug`: what a debugger shall know, if that was asked for.
@@ -313,6 +319,7 @@ class Module:
     trace_names: dict[str, bytes] = field(default_factory=dict)
     trace_prefix: str = "sox_trace_"
     trace_tables: tuple[str, tuple[str, ...]] | None = None
+    kept: frozenset[str] = frozenset()
     observers: frozenset[str] = frozenset()
     origins: dict[str, Note] = field(default_factory=dict)
     debug: DebugModule | None = None

@@ -22,6 +22,7 @@ from callproof.ir.model import (
     Value,
     result_leaves,
 )
+from callproof.ir.places import LINE_MASK, Site, inlined
 from callproof.ir.text import operand_types
 from callproof.ir.types import BY_NAME, I64, PTR, Type
 from callproof.ir.vectors import constant as vector_constant
@@ -78,6 +79,7 @@ class _Parser:
         self.function = Function("", Signature())
         self.values: dict[str, Value] = {}
         self.blocks: dict[str, Block] = {}
+        self.sites: dict[Site, int] = {}
         self.pending_calls: list[tuple[Instruction, int]] = []
         self.waiting: list[tuple[list[Operand], int, str, int]] = []
 
@@ -258,7 +260,7 @@ class _Parser:
         if self.accept("source"):
             function.source_name = _unquote(self.take("string")).decode()
         self.expect("{")
-        self.values, self.blocks, self.waiting = {}, {}, []
+        self.values, self.blocks, self.waiting, self.sites = {}, {}, [], {}
         defined: set[str] = set()
         while not self.accept("}"):
             self.block(defined)
@@ -429,8 +431,32 @@ class _Parser:
         instruction.tail = tail
         instruction.results = self.results(instruction, names, start)
         if self.kind() == "line":
-            instruction.line = int(self.take("line")[1:])
+            instruction.line = self.place()
         return instruction
+
+    def line(self) -> int:
+        start = self.tokens[self.at][2]
+        text = self.take("line", "a line ('!12')")
+        number = int(text[1:])
+        if number > LINE_MASK:
+            raise self.error("no file has so many lines", start, start + len(text))
+        return number
+
+    def place(self) -> int:
+        """A line, and the calls that it was inlined by, innermost first."""
+        lines, callees = [self.line()], []
+        while self.accept("in"):
+            callees.append(_symbol_name(self.take("symbol")))
+            lines.append(self.line())
+        function = self.function
+        place = lines.pop()
+        while callees:
+            site = Site(callees.pop(), function.source_name, place)
+            if site not in self.sites:
+                self.sites[site] = len(function.sites)
+                function.sites.append(site)
+            place = inlined(lines.pop(), self.sites[site])
+        return place
 
     def results(self, instruction: Instruction, names: list[str], start: int) -> list[Value]:
         values = []

@@ -16,7 +16,8 @@
       branch %5, ^then(%2), ^else
     ...
 
-`!12` is the source line.  A bare number takes the type of its place; elsewhere
+`!12` is the source line; `!12 in @f !30` that of the function @f, inlined at the call in line
+30 (and so on outward).  A bare number takes the type of its place; elsewhere
 constants carry theirs (`f64 1.5`), those of vectors their lanes (`v2i32 <1, -2>`).
 `%name.7` is the value number 7; hand-written text may leave the number away. Composites in
 signatures are `{u64, u64}`, with arrays `{i32 * 3}`, and with explicit offsets where they
@@ -47,6 +48,7 @@ from callproof.ir.model import (
     Symbol,
     Target,
 )
+from callproof.ir.places import calls_of
 from callproof.ir.types import I64, PTR, Type
 from callproof.ir.vectors import REDUCTIONS, lanes_of
 
@@ -207,6 +209,16 @@ SPECIAL_OPERANDS: dict[op.Operation, Callable[[Type], list[Type | None]]] = {
 }
 
 
+def _place(function: Function, place: int) -> str:
+    (callee, line), *outer = calls_of(function.sites, place)
+    text = f"!{line}"
+    for outer_callee, outer_line in outer:
+        site = f"{_symbol(callee)} !{outer_line}"
+        text += f" in {site}"
+        callee = outer_callee
+    return text
+
+
 def print_function(function: Function, module: Module | None = None) -> str:
     lines = []
     display = ""
@@ -222,7 +234,7 @@ def print_function(function: Function, module: Module | None = None) -> str:
         for instruction in block.instructions:
             text = "  " + instruction_text(instruction, module)
             if instruction.line:
-                text = f"{text:<{LINE_COLUMN}} !{instruction.line}"
+                text = f"{text:<{LINE_COLUMN}} {_place(function, instruction.line)}"
             lines.append(text)
     lines.append("}")
     return "\n".join(lines) + "\n"

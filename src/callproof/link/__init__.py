@@ -139,6 +139,9 @@ def link_layout(inputs: Sequence[Input], options: LinkOptions | None = None) -> 
     options = options or LinkOptions()
     if options.pie:
         options = replace(options, base=0)
+    if options.dynamic:
+        # Whether an unwinder takes part is only known when the program is loaded.
+        options = replace(options, eh_frame_hdr=True)
     if options.icf not in ("none", "safe"):
         raise CallproofError(f"--icf {options.icf}: there is none and safe")
     resolved = resolve(inputs, options)

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 
 from callproof.link import dynamic_tables as tables
 from callproof.link import plt
-from callproof.link.imports import Scan, asks_for
+from callproof.link.imports import DOUBTFUL, Scan, asks_for
 from callproof.link.libraries import Import
-from callproof.link.linker_symbols import BASES
 from callproof.link.relocate import GotKey, slot_key
 from callproof.link.resolve import Resolved
 from callproof.object import elf_format as elf
@@ -94,6 +93,7 @@ class Dynamic:
         "protected",
         "relocations",
         "resolved",
+        "scan",
         "sections",
         "slots",
         "strings",
@@ -104,12 +104,13 @@ class Dynamic:
         self.resolved = resolved
         self.options = options
         self.is_pie = options.pie
+        self.scan = Scan(resolved, options.pie, ())
         self.sections: dict[str, Section] = {}
         self.relocations: list[DynamicRelocation] = []
         self.plt: list[Import] = []
         self.moved: set[int] = set()
         self.moved_names: set[str] = set()
-        self.protected: set[str] = {".rela.iplt"}
+        self.protected: set[str] = {".rela.iplt", ".eh_frame"}
         self.slots: dict[GotKey, Symbol | str] = {}
         self.words: list[DynamicRelocation] = []  # relative ones that may be packed
         self.strings = StringTable()
@@ -124,11 +125,8 @@ class Dynamic:
 
     def prepare(self, sections: list[Section]) -> list[Section]:
         """Look at what is kept; the sections to add to it."""
-        from callproof.link.layout import output_name
-
         live = [section for section in sections if id(section) in self.resolved.live]
-        names = {output_name(section) for section in live}
-        scan = Scan(self.resolved, self.is_pie, names)
+        scan = self.scan = Scan(self.resolved, self.is_pie, live)
         for section in live:
             scan.section(section)
             for relocation in section.relocations:
@@ -225,7 +223,6 @@ class Dynamic:
 
     def got(self, slots: Iterable[GotKey], section: Section | None) -> None:
         """The loader's work on the slots of the GOT, in their order."""
-        scan = Scan(self.resolved, self.is_pie, set())
         for index, key in enumerate(slots):
             if section is None:
                 break
@@ -239,8 +236,8 @@ class Dynamic:
             elif key[0] == "tls" or not self.is_pie:
                 continue
             elif symbol is None:
-                if scan.is_linker_symbol(str(meaning)):
-                    self._relative(section, 8 * index, str(meaning) not in BASES)
+                if self.scan.is_linker_symbol(str(meaning)):
+                    self._relative(section, 8 * index, str(meaning) in DOUBTFUL)
             elif not symbol.absolute:
                 self._relative(section, 8 * index)
 
@@ -249,11 +246,12 @@ class Dynamic:
         used = [found for found in self.resolved.imports.values() if found.is_used]
         self._need(used)
         self.plain = [found for found in used if not found.is_placed]
-        names = self.resolved.names
+        names, entries = self.resolved.names, self.resolved.entries
+        seen = (names[name].symbol for name in self.resolved.exported)
         self.exports = [
-            names[name].symbol
-            for name in self.resolved.exported
-            if (s := names[name].symbol).absolute or id(s.section) in self.resolved.live
+            entries.get(id(symbol), symbol)
+            for symbol in seen
+            if symbol.absolute or id(symbol.section) in self.resolved.live
         ]
         self.hashed = [found for found in used if found.is_placed]
         self.hashed += self.exports

@@ -238,7 +238,7 @@ def _symbol(
     if layout.resolved.meaning(symbol) is not symbol:
         return None  # another definition of the name counts
     # Nobody outside can mean a hidden name, nor can another definition of it.
-    is_hidden = symbol.visibility in ("hidden", "internal")
+    is_hidden = symbol.name in layout.resolved.hidden
     binding = "local" if is_hidden else symbol.binding
     info = elf.BINDING_NUMBERS[binding] << 4 | elf.KIND_NUMBERS[symbol.kind]
     return elf.SYMBOL.pack(strings.add(symbol.name), info, 0, number, address, symbol.size)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from callproof.link.layout import Layout
+from callproof.link.libraries import Import
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
 from callproof.source import CallproofError
 
@@ -31,6 +32,7 @@ class Explanation:
 
     address  None: its section was left out
     pulled   why the archive's member takes part; '' for an object that was named
+    how      of what a shared library defines: how the program comes by it
     chain    from a root to the symbol: how its section was reached; empty if it was left out
     """
 
@@ -42,6 +44,7 @@ class Explanation:
     size: int
     address: int | None
     pulled: str = ""
+    how: str = ""
     chain: list[str] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     losers: list[str] = field(default_factory=list)
@@ -50,7 +53,9 @@ class Explanation:
         """Several lines for a person."""
         what = {"function": "function", "object": "object", "tls": "thread-local object"}
         where = "left out: nothing that is kept refers to it"
-        if self.address is not None:
+        if self.how:
+            where = self.how
+        elif self.address is not None:
             where = f"at {self.address:#x}"
         size = f" of {self.size} bytes" if self.size else ""
         lines = [
@@ -90,8 +95,33 @@ def explain(layout: Layout, name: str) -> list[Explanation]:
             if symbol.name == name and symbol.is_defined and resolved.meaning(symbol) is symbol:
                 found.append((symbol, file))
     if not found:
+        meaning = resolved.names.get(name)
+        imported = resolved.imported(meaning.symbol) if meaning else None
+        if imported is not None:
+            return [_explain_import(layout, imported)]
         raise _unknown(layout, name)
     return [_explain(layout, symbol, file) for symbol, file in found]
+
+
+def _explain_import(layout: Layout, found: Import) -> Explanation:
+    """What a shared library defines, and how the program comes by it."""
+    symbol, shared = found.symbol, found.shared
+    address = layout.address_of(symbol) if symbol.section is not None else None
+    version = f" (version {shared.version})" if shared.version else ""
+    if not found.is_used:
+        how = "left out: nothing that is kept refers to it"
+    elif address is None:
+        how = "by words that the loader fills"
+    elif found.plt >= 0:
+        own = ", which is its address for everybody" if found.is_placed else ""
+        how = f"by the entry of .plt at {address:#x}{own}"
+    else:
+        how = f"copied to {address:#x} by the loader, for everybody"
+    binding = "weak" if shared.is_weak else "global"
+    name = found.library.name + version
+    result = Explanation(symbol.name, name, "", shared.kind, binding, shared.size, address)
+    result.how, result.uses = how, _uses(layout, symbol)
+    return result
 
 
 def _explain(layout: Layout, symbol: Symbol, file: ObjectFile) -> Explanation:
@@ -140,8 +170,11 @@ def _chain(layout: Layout, section: Section) -> list[str]:
         current = source
     owner = resolved.owner.get(id(current))
     entry = resolved.names.get(layout.options.entry)
+    seen = [name for name in resolved.exported if resolved.names[name].symbol.section is current]
     if entry is not None and entry.symbol.section is current:
         steps.append(f"{layout.options.entry} is the entry point")
+    elif seen:
+        steps.append(f"shared libraries may see {seen[0]}")
     else:
         steps.append(f"{current.name} of {owner.name if owner else '?'} is always kept")
     return steps[::-1]

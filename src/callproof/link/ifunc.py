@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from callproof.link import LinkOptions
 
 START, END = "__rela_iplt_start", "__rela_iplt_end"
+FIRST_CONSTRUCTOR = ".init_array.first"  # runs before those of any priority
 ENTRY_SIZE = 16
 
 # adrp x16, slot; ldr x17, [x16, #:lo12:slot]; add x16, x16, #:lo12:slot; br x17
@@ -132,13 +133,14 @@ def make_entries(resolved: Resolved, options: LinkOptions) -> None:
         resolved.make([entries, slots], symbols)
         return
     resolved.make([entries, slots, table], symbols)
-    if START not in resolved.asked and not _is_asked_weakly(resolved):
+    if not _is_used(resolved, START):
         _make_apply(resolved, table, options)
 
 
-def _is_asked_weakly(resolved: Resolved) -> bool:
+def _is_used(resolved: Resolved, name: str) -> bool:
+    """Whether kept code refers to a name; start code does so weakly."""
     return any(
-        relocation.symbol.name == START
+        relocation.symbol.name == name
         for file in resolved.files
         for section in file.sections
         if id(section) in resolved.live
@@ -148,7 +150,7 @@ def _is_asked_weakly(resolved: Resolved) -> bool:
 
 def _make_apply(resolved: Resolved, table: Section, options: LinkOptions) -> None:
     """Our own function that applies the table, called before all constructors."""
-    if "__init_array_start" not in resolved.asked:
+    if not _is_used(resolved, "__init_array_start"):
         names = ", ".join(symbol.name for symbol in resolved.files[-1].symbols[:3])
         raise CallproofError(
             f"indirect functions ({names}), and no start code that would choose them: neither "
@@ -178,6 +180,6 @@ def _make_apply(resolved: Resolved, table: Section, options: LinkOptions) -> Non
             body.relocations.append(Relocation(offset, "R_X86_64_PC32", bounds[name], -4))
     function = Symbol("callproof_apply_irelative", body, size=len(body.data), binding="local")
     function.kind = "function"
-    array = Section(".init_array.callproof", "init_array", bytes(8), alignment=8)
+    array = Section(FIRST_CONSTRUCTOR, "init_array", bytes(8), alignment=8)
     array.relocations.append(Relocation(0, pointer, function))
     resolved.make([body, array], [function])

@@ -15,10 +15,13 @@ would need an address in code is refused, for that would be a text relocation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from callproof.link import tls_x64
 from callproof.link.libraries import Import
-from callproof.link.linker_symbols import BASES
-from callproof.link.relocate import GOT_RELOCATIONS, TLS_GOT_RELOCATIONS
-from callproof.link.resolve import LINKER_DEFINED, Resolved
+from callproof.link.linker_symbols import ARRAYS, BOUNDS
+from callproof.link.relocate import GOT_RELOCATIONS, TLS_CALLS, TLS_GOT_RELOCATIONS
+from callproof.link.resolve import LINKER_DEFINED, TLS_QUERY, Resolved
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
 
@@ -31,9 +34,12 @@ DISTANCE = "distance"  # from here to there
 LOW = "low bits"  # the same wherever the program is loaded
 FIXED = "fixed"  # an absolute address that the loader cannot fill in
 THREAD = "thread offset"  # from the thread pointer, of the program's own
-NOTHING = ""
+NOTHING = "nothing"
+UNKNOWN = "unknown"
 
 ASKS = {
+    "R_AARCH64_NONE": NOTHING,
+    "R_X86_64_NONE": NOTHING,
     "R_AARCH64_CALL26": CALL,
     "R_AARCH64_JUMP26": CALL,
     "R_AARCH64_PLT32": CALL,
@@ -67,6 +73,8 @@ ASKS = {
 }
 BY_PREFIX = (
     ("R_AARCH64_MOVW_UABS_", FIXED),
+    ("R_AARCH64_MOVW_SABS_", FIXED),
+    ("R_AARCH64_MOVW_PREL_", DISTANCE),
     ("R_AARCH64_LDST", LOW),
     ("R_AARCH64_ADD_ABS_", LOW),
     ("R_AARCH64_TLSDESC_", THREAD_SLOT),
@@ -85,12 +93,16 @@ BY_PREFIX = (
 
 
 def asks_for(type_: str) -> str:
-    """One of the above; nothing also for a type that the linker does not take anyway."""
+    """One of the above; unknown for a type that the linker does not take anyway."""
     found = ASKS.get(type_)
     if found is None:
-        found = next((what for prefix, what in BY_PREFIX if type_.startswith(prefix)), "")
+        found = next((what for prefix, what in BY_PREFIX if type_.startswith(prefix)), UNKNOWN)
         ASKS[type_] = found
     return found
+
+
+# Without a GOT, or thread-locals, or on another machine these mean nothing.
+DOUBTFUL = frozenset(("_GLOBAL_OFFSET_TABLE_", "_TLS_MODULE_BASE_", "__global_pointer$"))
 
 
 class Scan:
@@ -102,12 +114,25 @@ class Scan:
     calls    imports that need a PLT entry, in order; `copies` those that need a copy
     """
 
-    __slots__ = ("calls", "copies", "doubtful", "is_pie", "moved", "outputs", "resolved", "words")
+    __slots__ = (
+        "calls",
+        "copies",
+        "doubtful",
+        "is_pie",
+        "kinds",
+        "moved",
+        "outputs",
+        "resolved",
+        "words",
+    )
 
-    def __init__(self, resolved: Resolved, is_pie: bool, outputs: set[str]) -> None:
+    def __init__(self, resolved: Resolved, is_pie: bool, sections: Sequence[Section]) -> None:
+        from callproof.link.layout import output_name
+
         self.resolved = resolved
         self.is_pie = is_pie
-        self.outputs = outputs
+        self.outputs = {output_name(section) for section in sections}
+        self.kinds = {section.kind for section in sections}
         self.words: list[tuple[Section, int, Import | None, int]] = []
         self.doubtful: set[tuple[int, int]] = set()
         self.moved: set[int] = set()
@@ -117,7 +142,7 @@ class Scan:
     def section(self, section: Section) -> None:
         for relocation in section.relocations:
             asked = asks_for(relocation.type)
-            if not asked:
+            if asked == NOTHING or self.is_relaxed_call(section, relocation):
                 continue
             found = self.resolved.imported(self.resolved.meaning(relocation.symbol))
             if found is not None:
@@ -125,6 +150,15 @@ class Scan:
                 self.imported(section, relocation, asked, found)
             elif self.is_pie:
                 self.own(section, relocation, asked)
+
+    def is_relaxed_call(self, section: Section, relocation: Relocation) -> bool:
+        """Whether a call of __tls_get_addr is rewritten with what is before it."""
+        if relocation.symbol.name != TLS_QUERY:
+            return False
+        if self.resolved.machine == "x86_64":
+            return relocation.offset in tls_x64.consumed_calls(section)
+        at = relocation.offset - 4
+        return any(one.offset == at and one.type in TLS_CALLS for one in section.relocations)
 
     def fail(self, section: Section, relocation: Relocation, why: str) -> CallproofError:
         owner = self.resolved.owner.get(id(section))
@@ -138,6 +172,10 @@ class Scan:
         for prefix in ("__start_", "__stop_"):
             if name.startswith(prefix):
                 return name.removeprefix(prefix) in self.outputs
+        if name in ARRAYS:
+            return ARRAYS[name][0] in self.kinds
+        if name in BOUNDS:
+            return BOUNDS[name][0] in self.outputs
         return name in LINKER_DEFINED or name == "_DYNAMIC"
 
     def own(self, section: Section, relocation: Relocation, asked: str) -> None:
@@ -157,7 +195,7 @@ class Scan:
                 )
             if asked == WORD:
                 self.word(section, relocation, None)
-                if symbol is None and relocation.symbol.name not in BASES:
+                if symbol is None and relocation.symbol.name in DOUBTFUL:
                     self.doubtful.add((id(section), relocation.offset))
         elif asked == DISTANCE and section.kind not in ("debug", "other"):
             what = "an address that is not the program's" if symbol else "an undefined weak name"
@@ -180,6 +218,8 @@ class Scan:
         self.words.append((section, relocation.offset, found, relocation.addend))
 
     def imported(self, section: Section, relocation: Relocation, asked: str, found: Import) -> None:
+        if asked == UNKNOWN:
+            raise self.fail(section, relocation, "of a shared library this is not supported")
         is_thread = asked in (THREAD, THREAD_SLOT)
         if is_thread != (found.shared.kind == "tls"):
             raise self.fail(

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from callproof.source import CallproofError
 
+# What musl has in its libc, and other systems have beside it.
+PARTS_OF_LIBC = frozenset(("c", "m", "pthread", "dl", "rt", "util", "crypt", "resolv", "xnet"))
 SCRIPT_WORDS = re.compile(
     rb"\s*(?:/\*.*?\*/\s*)*(?:OUTPUT_FORMAT|INPUT|GROUP|SECTIONS|SEARCH_DIR|ENTRY|VERSION|MEMORY"
     rb"|PHDRS|TARGET|OUTPUT_ARCH)\b",
@@ -40,6 +42,11 @@ class AsNeeded:
     """`--as-needed`: a shared library that is asked for only if something of it is used."""
 
     path: Path
+
+
+def is_in_libc(name: str, folders: Sequence[Path]) -> bool:
+    """Whether `-l NAME` is musl's libc itself, and of no archive in the folders."""
+    return name in PARTS_OF_LIBC and not any((one / f"lib{name}.a").is_file() for one in folders)
 
 
 def find_library(name: str, folders: Sequence[Path]) -> Path:

@@ -17,6 +17,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from callproof.link.ifunc import FIRST_CONSTRUCTOR
 from callproof.link.resolve import Resolved
 from callproof.link.veneers import Veneers
 from callproof.object import elf_format as elf
@@ -195,7 +196,9 @@ def output_name(section: Section) -> str:
 
 
 def _priority(section: Section) -> tuple[int, str]:
-    """Constructors with a number run first, in its order."""
+    """Constructors with a number run first, in its order; before them what they rely on."""
+    if section.name == FIRST_CONSTRUCTOR:
+        return -1, ""
     suffix = section.name.rpartition(".")[2]
     return (int(suffix), "") if suffix.isdigit() else (1 << 30, "")
 

@@ -49,7 +49,12 @@ def linker_symbol(layout: Layout, name: str) -> int | None:
     if name in ("__bss_start", "__bss_start__"):
         return layout.bounds("bss")[0] or layout.end()
     if name == "_TLS_MODULE_BASE_":
-        return layout.tls[0]
+        start, _, size, alignment = layout.tls
+        if layout.resolved.machine == "aarch64":
+            return start
+        # As ld has it: at the thread pointer, from which the offsets in the image count
+        # where the program's own image is meant (see relocate_x64.py).
+        return start + size + (-(start + size)) % alignment
     if name == "_GLOBAL_OFFSET_TABLE_" and layout.got_section is not None:
         return layout.places[id(layout.got_section)].address
     if name == "_DYNAMIC" and layout.dynamic is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from callproof.link import tls_arm64
+from callproof.link import got_arm64, tls_arm64
 from callproof.link.veneers import BRANCHES
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
@@ -242,7 +242,10 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
     slots: dict[GotKey, None] = {}
     for section in sections:
         if id(section) in resolved.live:
+            relaxed = got_arm64.relaxed(resolved, section)
             for relocation in section.relocations:
+                if relocation.offset in relaxed:
+                    continue
                 thread = relocation.type in TLS_GOT_RELOCATIONS
                 thread |= tls_arm64.is_loaded(resolved, relocation)
                 if thread or relocation.type in GOT_RELOCATIONS:
@@ -299,12 +302,13 @@ def _veneer(address: int, target: int) -> bytes:
 class Relocator:
     """Applies AArch64 relocations; `relocate_x64.py` has the other machine's."""
 
-    __slots__ = ("got_filled", "layout", "thread_offset")
+    __slots__ = ("got_filled", "layout", "relaxed", "thread_offset")
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.thread_offset = self.thread_pointer()
         self.got_filled: set[GotKey] = set()
+        self.relaxed = got_arm64.NONE
 
     def thread_pointer(self) -> int:
         """What to add to a thread-local's address for its offset from the thread pointer."""
@@ -313,6 +317,7 @@ class Relocator:
 
     def begin(self, piece: Piece) -> None:
         """Called before a section's relocations are applied."""
+        self.relaxed = got_arm64.relaxed(self.layout.resolved, piece.section)
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
         owner = self.layout.resolved.owner.get(id(piece.section))
@@ -393,9 +398,10 @@ class Relocator:
         type_ = relocation.type
         value = (address or 0) + relocation.addend
         if tls_arm64.is_loaded(self.layout.resolved, relocation):
-            return self.loaded_sequence(relocation, value, place)
+            return tls_arm64.load(self, relocation, value, place)
         if type_.startswith("R_AARCH64_TLSDESC_"):
-            return self.relaxed_descriptor(piece, relocation, word, self.thread(value))
+            offset = value if address is None else self.thread(value)
+            return self.relaxed_descriptor(piece, relocation, word, offset)
         if type_ in BRANCHES:
             if relocation.symbol.name == "__tls_get_addr" and self.is_tls_call(piece, relocation):
                 return 0xD53BD041  # mrs x1, tpidr_el0; an `add x0, x1, x0` follows
@@ -407,6 +413,10 @@ class Relocator:
                 reach = self.layout.options.reach
                 if veneer is not None and not -reach <= value - place < reach:
                     value = veneer
+        elif relocation.offset in self.relaxed and type_ in got_arm64.DIRECT:
+            if type_ == got_arm64.LOAD:
+                word = got_arm64.add_instead(word)
+            type_ = got_arm64.DIRECT[type_]
         elif type_ in GOT_RELOCATIONS or type_ in TLS_GOT_RELOCATIONS:
             thread = type_ in TLS_GOT_RELOCATIONS
             value = self.slot(relocation, value, thread=thread, weak=address is None)
@@ -418,9 +428,10 @@ class Relocator:
         elif "_DTPREL_" in type_:
             value -= self.layout.tls[0]
         elif type_.startswith(("R_AARCH64_TLSGD_", "R_AARCH64_TLSLD_")):
+            offset = value if address is None else self.thread(value)
             if type_.startswith("R_AARCH64_TLSLD_"):
-                value = self.layout.tls[0]
-            return self.relaxed_call(piece, relocation, word, self.thread(value))
+                offset = self.thread(self.layout.tls[0])
+            return self.relaxed_call(piece, relocation, word, offset)
         apply = INSTRUCTIONS.get(type_)
         if apply is None:
             raise self.fail(piece, relocation, "this relocation is not supported")
@@ -473,14 +484,6 @@ class Relocator:
         if kind == "ADD_LO12_NC" and word & 0xFFC003FF == 0x91000000:
             return 0xF2800000 | (offset & 0xFFFF) << 5  # movk x0, #lo
         raise self.fail(piece, relocation, f"unexpected in a TLS sequence ({word:#010x})")
-
-    def loaded_sequence(self, relocation: Relocation, value: int, place: int) -> int:
-        """One instruction of a sequence that loads a library's thread-local offset into X0."""
-        word = tls_arm64.LOADED.get(relocation.type, NOP)
-        if word == NOP:
-            return word
-        slot = self.slot(relocation, value, thread=True)
-        return (_adrp if word == tls_arm64.ADRP_X0 else _load_store(3))(word, slot, place)
 
     def relaxed_descriptor(
         self, piece: Piece, relocation: Relocation, word: int, offset: int

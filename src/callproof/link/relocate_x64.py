@@ -107,6 +107,10 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
                     slots[slot_key(resolved, relocation, True)] = None
             elif type_ in tls_x64.LOADED and tls_x64.is_loaded(resolved, relocation):
                 slots[slot_key(resolved, relocation, True)] = None
+            elif relocation.symbol.name == TLS_QUERY and (
+                relocation.offset in tls_x64.consumed_calls(section)
+            ):
+                continue
             elif type_ in GOT and not is_relaxed(resolved, section, relocation):
                 slots[slot_key(resolved, relocation, False)] = None
     return slots

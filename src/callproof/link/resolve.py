@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MAXIMUM_MESSAGES = 20
 THE_LINKER = "the linker"
+HIDDEN = ("hidden", "internal")
 
 # Archives as they were last read, by path, with the file's identity then.  A process that
 # links many programs reads the members of the runtime's once.
@@ -115,6 +116,7 @@ class Resolved:
     entries  id(indirect function) -> the symbol of the entry that goes to what it chooses
     choices  slots that the loader fills with what a resolver function chooses
     asked    names that the linker itself is to define
+    hidden   names that a definition or a reference calls hidden: theirs is the narrowest scope
     """
 
     files: list[ObjectFile] = field(default_factory=list)
@@ -138,6 +140,7 @@ class Resolved:
     entries: dict[int, Symbol] = field(default_factory=dict)
     choices: list[tuple[Section, int, Symbol]] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     machine: str = "aarch64"
     entry: str = "_start"
 
@@ -228,6 +231,8 @@ class _Resolver:
         for symbol in file.symbols:
             if symbol.binding == "local" or not symbol.name:
                 continue
+            if symbol.visibility in HIDDEN:
+                result.hidden.add(symbol.name)
             if not symbol.is_defined:
                 wanted = result.wanted_name(symbol)
                 if symbol.visibility in ("hidden", "internal"):

@@ -25,6 +25,7 @@ SYSTEM_FOLDERS = {
 SHARED_FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")
 TOKENS = re.compile(r"/\*.*?\*/|[(),]|[^\s(),]+", re.DOTALL)
 LONGEST_SCRIPT = 65536
+DEEPEST = 8
 
 Found = list["Path | AsNeeded"]
 
@@ -34,7 +35,7 @@ def system_folders(machine: str) -> list[Path]:
     return [Path(name) for name in (*SYSTEM_FOLDERS[machine], *SHARED_FOLDERS)]
 
 
-def find_shared(name: str, folders: Sequence[Path], machine: str) -> Found:
+def find_shared(name: str, folders: Sequence[Path], machine: str, depth: int = 0) -> Found:
     """`-l NAME`: libNAME.so of the first folder that has it, or the highest libNAME.so.N there,
     or libNAME.a; `-l :FILE` is a file's own name.
 
@@ -50,7 +51,7 @@ def find_shared(name: str, folders: Sequence[Path], machine: str) -> Found:
             ):
                 passed.append(str(path))
                 continue
-            return follow(path, folders, machine)
+            return follow(path, folders, machine, depth)
     looked = ", ".join(str(folder) for folder in folders if folder.is_dir()) or "no folder"
     other = f"; {passed[0]} is for another machine" if passed else ""
     raise CallproofError(
@@ -80,23 +81,28 @@ def _start(path: Path) -> bytes:
         raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def follow(path: Path, folders: Sequence[Path], machine: str) -> Found:
-    """The file itself; if it is a script the files that it names."""
+def follow(path: Path, folders: Sequence[Path], machine: str, depth: int = 0) -> Found:
+    """The file itself; if it is a script (the `depth`th in another) the files that it names."""
     data = _start(path)
     if not script_message(path, data):
         return [path]
+    if depth > DEEPEST:
+        raise CallproofError(f"{path}: linker scripts that name each other")
     words = [w for w in TOKENS.findall(data.decode("utf-8", "replace")) if not w.startswith("/*")]
-    return _Script(path, words, folders, machine).read()
+    return _Script(path, words, folders, machine, depth + 1).read()
 
 
 class _Script:
-    __slots__ = ("folders", "machine", "path", "words")
+    __slots__ = ("depth", "folders", "machine", "path", "words")
 
-    def __init__(self, path: Path, words: list[str], folders: Sequence[Path], machine: str) -> None:
+    def __init__(
+        self, path: Path, words: list[str], folders: Sequence[Path], machine: str, depth: int
+    ) -> None:
         self.path = path
         self.words = words[::-1]
         self.folders = folders
         self.machine = machine
+        self.depth = depth
 
     def fail(self, why: str) -> CallproofError:
         return CallproofError(f"{self.path}: a linker script, of which {why} is not supported")
@@ -139,14 +145,14 @@ class _Script:
 
     def file(self, name: str) -> Found:
         if name.startswith("-l"):
-            return find_shared(name[2:], self.folders, self.machine)
+            return find_shared(name[2:], self.folders, self.machine, self.depth)
         path = Path(name)
-        if path.is_file() and path != self.path:
-            return [path]
-        if not path.is_absolute() and (self.path.parent / path).is_file():
-            return [self.path.parent / path]
+        for place in (path, self.path.parent / path):
+            if place.is_file():
+                return follow(place, self.folders, self.machine, self.depth)
         # A system that stands elsewhere, as one for cross compilation, keeps its own paths.
-        return find_shared(f":{path.name}", [self.path.parent, *self.folders], self.machine)
+        folders = [self.path.parent, *self.folders]
+        return find_shared(f":{path.name}", folders, self.machine, self.depth)
 
 
 def names_shared_library(path: Path) -> bool:

@@ -7,8 +7,13 @@ So a call of a descriptor, or of __tls_get_addr, becomes a load of that offset.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from callproof.link.resolve import Resolved
 from callproof.object.model import Relocation
+
+if TYPE_CHECKING:
+    from callproof.link.relocate import Relocator
 
 ADRP_X0, LOAD_X0 = 0x90000000, 0xF9400000  # adrp x0, slot; ldr x0, [x0, #slot]
 
@@ -27,3 +32,15 @@ def is_loaded(resolved: Resolved, relocation: Relocation) -> bool:
     if not resolved.imports or not relocation.type.startswith(PREFIXES):
         return False
     return resolved.imported(resolved.meaning(relocation.symbol)) is not None
+
+
+def load(relocator: Relocator, relocation: Relocation, value: int, place: int) -> int:
+    """One instruction of the sequence at `place`, for the slot that holds the offset."""
+    from callproof.link.relocate import INSTRUCTIONS, NOP
+
+    word = LOADED.get(relocation.type, NOP)
+    if word == NOP:
+        return word
+    slot = relocator.slot(relocation, value, thread=True)
+    like = "ADR_GOT_PAGE" if word == ADRP_X0 else "LD64_GOT_LO12_NC"
+    return INSTRUCTIONS[f"R_AARCH64_{like}"](word, slot, place)

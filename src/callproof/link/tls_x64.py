@@ -15,13 +15,19 @@ from callproof.link.resolve import Resolved
 from callproof.object.model import Relocation, Section
 
 LOADED = frozenset(("R_X86_64_TLSGD", "R_X86_64_GOTPC32_TLSDESC"))
-SEQUENCES = frozenset(("R_X86_64_TLSGD", "R_X86_64_TLSLD", "R_X86_64_GOTPC32_TLSDESC"))
+CALLS = frozenset(("R_X86_64_TLSGD", "R_X86_64_TLSLD"))
+SEQUENCES = CALLS | {"R_X86_64_GOTPC32_TLSDESC"}
 
 # data16 lea x@tlsgd(%rip), %rdi; then one of the calls, of 8 bytes with their padding
 GD_LEA = bytes.fromhex("66 48 8d 3d")
 GD_CALLS = tuple(map(bytes.fromhex, ("66 66 48 e8", "66 48 ff 15")))
 LD_LEA = bytes.fromhex("48 8d 3d")
 LD_CALLS = tuple(map(bytes.fromhex, ("e8", "ff 15", "67 e8")))
+# Of the large code model, 15 bytes behind the lea's field: movabs $__tls_get_addr@pltoff, %rax;
+# add %rbx or %r15, %rax; call *%rax
+MOVABS_RAX = bytes.fromhex("48 b8")
+ADD_AND_CALL = tuple(map(bytes.fromhex, ("48 01 d8 ff d0", "4c 01 f8 ff d0")))
+NOP_6 = bytes.fromhex("66 0f 1f 44 00 00")
 MOV_FS_0 = bytes.fromhex("64 48 8b 04 25 00 00 00 00")  # mov %fs:0, %rax
 LEA_RAX = bytes.fromhex("48 8d 80")  # lea offset(%rax), %rax
 ADD_RAX_SLOT = bytes.fromhex("48 03 05")  # add slot(%rip), %rax
@@ -33,7 +39,9 @@ def consumed_calls(section: Section) -> frozenset[int]:
     found = []
     for relocation in section.relocations:
         end = relocation.offset + 4
-        if relocation.type == "R_X86_64_TLSGD":
+        if relocation.type in CALLS and _is_long(section.data, end):
+            found.append(end + len(MOVABS_RAX))
+        elif relocation.type == "R_X86_64_TLSGD":
             found.append(end + 4)
         elif relocation.type == "R_X86_64_TLSLD":
             call = _starts_with(section.data, end, LD_CALLS)
@@ -48,6 +56,12 @@ def _starts_with(data: Sequence[int], at: int, choices: tuple[bytes, ...]) -> by
     return b""
 
 
+def _is_long(data: Sequence[int], at: int) -> bool:
+    if not _starts_with(data, at, (MOVABS_RAX,)):
+        return False
+    return bool(_starts_with(data, at + len(MOVABS_RAX) + 8, ADD_AND_CALL))
+
+
 def relax_sequence(data: bytearray, relocation: Relocation, offset: int) -> bool:
     """Rewrite the sequence around a relocation with the thread-local offset.
 
@@ -56,20 +70,27 @@ def relax_sequence(data: bytearray, relocation: Relocation, offset: int) -> bool
     at = relocation.offset
     if relocation.addend != -4:
         return False
-    if relocation.type == "R_X86_64_TLSGD":
+    start = at - len(LD_LEA)
+    if relocation.type in CALLS and _is_long(data, at + 4):
+        if start < 0 or data[start:at] != LD_LEA:
+            return False
+        new = MOV_FS_0
+        if relocation.type == "R_X86_64_TLSGD":
+            new += LEA_RAX + pack("<i", offset) + NOP_6
+        else:
+            new += NOP_6 + NOP_6 + b"\x90"
+    elif relocation.type == "R_X86_64_TLSGD":
         start = at - len(GD_LEA)
         if start < 0 or data[start:at] != GD_LEA or not _starts_with(data, at + 4, GD_CALLS):
             return False
         new = MOV_FS_0 + LEA_RAX + pack("<i", offset)
     elif relocation.type == "R_X86_64_TLSLD":
-        start = at - len(LD_LEA)
         call = _starts_with(data, at + 4, LD_CALLS)
         if start < 0 or data[start:at] != LD_LEA or not call:
             return False
         # As long as what it replaces: 12 or 13 bytes.
         new = b"\x66" * (2 + len(call)) + MOV_FS_0
     else:
-        start = at - 3
         register = _register(data, at, LEA)
         if register is None:
             return False

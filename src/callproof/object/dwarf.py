@@ -21,16 +21,18 @@ VERSION = 5
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Relocations of 8 and 4 bytes, and what instructions' sizes are multiples of."""
+    """Relocations of 8 and 4 bytes, what instructions' sizes are multiples of, and the
+    relocation of a distance of 4 bytes."""
 
     address: str
     offset: str
     unit: int
+    relative: str
 
 
 MACHINES = {
-    "aarch64": Machine("R_AARCH64_ABS64", "R_AARCH64_ABS32", 4),
-    "x86_64": Machine("R_X86_64_64", "R_X86_64_32", 1),
+    "aarch64": Machine("R_AARCH64_ABS64", "R_AARCH64_ABS32", 4, "R_AARCH64_PREL32"),
+    "x86_64": Machine("R_X86_64_64", "R_X86_64_32", 1, "R_X86_64_PC32"),
 }
 LINE_BASE, LINE_RANGE, OPCODE_BASE = -5, 14, 13
 STANDARD_LENGTHS = bytes((0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1))

@@ -1,4 +1,8 @@
-"""`.debug_frame`: how a debugger gets from a function to its caller (DWARF 5, 6.4)."""
+"""`.debug_frame` and `.eh_frame`: how one gets from a function to its caller.
+
+The first is for debuggers (DWARF 5, 6.4), the second is loaded with the program, for who
+unwinds its stack while it runs (LSB 5.0, 10.6); it is the same but for how records begin.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,8 @@ DW_CFA_ADVANCE_LOC1, DW_CFA_ADVANCE_LOC2, DW_CFA_ADVANCE_LOC4 = 0x02, 0x03, 0x04
 DW_CFA_OFFSET_EXTENDED, DW_CFA_RESTORE_EXTENDED, DW_CFA_UNDEFINED = 0x05, 0x06, 0x07
 DW_CFA_DEF_CFA, DW_CFA_DEF_CFA_REGISTER, DW_CFA_DEF_CFA_OFFSET = 0x0C, 0x0D, 0x0E
 NO_CIE = 0xFFFFFFFF
-FRAME_SECTION = ".debug_frame"
+FRAME_SECTION, LOADED_SECTION = ".debug_frame", ".eh_frame"
+PC_RELATIVE_4 = 0x1B  # DW_EH_PE_pcrel | DW_EH_PE_sdata4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +44,54 @@ class FunctionFrame:
     rows: list[FrameRow]
 
 
-def frame_section(
-    functions: list[FunctionFrame],
-    entry: FrameRow,
-    return_address: int,
-    code_unit: int,
-    address_relocation: str,
-    offset_relocation: str,
-) -> Section:
-    """One CIE, which says what holds at each function's `entry`, and an FDE a function."""
-    initial = _definition(entry) + b"".join(_offset(one, at) for one, at in entry.saved)
-    data = bytearray(
-        _record(
-            pack("<IBBBB", NO_CIE, 4, 0, 8, 0)
-            + uleb(code_unit)
-            + sleb(DATA_UNIT)
-            + uleb(return_address)
-            + initial
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class FrameFacts:
+    """What all functions of a target share: what holds at their `entry`, the return
+    address's number, the unit of code offsets, and relocations: an address, an offset in a
+    section, a distance of four bytes."""
+
+    entry: FrameRow
+    return_address: int
+    code_unit: int
+    address: str
+    offset: str
+    relative: str
+
+    @property
+    def numbers(self) -> bytes:
+        return uleb(self.code_unit) + sleb(DATA_UNIT)
+
+    @property
+    def initial(self) -> bytes:
+        saved = b"".join(_offset(one, at) for one, at in self.entry.saved)
+        return _definition(self.entry) + saved
+
+
+def loaded_section(functions: list[FunctionFrame], facts: FrameFacts) -> Section:
+    """`.eh_frame`: one CIE, and an FDE a function."""
+    head = pack("<IB", 0, 1) + b"zR\0" + facts.numbers + uleb(facts.return_address)
+    data = bytearray(_record(head + uleb(1) + bytes((PC_RELATIVE_4,)) + facts.initial))
     relocations = []
     for function in functions:
         start = len(data)
-        program = _program(function.rows, entry, code_unit)
+        program = _program(function.rows, facts.entry, facts.code_unit)
+        data += _record(pack("<IiIB", start + 4, 0, function.size, 0) + program)
+        relocations.append(Relocation(start + 8, facts.relative, function.symbol))
+    return Section(LOADED_SECTION, "rodata", bytes(data), alignment=8, relocations=relocations)
+
+
+def frame_section(functions: list[FunctionFrame], facts: FrameFacts) -> Section:
+    """`.debug_frame`: one CIE, and an FDE a function."""
+    head = pack("<IBBBB", NO_CIE, 4, 0, 8, 0) + facts.numbers
+    data = bytearray(_record(head + uleb(facts.return_address) + facts.initial))
+    relocations = []
+    for function in functions:
+        start = len(data)
+        program = _program(function.rows, facts.entry, facts.code_unit)
         data += _record(pack("<IQQ", 0, 0, function.size) + program)
         section = Symbol(FRAME_SECTION, kind="section")
-        relocations.append(Relocation(start + 4, offset_relocation, section))
-        relocations.append(Relocation(start + 8, address_relocation, function.symbol))
+        relocations.append(Relocation(start + 4, facts.offset, section))
+        relocations.append(Relocation(start + 8, facts.address, function.symbol))
     return Section(FRAME_SECTION, "debug", bytes(data), alignment=8, relocations=relocations)
 
 

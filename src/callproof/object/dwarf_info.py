@@ -25,7 +25,7 @@ TAG_SUBPROGRAM, TAG_VARIABLE = 0x2E, 0x34
 AT_LOCATION, AT_STMT_LIST, AT_LOW_PC, AT_HIGH_PC, AT_LANGUAGE = 0x02, 0x10, 0x11, 0x12, 0x13
 AT_COMP_DIR, AT_INLINE, AT_PRODUCER, AT_PROTOTYPED, AT_ORIGIN = 0x1B, 0x20, 0x25, 0x27, 0x31
 AT_DECL_FILE, AT_DECL_LINE, AT_EXTERNAL, AT_FRAME_BASE = 0x3A, 0x3B, 0x3F, 0x40
-AT_RANGES, AT_CALL_FILE, AT_CALL_LINE, AT_LINKAGE_NAME = 0x55, 0x58, 0x59, 0x6E
+AT_RANGES, AT_CALL_FILE, AT_CALL_LINE = 0x55, 0x58, 0x59
 AT_OBJECT_POINTER = 0x64
 DW_INL_INLINED = 1
 # What debuggers know to evaluate expressions in: C++ for objects with fields and `this`, C.
@@ -102,8 +102,6 @@ class _Unit:
         known = function.locations
         if known is None:
             return
-        if function.symbol.name != function.name:
-            entry.name(AT_LINKAGE_NAME, function.symbol.name)
         if function.symbol.binding == "global":
             entry.flag(AT_EXTERNAL)
         entry.flag(AT_PROTOTYPED)

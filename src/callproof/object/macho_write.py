@@ -83,7 +83,7 @@ def _place(section: Section) -> tuple[str, str, int] | None:
     kind = section.kind
     if section.name == COMPACT_SECTION:
         kind = "unwind"
-    elif kind == "rodata" and section.relocations:
+    elif kind == "rodata" and any(one.type == "R_AARCH64_ABS64" for one in section.relocations):
         kind = "relocated"
     elif kind == "debug":
         name = "__" + section.name.removeprefix(".")

@@ -5,6 +5,8 @@ as long as an instruction is still where %7 is what it was.  The passes in `CARE
 that themselves.  After any other:
 
 - what it has made anew (copies of a loop's body, say) keeps its line, but no variables;
+- what it has moved (out of a loop, say) belongs to the line where it is now: a debugger that
+  stops at its old line must not stop there;
 - if it leads control to another old block than before, past blocks whose values are
   variables, nothing is known in the function any more but its variables in memory.
 """
@@ -23,6 +25,7 @@ CAREFUL = frozenset(
         "gvn",
         "fold-2",
         "dce",
+        "inline",  # the copied code has no places, what is left stays in order
         "simplify-cfg-2",
         "tail-calls",
     )
@@ -32,13 +35,18 @@ CAREFUL = frozenset(
 class Guard:
     """Made before a pass; `check` comes after it."""
 
-    __slots__ = ("blocks", "instructions", "targets")
+    __slots__ = ("blocks", "homes", "instructions", "targets")
 
     def __init__(self, function: Function) -> None:
         # The objects themselves are kept, so that no new one can have an old one's id.
         self.blocks = {id(block): block for block in function.blocks}
         self.instructions = {
             id(one): one for block in function.blocks for one in block.instructions
+        }
+        self.homes = {
+            id(one): (block, block.terminator)
+            for block in function.blocks
+            for one in block.instructions
         }
         self.targets = {
             id(block.terminator): {id(target.block) for target in block.terminator.targets}
@@ -52,6 +60,9 @@ class Guard:
         old = self.instructions
         for block in function.blocks:
             for one in block.instructions:
+                home = self.homes.get(id(one))
+                if home is not None and block is not home[0] and block.terminator is not home[1]:
+                    one.line = block.terminator.line
                 line = one.line
                 if id(one) in old or not isinstance(line, Place) or line.owner is not debug:
                     continue

@@ -21,18 +21,18 @@ def run(function: Function) -> bool:
         call, last = block.instructions[-2:]
         if call.operation is not CALL and call.operation is not CALL_INDIRECT:
             continue
-        returned = _returned(last)
-        if returned is None or not _same(returned, call):
+        values = returned(last)
+        if values is None or not same_values(values, call):
             continue
         if last.operation is not RETURN:
-            block.instructions[-1] = Instruction(RETURN, None, returned, [], last.line)
+            block.instructions[-1] = Instruction(RETURN, None, values, [], last.line)
             changed = True
         if not call.tail:
             call.tail = changed = True
     return changed
 
 
-def _returned(last: Instruction) -> list[Operand] | None:
+def returned(last: Instruction) -> list[Operand] | None:
     """What the function returns if control is here; None if that is not known."""
     if last.operation is RETURN:
         return last.operands
@@ -46,7 +46,7 @@ def _returned(last: Instruction) -> list[Operand] | None:
     return [given.get(id(operand), operand) for operand in first.operands]
 
 
-def _same(returned: list[Operand], call: Instruction) -> bool:
+def same_values(returned: list[Operand], call: Instruction) -> bool:
     """Whether exactly the call's results are returned (or nothing at all)."""
     return not returned or (
         len(returned) == len(call.results)

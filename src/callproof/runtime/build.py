@@ -33,7 +33,7 @@ GNU_TARGETS = {
 PIE_FLAGS = {"aarch64-linux": ("-fno-pic",), "x86_64-linux": ("-fPIE",)}
 CFLAGS = (
     "-std=gnu11 -Wall -Wextra -Werror -ffunction-sections -fdata-sections "
-    "-fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables "
+    "-fno-stack-protector -fasynchronous-unwind-tables "
     "-fno-sanitize=all -g0"
 ).split()
 
@@ -212,8 +212,9 @@ def _stripped(path: Path) -> list[tuple[str, bytes]]:
 
 
 def strip_debug(data: bytes, name: str) -> bytes:
-    """An object without debug information, notes, unwind tables and comments.
+    """An object without debug information, notes and comments.
 
+    Frame descriptions stay: the linker puts them only into programs that want them.
     Local names go too, but for functions, which say in a fault's report where it was.
     """
     from callproof.object.elf_read import read_elf
@@ -221,9 +222,7 @@ def strip_debug(data: bytes, name: str) -> bytes:
 
     file = read_elf(data, name)
     dropped = {
-        id(section)
-        for section in file.sections
-        if section.kind in ("debug", "other", "note") or section.name.startswith(".eh_frame")
+        id(section) for section in file.sections if section.kind in ("debug", "other", "note")
     }
     kept = [section for section in file.sections if id(section) not in dropped]
     used = {id(r.symbol) for section in kept for r in section.relocations}

@@ -112,13 +112,15 @@ ITERATION_SIZE: Final = 72
 # tables for traces
 TRACE_CALL_OFFSET: Final = 0
 TRACE_CALL_LINE: Final = 4
-TRACE_CALL_SIZE: Final = 8
+TRACE_CALL_NAME: Final = 8
+TRACE_CALL_SIZE: Final = 12
 TRACE_FUNCTION_START: Final = 0
 TRACE_FUNCTION_CODE_SIZE: Final = 8
 TRACE_FUNCTION_CALLS: Final = 12
 TRACE_FUNCTION_NAME: Final = 16
 TRACE_FUNCTION_CALL: Final = 24
-TRACE_FUNCTION_SIZE: Final = 32
+TRACE_FUNCTION_NAMES: Final = 32
+TRACE_FUNCTION_SIZE: Final = 40
 
 # the collector's free cells: gc_free[class], class = (bytes + 15) / 16 - 1 up to the limit
 FREE_NEXT: Final = 8

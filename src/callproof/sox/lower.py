@@ -22,6 +22,7 @@ from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.runtime.sox_entries import ENTRIES, native_symbol
 from callproof.source import Span
+from callproof.sox import nodes as ast
 from callproof.sox.debug_info import result_of, show_globals
 from callproof.sox.flow import Flow
 from callproof.sox.lower_statements import FunctionLowering
@@ -35,7 +36,7 @@ from callproof.sox.signatures import (
     typed,
 )
 from callproof.sox.slots import Slots
-from callproof.sox.symbols import FunctionInfo, GlobalInfo, LocalInfo, Program
+from callproof.sox.symbols import ClassInfo, FunctionInfo, GlobalInfo, LocalInfo, Program
 from callproof.sox.symbols import Module as SoxModule
 from callproof.sox.values import word
 
@@ -71,6 +72,7 @@ class ProgramLowering:
         self._names: dict[str, int] = {}
         self._slots: dict[object, int] = {}
         self._typed: dict[FunctionInfo, Typed | None] = {}
+        self._closures: dict[FunctionInfo, bool] = {}
         self._caches = 0
         self.module.debug = debug
         self.trace_names = self.module.trace_names
@@ -296,8 +298,56 @@ class ProgramLowering:
     def typed(self, info: FunctionInfo) -> Typed | None:
         """How direct calls enter the function, if not as all others."""
         if info not in self._typed:
-            self._typed[info] = typed(self.flow, info)
+            self._typed[info] = typed(self.flow, info, self.needs_closure(info))
         return self._typed[info]
+
+    def only_method(
+        self, classes: list[ClassInfo], name: str, count: int, *, fields: bool
+    ) -> FunctionInfo | None:
+        """What the name means for instances of all these classes, if it is one method.
+
+        `fields`: a field of that name would come before it.  A method that needs its closure
+        is called with it, which only the class has.
+        """
+        found = set()
+        for info in classes:
+            if fields and self.flow.held(("field", info, name)).tags:
+                return None
+            methods = self.flow.methods_of(info, name)
+            if len(methods) != 1:
+                return None
+            found.add(methods[0])
+        method = found.pop() if len(found) == 1 else None
+        if method is None or self.needs_closure(method):
+            return None
+        return method if method.required <= count <= len(method.parameters) else None
+
+    def known_super(self, node: ast.SuperInvoke) -> FunctionInfo | None:
+        """The method that a call of `super` means, if there is only one."""
+        classes = self.flow.meaning(node.parent).classes
+        return self.only_method(classes, node.name, len(node.arguments), fields=False)
+
+    def needs_closure(self, info: FunctionInfo) -> bool:
+        """Whether the function reads what it captures.
+
+        Not so if that is its superclass only, and its methods are known where it is asked
+        for them.
+        """
+        known = self._closures.get(info)
+        if known is None:
+            self._closures[info] = True  # for whoever asks on the way there
+            known = bool(info.captures) and not (
+                len(info.captures) == 1
+                and info.owner is not None
+                and info.captures[0].local is info.owner.parent
+                and not info.captures[0].passed_on
+                and all(
+                    isinstance(one, ast.SuperInvoke) and self.known_super(one) is not None
+                    for one in info.supers
+                )
+            )
+            self._closures[info] = known
+        return known
 
     def general_entry(self, form: Typed, symbol: str) -> None:
         """The entry that takes whole values, for calls through the closure."""

@@ -76,27 +76,6 @@ class CallLowering(ExpressionLowering):
         functions = kind.functions
         return functions[0] if kind.tags == CLOSURE and len(functions) == 1 else None
 
-    def only_method(
-        self, classes: list[ClassInfo], name: str, count: int, *, fields: bool
-    ) -> FunctionInfo | None:
-        """What the name means for instances of all these classes, if it is one method.
-
-        `fields`: a field of that name would come before it.  A method with captures
-        is called with its closure, which only the class has.
-        """
-        found = set()
-        for info in classes:
-            if fields and self.flow.held(("field", info, name)).tags:
-                return None
-            methods = self.flow.methods_of(info, name)
-            if len(methods) != 1:
-                return None
-            found.add(methods[0])
-        method = found.pop() if len(found) == 1 else None
-        if method is None or method.captures:
-            return None
-        return method if method.required <= count <= len(method.parameters) else None
-
     def note(self, node: ast.Expression, text: str) -> None:
         """For `--log-calls`."""
         self.program.calls.append((node.span, text))
@@ -220,7 +199,7 @@ class CallLowering(ExpressionLowering):
         arguments = self.arguments(node.arguments)
         self.at(node)
         self_: Operand = word(0)
-        if function.captures:
+        if self.program.needs_closure(function):
             address = self.global_address(meaning)
             self_ = self.builder.load(I64, address, layout.VALUE_PAYLOAD)
         return self.direct(function, self_, arguments)
@@ -242,7 +221,7 @@ class CallLowering(ExpressionLowering):
             return new_instance(self, self.payload(value))
         self.note(node, f"direct call of {class_.name}.init: the class is defined once")
         self_: Operand = word(0)
-        if initializer.captures:
+        if self.program.needs_closure(initializer):
             self_ = self.builder.load(I64, self.payload(value), layout.CLASS_INITIALIZER)
         instance = new_instance(self, self.payload(value))
         self.direct(initializer, self_, [instance, *arguments])
@@ -321,7 +300,8 @@ class CallLowering(ExpressionLowering):
         self.at(node)
         kind = self.flow.kind(node.receiver)
         if kind.tags & INSTANCE and not kind.tags & TABLE:
-            only = self.only_method(kind.classes, node.name, len(arguments), fields=True)
+            count = len(arguments)
+            only = self.program.only_method(kind.classes, node.name, count, fields=True)
             if only is not None:
                 self.note(node, f"direct call of method {node.name}: all instances here have it")
                 return self.invoke_known(node.name, receiver, arguments, only)
@@ -374,8 +354,7 @@ class CallLowering(ExpressionLowering):
         this = self.this_value(node.this)
         arguments = self.arguments(node.arguments)
         self.at(node)
-        classes = self.flow.meaning(node.parent).classes
-        only = self.only_method(classes, node.name, len(arguments), fields=False)
+        only = self.program.known_super(node)
         if only is not None:
             self.note(node, f"direct call of super.{node.name}: the superclass is known")
             return self.direct(only, word(0), [this, *arguments])

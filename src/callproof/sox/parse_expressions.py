@@ -124,10 +124,14 @@ class ExpressionParser(ParserBase, ABC):
         parent = self.resolver.parent()
         if owner is None or this is None or parent is None:
             return ast.Nil(self.since(token), line)
+        node: ast.SuperGet | ast.SuperInvoke
         if arguments is None:
-            return ast.SuperGet(self.since(token), line, name, this, parent)
-        line = self.previous.line
-        return ast.SuperInvoke(self.since(token), line, name, arguments, this, parent)
+            node = ast.SuperGet(self.since(token), line, name, this, parent)
+        else:
+            line = self.previous.line
+            node = ast.SuperInvoke(self.since(token), line, name, arguments, this, parent)
+        self.resolver.scope.info.supers.append(node)
+        return node
 
     def grouping(self, can_assign: bool) -> ast.Expression:
         inner = self.expression()

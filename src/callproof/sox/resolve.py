@@ -155,6 +155,8 @@ class Resolver:
         found = scope.captures.get(local)
         if found is None:
             captures = scope.info.captures
+            if isinstance(source, CaptureInfo):
+                source.passed_on = True
             found = scope.captures[local] = CaptureInfo(scope.info, len(captures), source, local)
             captures.append(found)
             local.is_captured = True

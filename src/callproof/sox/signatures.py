@@ -41,16 +41,13 @@ class Typed:
 
     `parameters` (without `this`) and `result` are tags, None where a whole value travels:
     of a known tag only the payload does, a number in a D register, `this` as its address.
-    A function without captures gets no closure.
+    A function that has no use for its closure gets none.
     """
 
     function: FunctionInfo
     parameters: tuple[int | None, ...]
     result: int | None
-
-    @property
-    def has_self(self) -> bool:
-        return bool(self.function.captures)
+    has_self: bool
 
     @property
     def signature(self) -> Signature:
@@ -67,8 +64,8 @@ def type_of(tag: int | None) -> Type:
     return VALUE if tag is None else F64 if tag == layout.NUMBER else U64
 
 
-def typed(flow: ValueFlow, function: FunctionInfo) -> Typed | None:
-    """None for a function that gains nothing by it."""
+def typed(flow: ValueFlow, function: FunctionInfo, has_self: bool) -> Typed | None:
+    """None for a function that gains nothing by it; `has_self`: it needs its closure."""
     if function.kind not in (FUNCTION, METHOD, INITIALIZER):
         return None
     parameters = tuple(
@@ -78,7 +75,7 @@ def typed(flow: ValueFlow, function: FunctionInfo) -> Typed | None:
     result = only_tag(flow.held(("result", function)).tags)
     if function.receiver is None and result is None and not any(parameters):
         return None
-    return Typed(function, parameters, result)
+    return Typed(function, parameters, result, has_self)
 
 
 def failure_text(failure: ImportFailure) -> bytes:

@@ -91,13 +91,15 @@ class CaptureInfo:
     """A variable of an outer function as seen by `function`.
 
     `index` in `function.captures`; `source` is what the *enclosing* function copies into the
-    closure when it makes it; `local` the variable in the end.
+    closure when it makes it; `local` the variable in the end.  `passed_on`: a closure inside
+    captures it in turn.
     """
 
     function: FunctionInfo
     index: int
     source: LocalInfo | CaptureInfo
     local: LocalInfo
+    passed_on: bool = False
 
     @property
     def name(self) -> str:
@@ -119,7 +121,8 @@ class FunctionInfo:
 
     `name` is '' for the top level; `kind` see above; `receiver` the hidden local `this` of
     methods and initializers.  `end_line` is the line of its closing brace (or end of file),
-    which the reference reports for what runs when control falls off the end.
+    which the reference reports for what runs when control falls off the end.  `supers` are
+    the expressions with `super` in its own code.
     """
 
     name: str
@@ -131,6 +134,7 @@ class FunctionInfo:
     body: list[ast.Statement] = field(default_factory=list)
     locals: list[LocalInfo] = field(default_factory=list)
     captures: list[CaptureInfo] = field(default_factory=list)
+    supers: list[ast.SuperGet | ast.SuperInvoke] = field(default_factory=list)
     receiver: LocalInfo | None = None
     owner: ClassInfo | None = None
     uses_this: bool = False

@@ -38,22 +38,29 @@ __asm__(".text\n.balign 16\n.globl traced_outer_return, traced_middle_return, tr
 #endif
 
 /* The tables, as the compiler writes them. */
-#define CALL_ROW(name, label, line) #name "_calls: .4byte " #label " - " #name ", " #line "\n"
-#define ROW_OF(name, end, text)                                                             \
-    " .8byte " #name "\n .4byte " #end " - " #name ", 1\n .8byte " text ", " #name "_calls\n"
+#define ONE_ROW(name, label, line, inlined) ".4byte " #label " - " #name ", " #line ", " inlined "\n"
+#define CALL_ROW(name, label, line) #name "_calls: " ONE_ROW(name, label, line, "0")
+#define ROW_OF(name, end, text, calls)                                      \
+    " .8byte " #name "\n .4byte " #end " - " #name ", " calls "\n .8byte " text \
+    ", " #name "_calls, names\n"
 __asm__(".section .data.rel.ro,\"aw\"\n.balign 8\n"
         CALL_ROW(traced_outer, traced_outer_return, 30)
-        CALL_ROW(traced_middle, traced_middle_return, 20)
+        /* A function inlined twice, one in the other, and all that in a nameless one. */
+        "traced_middle_calls: "
+        ONE_ROW(traced_middle, traced_middle_return, 21, "text_inlined - names")
+        ONE_ROW(traced_middle, traced_middle_return, 22, "text_inlined - names")
+        ONE_ROW(traced_middle, traced_middle_return, 20, "0")
         CALL_ROW(traced_leaf, traced_leaf_return, 10)
         CALL_ROW(traced_recursive, traced_recursive_return, 5)
+        "names: .byte 0\ntext_inlined: .asciz \"inlined()\"\n"
         "text_script: .asciz \"script\"\ntext_leaf: .asciz \"leaf()\"\n"
         "text_deep: .asciz \"deep()\"\n.balign 8\n"
         ".globl sox_trace_functions, sox_trace_count\n"
         "sox_trace_functions:\n"
-        ROW_OF(traced_outer, traced_middle, "text_script")
-        ROW_OF(traced_middle, traced_leaf, "0") /* not shown */
-        ROW_OF(traced_leaf, traced_end, "text_leaf")
-        ROW_OF(traced_recursive, traced_recursive_end, "text_deep")
+        ROW_OF(traced_outer, traced_middle, "text_script", "1")
+        ROW_OF(traced_middle, traced_leaf, "0", "3") /* not shown */
+        ROW_OF(traced_leaf, traced_end, "text_leaf", "1")
+        ROW_OF(traced_recursive, traced_recursive_end, "text_deep", "1")
         "sox_trace_count: .8byte 4\n.text\n");
 
 void trace(void) {

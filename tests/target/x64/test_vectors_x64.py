@@ -17,6 +17,8 @@ from callproof.ir.interpret import Interpreter
 from callproof.ir.parse import parse_module
 from callproof.ir.types import BY_NAME, HALVES, VECTORS, Type
 from callproof.ir.vectors import of_lanes
+from callproof.ir.verify import verify
+from callproof.passes import split_pairs
 from callproof.passes.pipeline import optimise
 from callproof.target.x64.select_vector import VECTOR_RULES
 
@@ -223,3 +225,59 @@ def test_vectors_alive_across_calls_and_in_many() -> None:
     )
     (expected,) = Interpreter(parse_module(text)).call("main")
     assert run_main_x64(parse_module(text), poison=True) == expected
+
+
+def pair_lines(text: str) -> list[str]:
+    """The packed instructions and shuffles of a function of one v2f32."""
+    packed = ("pshuf", "punpck", "mulps", "addps")
+    head = "function @f(c: v2f32) -> f32 {\n^e(%c: v2f32):\n"
+    return [line for line in assembly(f"{head}{text}\n}}") if line.startswith(packed)]
+
+
+def test_pairs_used_by_lanes_are_two_scalars() -> None:
+    """Packed they would be shuffled apart and together in each round of the loop."""
+    loop = (
+        "  jump ^l(v2f32 <0.0, 0.0>, 9)\n^l(%z: v2f32, %n: i64):\n  %s = fmul v2f32 %z, %z\n{lanes}"
+        "  %w = fadd v2f32 {sum}, %c\n  %m = sub i64 %n, 1\n  %q = sgt i64 %m, 0\n"
+        "  branch %q, ^l(%w, %m), ^x\n^x:\n  %r = extract f32 %w, 1\n  return %r"
+    )
+    lanes = (
+        "  %a = extract f32 %s, 0\n  %b = extract f32 %s, 1\n  %d = fsub f32 %a, %b\n"
+        "  %k = splat v2f32 %d\n  %t = insert v2f32 %k, 1, %a\n"
+    )
+    apart = pair_lines(loop.format(lanes=lanes, sum="%t"))
+    assert apart == ["pshufd $1, %xmm0, %xmm0"]  # the parameter's upper lane, before the loop
+    together = pair_lines(loop.format(lanes="", sum="%s"))
+    assert [line.split()[0] for line in together] == ["mulps", "addps", "pshufd"]
+
+
+@native
+def test_pairs_taken_apart_compute_the_same() -> None:
+    """Through parameters of blocks, choices, calls and memory, in each type of two lanes."""
+    for name in ("v2i32", "v2i64", "v2f32", "v2f64"):
+        type_ = BY_NAME[name]
+        element, add = type_.element, "fadd" if type_.element.is_float else "add"
+        one = "1.0" if type_.element.is_float else "1"
+        mixer = Mixer()
+        mixer.mix_lanes("%o", type_)
+        text = (
+            f"function @g(p: {name}) -> {name} {{\n^e(%p: {name}):\n"
+            f"  %a = extract {element} %p, 1\n  %s = splat {name} %a\n  %r = {add} {name} %s, %p\n"
+            f"  return %r\n}}\nfunction @main() -> i64 {{\n^e:\n  %m = slot 16 align 16\n"
+            f"  jump ^l({constant(type_, 4)}, 5)\n^l(%v: {name}, %n: i64):\n"
+            f"  %a = extract {element} %v, 0\n  %b = extract {element} %v, 1\n"
+            f"  %c = {add} {element} %a, {element} {one}\n  %s = splat {name} %b\n"
+            f"  %t = insert {name} %s, 1, %c\n  %u = {add} {name} %t, %v\n"
+            f"  %h = and i64 %n, 1\n  %w = select {name} %h, %u, {constant(type_, 6)}\n"
+            f"  store {name} %w, %m\n  %x = load {name} %m\n  %y = call @g(%x)\n"
+            f"  %z = insert {name} %y, 0, %c\n  %k = sub i64 %n, 1\n"
+            f"  branch %k, ^l(%z, %k), ^x(%z, %w)\n^x(%i: {name}, %j: {name}):\n"
+            f"  %o = {add} {name} %i, %j\n"
+        )
+        text += "\n".join(mixer.lines) + f"\n  return {mixer.word}\n}}\n"
+        (expected,) = Interpreter(parse_module(text)).call("main")
+        module = parse_module(text)
+        assert split_pairs.run(module.functions["main"])
+        verify(module)
+        assert Interpreter(module).call("main") == [expected]
+        assert run_main_x64(parse_module(text), poison=True) == expected

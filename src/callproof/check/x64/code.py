@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from callproof.check.conventions import never_returns
 from callproof.check.image import GLOBAL, Image, Label
 from callproof.check.x64.effects import Effect, effect_of
+from callproof.check.x64.jump_tables import sizes_of_data, targets_of
 from callproof.codegen.machine import Form
 from callproof.run.functions import FunctionRecord, decode_records
 from callproof.source import CallproofError
@@ -37,7 +38,8 @@ class Instruction:
 @dataclass(slots=True)
 class Function:
     """`record`: what our compiler says of it, None for others' code.  `problem`: the place and
-    why it could not be decoded; then it has no instructions."""
+    why it could not be decoded; then it has no instructions.  `jumps`: the addresses of jumps
+    through tables, and where they lead."""
 
     name: str
     start: int
@@ -47,6 +49,7 @@ class Function:
     blocks: dict[int, list[Instruction]] = field(default_factory=dict)
     predecessors: dict[int, list[int]] = field(default_factory=dict)
     problem: tuple[int, str] | None = None
+    jumps: dict[int, list[int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class Code:
     image: Image
     functions: dict[int, Function] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
+    data: dict[int, int] = field(default_factory=dict)  # sizes by address
     records: dict[str, FunctionRecord] = field(default_factory=dict)
 
     def name_of(self, address: int) -> str:
@@ -73,6 +77,7 @@ class Code:
 def find_functions(image: Image) -> Code:
     """What symbols say is a function (or is global code), up to its size or the next one."""
     code = Code(image)
+    code.data = sizes_of_data(image)
     try:
         code.records = _records(image)
     except CallproofError as error:
@@ -161,6 +166,14 @@ def make_blocks(code: Code, function: Function) -> None:
                     function.instructions = {}
                     return
                 leaders.add(one.target)
+    for index, one in enumerate(listing):
+        if one.form.control == "indirect_jump" and one.effect.name == "jmp_r":
+            targets = targets_of(
+                code.image, code.data, listing, index, function.start, function.end
+            )
+            if targets:
+                function.jumps[one.address] = targets
+                leaders.update(targets)
     block: list[Instruction] = []
     for one in listing:
         if one.address in leaders:
@@ -175,7 +188,7 @@ def successors(code: Code, function: Function, start: int) -> list[int]:
     """The blocks of the function that a block leads to."""
     last = function.blocks[start][-1]
     control = last.form.control
-    found = []
+    found = list(function.jumps.get(last.address, ()))
     if control in JUMPS and last.target in function.blocks:
         found.append(last.target)
     falls = control not in ("jump", "return", "indirect_jump", "trap")

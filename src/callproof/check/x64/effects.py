@@ -31,6 +31,13 @@ STORES = {
     "movss_mx": 4,
     "fstpt": 10,
 }
+# Bytes that a row reads, changes and writes back.
+CHANGES = {
+    f"{name}_{w}_{how}": size
+    for name in ("add", "or", "and", "sub", "xor")
+    for w, size in (("q", 8), ("l", 4))
+    for how in ("mr", "mi8", "mi")
+}
 # Bytes that a row loads, where a register is then what memory was.
 LOADS = {"mov_q_rm": 8, "mov_l_rm": 4, "movups_xm": 16, "movsd_xm": 8, "movss_xm": 4}
 LEAS = frozenset(("lea_q", "lea_l"))
@@ -46,7 +53,8 @@ CLEARING = frozenset(f"{name}_{w}_rr" for name in ("xor", "sub", "sbb") for w in
 class Effect:
     """`name`: the row's, without how it addresses memory.  `address`: registers that an address
     is made of; `reads`, `writes`: the others (the flags are 48; RSP only where it is an
-    operand).  `memory`: 'load', 'store', 'lea' or empty, of `size` bytes (0: not known)."""
+    operand).  `memory`: 'load', 'store', 'change', 'lea' or empty, of `size` bytes (0: not
+    known)."""
 
     name: str
     address: tuple[int, ...]
@@ -75,12 +83,18 @@ def memory_of(row: Row) -> tuple[str, int] | None:
     name = _base_name(row)
     if name in STORES:
         return "store", STORES[name]
+    if name in CHANGES:
+        return "change", CHANGES[name]
     if name in LEAS:
         return "lea", 0
     registers = [spec for spec in row.form.operands if spec.name in ("reg", "rm", "op")]
     # An instruction with a register that it writes, or compares, has one operand in memory,
     # which it reads: no row writes two things, and with CMP nothing is written.
-    if name == "fldt" or name.startswith("cmp_") or any(s.role != "use" for s in registers):
+    if (
+        name == "fldt"
+        or name.startswith(("cmp_", "ucomi"))
+        or any(s.role != "use" for s in registers)
+    ):
         return "load", LOADS.get(name, 0)
     return None
 

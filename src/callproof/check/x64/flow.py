@@ -205,6 +205,22 @@ class Flow:
             value = None
         state.store(self.bases, *where, effect.size, value)
 
+    def change(self, state: State, place: Instruction) -> None:
+        """Memory is read and written: what a call left there is used, and then gone."""
+        effect = place.effect
+        for register in effect.reads:
+            self.use(state, place, register)
+        where = self.address(state, place)
+        self.write(state, place)
+        if where is None or where[0] == INEXACT:
+            if where is not None or self.frame_known:
+                state.forget_left()
+            return
+        size, held = state.slots.get(where, (0, ENTRY[0]))
+        if size and held.is_left:
+            self.event("read", place, held.register, held)
+        state.store(self.bases, *where, effect.size, None)
+
     def lea(self, state: State, place: Instruction) -> None:
         where = self.address(state, place)
         self.write(state, place)
@@ -311,10 +327,12 @@ class Flow:
     def computed_jump(self, state: State, place: Instruction) -> None:
         for register in place.effect.reads:
             self.use(state, place, register)
+        if place.address in self.function.jumps:
+            return
         if self.function.record is None:
             self.not_followed(place, "a computed jump")
             return
-        self.leave(state, place, tail=True)  # our compiler makes no others
+        self.leave(state, place, tail=True)  # our compiler makes no others but those through tables
 
     def returns(self, state: State, place: Instruction) -> None:
         self.leave(state, place, tail=False)
@@ -368,6 +386,11 @@ SPECIAL: dict[str, Step] = {
     "indirect_jump": Flow.computed_jump,
     "return": Flow.returns,
 }
-MEMORY: dict[str, Step] = {"load": Flow.load, "store": Flow.store, "lea": Flow.lea}
+MEMORY: dict[str, Step] = {
+    "load": Flow.load,
+    "store": Flow.store,
+    "change": Flow.change,
+    "lea": Flow.lea,
+}
 
 __all__ = ["Event", "Flow"]

@@ -67,13 +67,23 @@ static const struct trace_function *function_at(uintptr_t address) {
     return NULL;
 }
 
-static uint32_t line_at(const struct trace_function *function, uintptr_t address) {
+/* The functions that are inlined there, and the function itself, with their lines. */
+static void show_function(const struct trace_function *function, uintptr_t address) {
     uint32_t offset = (uint32_t)(address - (uintptr_t)function->start), line = 0;
+    uint32_t found = function->calls;
     for (uint32_t i = 0; i < function->calls; i++) {
         if (function->call[i].return_offset > offset) break;
-        line = function->call[i].line;
+        if (found == function->calls ||
+            function->call[found].return_offset != function->call[i].return_offset)
+            found = i;
     }
-    return line;
+    for (; found < function->calls; found++) {
+        const struct trace_call *call = &function->call[found];
+        line = call->line;
+        if (call->name == 0) break;
+        dprintf(STDERR_FILENO, "  %s%u\n", function->names + call->name, line);
+    }
+    if (function->name != NULL) dprintf(STDERR_FILENO, "  %s%u\n", function->name, line);
 }
 
 void bcpl_show_calls(const struct registers *registers) {
@@ -82,8 +92,7 @@ void bcpl_show_calls(const struct registers *registers) {
     dprintf(STDERR_FILENO, "calls:\n");
     for (int i = 0; i < MOST_FRAMES; i++) {
         const struct trace_function *function = function_at(address);
-        if (function != NULL && function->name != NULL)
-            dprintf(STDERR_FILENO, "  %s%u\n", function->name, line_at(function, address));
+        if (function != NULL) show_function(function, address);
         uintptr_t at = (uintptr_t)frame;
         if (at < registers->stack_pointer || at + 2 * sizeof *frame > top || at % 8 != 0) return;
         const uintptr_t *outer = (const uintptr_t *)frame[0];

@@ -5,15 +5,18 @@
 #include <stdint.h>
 
 struct trace_call {
-    uint32_t return_offset, line;
+    uint32_t return_offset, line, name;
 };
 
-/* Sorted by address; the calls by offset.  `name` ends where the line follows. */
+/* Sorted by address; the calls by offset.  `name` ends where the line follows.  Of a call in
+ * inlined code there are rows with the same offset, the innermost function's first: their
+ * `name` is where in `names` its name is, 0 for the function's own. */
 struct trace_function {
     const void *start;
     uint32_t size, calls;
     const char *name;
     const struct trace_call *call;
+    const char *names;
 };
 
 /* `variables`: register number + 1, the names, a zero byte; and so on; a zero byte. */

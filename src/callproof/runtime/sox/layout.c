@@ -108,13 +108,15 @@ SAME(ITERATION_SIZE, sizeof(struct iteration), 72);
 /* tables for traces */
 SAME(TRACE_CALL_OFFSET, offsetof(struct trace_call, return_offset), 0);
 SAME(TRACE_CALL_LINE, offsetof(struct trace_call, line), 4);
-SAME(TRACE_CALL_SIZE, sizeof(struct trace_call), 8);
+SAME(TRACE_CALL_NAME, offsetof(struct trace_call, name), 8);
+SAME(TRACE_CALL_SIZE, sizeof(struct trace_call), 12);
 SAME(TRACE_FUNCTION_START, offsetof(struct trace_function, start), 0);
 SAME(TRACE_FUNCTION_CODE_SIZE, offsetof(struct trace_function, size), 8);
 SAME(TRACE_FUNCTION_CALLS, offsetof(struct trace_function, calls), 12);
 SAME(TRACE_FUNCTION_NAME, offsetof(struct trace_function, name), 16);
 SAME(TRACE_FUNCTION_CALL, offsetof(struct trace_function, call), 24);
-SAME(TRACE_FUNCTION_SIZE, sizeof(struct trace_function), 32);
+SAME(TRACE_FUNCTION_NAMES, offsetof(struct trace_function, names), 32);
+SAME(TRACE_FUNCTION_SIZE, sizeof(struct trace_function), 40);
 
 /* the collector's free cells: gc_free[class], class = (bytes + 15) / 16 - 1 up to the limit */
 SAME(FREE_NEXT, offsetof(struct gc_cell, next), 8);

@@ -6,7 +6,7 @@
 WEAK value sox_globals[1];
 WEAK const uint64_t sox_global_count = 0;
 WEAK const char *const sox_script_path = NULL;
-WEAK const struct trace_function sox_trace_functions[1] = {{NULL, 0, 0, NULL, NULL}};
+WEAK const struct trace_function sox_trace_functions[1] = {{NULL, 0, 0, NULL, NULL, NULL}};
 WEAK const uint64_t sox_trace_count = 0;
 WEAK const uint64_t sox_session_code[2] = {0, 0};
 WEAK value sox_script(struct closure *self) {

@@ -204,15 +204,18 @@ extern const char *const sox_script_path; /* argv[1]; may be NULL */
 value sox_script(struct closure *self);   /* top level, then main; runs the top level's defers */
 
 /* Sorted by address.  `name` is printed as it is: "fib()", "script", "()" for a module;
- * NULL for what is not shown. */
+ * NULL for what is not shown.  Of a call in inlined code there are rows with the same offset,
+ * the innermost function's first: their `name` is where in `names` its name is, 0 for the
+ * function's own. */
 struct trace_call {
-    uint32_t return_offset, line;
+    uint32_t return_offset, line, name;
 };
 struct trace_function {
     const void *start;
     uint32_t size, calls;
     const char *name;
     const struct trace_call *call; /* sorted by offset */
+    const char *names;
 };
 extern const struct trace_function sox_trace_functions[];
 extern const uint64_t sox_trace_count;

@@ -13,7 +13,8 @@ enum {
 };
 
 struct line {
-    uint32_t function, line;
+    const char *name; /* each function's own, also where two are spelt alike */
+    uint32_t line;
 };
 
 /* The function that a return address is in, or NULL. */
@@ -31,8 +32,9 @@ static const struct trace_function *function_at(uintptr_t address) {
     return address - (uintptr_t)function->start <= function->size ? function : NULL;
 }
 
-/* The line of the call that returns there; 0 if no call of the function does. */
-static uint32_t line_at(const struct trace_function *function, uintptr_t address) {
+/* The first row of the call that returns there, or of the nearest; NULL if there are none. */
+static const struct trace_call *call_at(const struct trace_function *function,
+                                        uintptr_t address) {
     uint32_t offset = (uint32_t)(address - (uintptr_t)function->start);
     uint32_t from = 0, to = function->calls;
     while (from < to) {
@@ -42,8 +44,23 @@ static uint32_t line_at(const struct trace_function *function, uintptr_t address
         else
             to = middle;
     }
-    if (from == function->calls) return from > 0 ? function->call[from - 1].line : 0;
-    return function->call[from].line;
+    if (function->calls == 0) return NULL;
+    if (from == function->calls) from--;
+    const struct trace_call *call = &function->call[from];
+    while (call > function->call && call[-1].return_offset == call->return_offset) call--;
+    return call;
+}
+
+/* The lines of the functions that are inlined there, and the function's own; how many. */
+static size_t lines_at(const struct trace_function *function, uintptr_t address,
+                       struct line *lines, size_t room) {
+    const struct trace_call *call = call_at(function, address);
+    size_t count = 0;
+    for (; call != NULL && call->name != 0 && count < room; call++)
+        lines[count++] = (struct line){function->names + call->name, call->line};
+    if (function->name != NULL && count < room)
+        lines[count++] = (struct line){function->name, call != NULL ? call->line : 0};
+    return count;
 }
 
 /* Lines of the trace, innermost first; how many. */
@@ -51,10 +68,8 @@ static size_t collect(struct place place, struct line *lines, size_t room) {
     size_t count = 0;
     for (;;) {
         const struct trace_function *function = function_at(place.address);
-        if (function != NULL && function->name != NULL && count < room) {
-            uint32_t number = (uint32_t)(function - sox_trace_functions);
-            lines[count++] = (struct line){number, line_at(function, place.address)};
-        }
+        if (function != NULL)
+            count += lines_at(function, place.address, lines + count, room - count);
         const uintptr_t *frame = place.frame;
         uintptr_t at = (uintptr_t)frame;
         if (at < sox_stack_limit || at + 2 * sizeof *frame > stack_top || at % 8 != 0) return count;
@@ -68,14 +83,13 @@ static size_t collect(struct place place, struct line *lines, size_t room) {
 
 static int same(const struct line *a, const struct line *b, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (a[i].function != b[i].function || a[i].line != b[i].line) return 0;
+        if (a[i].name != b[i].name || a[i].line != b[i].line) return 0;
     return 1;
 }
 
 static void print_lines(const struct line *lines, size_t count) {
     for (size_t i = 0; i < count; i++)
-        dprintf(STDERR_FILENO, "[line %u] in %s\n", lines[i].line,
-                sox_trace_functions[lines[i].function].name);
+        dprintf(STDERR_FILENO, "[line %u] in %s\n", lines[i].line, lines[i].name);
 }
 
 /* How often the `period` lines at the front repeat behind themselves. */

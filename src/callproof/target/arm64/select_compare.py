@@ -13,7 +13,7 @@ from callproof.codegen.machine import ZERO_REGISTER, Form, MachineInstruction
 from callproof.codegen.target import Rule
 from callproof.ir import operations as op
 from callproof.ir import types
-from callproof.ir.model import CONSTANT, Instruction
+from callproof.ir.model import CONSTANT, Instruction, Symbol
 from callproof.ir.model import Operand as IrOperand
 from callproof.target.arm64.instructions import FORMS
 from callproof.target.arm64.select_integer import (
@@ -40,6 +40,7 @@ FCMP_ZERO = {types.F32: FORMS["fcmp_s_zero"], types.F64: FORMS["fcmp_d_zero"]}
 FCSEL = {types.F32: FORMS["fcsel_s"], types.F64: FORMS["fcsel_d"]}
 
 EQ, NE, HS, LO, MI, PL, VS, VC, HI, LS, GE, LT, GT, LE = range(14)
+INDEX_LSL = 3  # the `option` of a 64-bit index register
 UNREACHABLE_TRAP = 0xCA11  # the immediate of the BRK behind code that cannot be reached
 
 CONDITIONS = {
@@ -155,6 +156,17 @@ def jump(s: Selector, i: Instruction) -> bool:
     return True
 
 
+def switch(s: Selector, i: Instruction) -> bool:
+    """Through a table of distances from its own start; the index is in range."""
+    table = s.jump_table(i)
+    start = use(s, Symbol(table.symbol))
+    distance, place = s.new_register(types.I64), s.new_register(types.PTR)
+    s.emit(FORMS["ldrsw_reg"], distance, start, use(s, i.operands[0]), INDEX_LSL, 1)
+    s.emit(FORMS["add_x_shift"], place, start, distance, 0, 0)
+    s.emit(FORMS["br"], place).table = table
+    return True
+
+
 def _branch(s: Selector, i: Instruction, form: Form, *arguments: object) -> None:
     then, otherwise = (s.machine_block(target.block) for target in i.targets)
     s.emit(form, *arguments, then)
@@ -255,6 +267,7 @@ RULES = [
     Rule("select_integer", op.SELECT, select_integer),
     Rule("select_float", op.SELECT, select_float),
     Rule("jump", op.JUMP, jump),
+    Rule("switch", op.SWITCH, switch),
     Rule("branch_on_bit", op.BRANCH, branch_on_bit),
     Rule("branch_on_sign", op.BRANCH, branch_on_sign),
     Rule("branch_on_zero", op.BRANCH, branch_on_zero),

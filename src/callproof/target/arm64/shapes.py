@@ -30,6 +30,7 @@ from callproof.source import CallproofError, InternalError
 from callproof.target.arm64 import pseudo
 from callproof.target.arm64.immediates import move_immediate
 from callproof.target.arm64.instructions import FORMS
+from callproof.target.arm64.peephole import improve
 from callproof.target.arm64.registers import FP, LR, REGISTER_FILE, SP, V0, name
 from callproof.target.arm64.select_memory import (
     LO12,
@@ -264,6 +265,9 @@ class Arm64Shapes:
         lines += [Line(SET_FLAGS, (PAGE_SCRATCH,)), Line(MOVE_GENERAL, (17, PAGE_SCRATCH))]
         lines[0].comment = "poison what holds nothing here"
         return lines
+
+    def improve(self, lines: list[Line]) -> list[Line]:
+        return improve(lines)
 
     # --- branches ---------------------------------------------------------------------------
 

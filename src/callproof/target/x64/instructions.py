@@ -33,6 +33,22 @@ for op, name in enumerate("add or adc sbb and sub xor cmp".split()):
         )
         add(f"{name}_{w}_ri", mnemonic, f"{rex}81 /{op} ib/id", f"{role}:{kind}@rm imm", **facts)
 
+        # Memory as what is changed or compared; a short and a long row, as the distance of a
+        # symbol counts from the instruction's end.
+        if name in ("add", "or", "and", "sub", "xor"):
+            add(
+                f"{name}_{w}_mr",
+                mnemonic,
+                f"{rex}{code + 1:02X} /r",
+                f"use:{kind}@reg mem",
+                stored=True,
+                **facts,
+            )
+        if name not in ("adc", "sbb"):
+            add(f"{name}_{w}_mi8", mnemonic, f"{rex}83 /{op} ib", "mem imm", **facts)
+            add(f"{name}_{w}_mi", mnemonic, f"{rex}81 /{op} id", "mem imm", **facts)
+add("cmp_b_mi", "cmpb", "80 /7 ib", "mem imm", flags="w")
+
 for w, kind, rex in WIDTHS:
     add(f"mov_{w}_rr", f"mov{w}", f"{rex}89 /r", f"def:{kind}@rm use:{kind}@reg", is_move=w == "q")
     add(f"mov_{w}_rm", f"mov{w}", f"{rex}8B /r", f"def:{kind}@reg mem")
@@ -206,6 +222,7 @@ for s, prefix, compare in (("sd", "F2", "66 "), ("ss", "F3", "")):
     # What these leave of the destination's upper bytes nobody looks at.
     add(f"sqrt{s}", f"sqrt{s}", f"{prefix} 0F 51 /r", "def:x@reg use:x@rm")
     add(f"ucomi{s}", f"ucomi{s}", f"{compare}0F 2E /r", "use:x@reg use:x@rm", flags="w")
+    add(f"ucomi{s}_xm", f"ucomi{s}", f"{compare}0F 2E /r", "use:x@reg mem", flags="w")
     for w, kind, rex in WIDTHS:
         add(
             f"cvtsi2{s}_{w}", f"cvtsi2{s}{w}", f"{prefix} {rex}0F 2A /r", f"def:x@reg use:{kind}@rm"

@@ -16,13 +16,22 @@ from callproof.codegen.machine import MachineInstruction
 from callproof.codegen.target import Rule
 from callproof.ir import operations as op
 from callproof.ir import types
-from callproof.ir.model import CONSTANT, Instruction
+from callproof.ir.model import CONSTANT, Constant, Instruction, Symbol
 from callproof.ir.model import Operand as IrOperand
 from callproof.target.x64 import pseudo
 from callproof.target.x64.instructions import FORMS
 from callproof.target.x64.pseudo import FLOAT_EQUAL, FLOAT_NOT_EQUAL
+from callproof.target.x64.select_folded import compare_memory, compare_memory_with
 from callproof.target.x64.select_integer import CMOV, CMP_IMM, both, width, with_constant
-from callproof.target.x64.values import constant, extended, fits, two_address, use
+from callproof.target.x64.values import (
+    constant,
+    constant_bytes,
+    extended,
+    fits,
+    pooled,
+    two_address,
+    use,
+)
 
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
 CMP, TEST, TEST_IMM = both("cmp_?_rr"), both("test_?_rr"), both("test_?_ri")
 JUMP, BRANCH, TRAP = FORMS["jmp_short"], FORMS["j_short"], FORMS["ud2"]
 UCOMI = {types.F32: FORMS["ucomiss"], types.F64: FORMS["ucomisd"]}
+UCOMI_POOLED = {types.F32: FORMS["ucomiss_xm_p"], types.F64: FORMS["ucomisd_xm_p"]}
 
 B, AE, E, NE, BE, A, P, L, GE, LE, G = 2, 3, 4, 5, 6, 7, 10, 12, 13, 14, 15
 CONDITIONS = {
@@ -65,8 +75,14 @@ def set_flags(s: Selector, comparison: Instruction) -> int:
     if comparison.operation in FLOAT_COMPARISONS:
         if comparison.operation in EXCHANGED:
             first, second = second, first
-        one, other = use(s, first), use(s, second)
-        s.emit(UCOMI[type_], one, other)
+        if compare_memory(s, type_, first, second):
+            return condition
+        one = use(s, first)
+        if second.kind == CONSTANT:
+            assert isinstance(second, Constant)
+            s.emit(UCOMI_POOLED[type_], one, pooled(constant_bytes(second)))
+        else:
+            s.emit(UCOMI[type_], one, use(s, second))
         return condition
     if first.kind == CONSTANT and second.kind != CONSTANT:
         first, second, condition = second, first, MIRRORED[condition]
@@ -77,6 +93,9 @@ def set_flags(s: Selector, comparison: Instruction) -> int:
             value &= (1 << type_.bits) - 1
         if value == 0 and condition in (E, NE) and _test_mask(s, first):
             return condition
+        equality = condition in (E, NE)
+        if compare_memory_with(s, type_, first, value, equality=equality):
+            return condition
         if fits(value):
             register = extended(s, first, is_signed=is_signed)
             if value == 0:
@@ -84,6 +103,10 @@ def set_flags(s: Selector, comparison: Instruction) -> int:
             else:
                 s.emit(width(CMP_IMM, type_), register, value)
             return condition
+    if compare_memory(s, type_, first, second):
+        return condition
+    if compare_memory(s, type_, second, first):
+        return MIRRORED[condition]
     left = extended(s, first, is_signed=is_signed)
     right = extended(s, second, is_signed=is_signed)
     s.emit(width(CMP, type_), left, right)
@@ -167,6 +190,17 @@ def jump(s: Selector, i: Instruction) -> bool:
     return True
 
 
+def switch(s: Selector, i: Instruction) -> bool:
+    """Through a table of distances from its own start; the index is in range."""
+    table = s.jump_table(i)
+    start = use(s, Symbol(table.symbol))
+    distance, place = s.new_register(types.I64), s.new_register(types.PTR)
+    s.emit(FORMS["movslq_m_x"], distance, start, use(s, i.operands[0]), 2, 0)
+    s.emit(FORMS["lea_q_x"], place, start, distance, 0, 0)
+    s.emit(FORMS["jmp_r"], place).table = table
+    return True
+
+
 def branch(s: Selector, i: Instruction) -> bool:
     """A word decides, or the comparison that made it: not 0 takes the first target."""
     condition = condition_of(s, i.operands[0])
@@ -196,6 +230,7 @@ RULES = [
     Rule("select_integer", op.SELECT, select_integer),
     Rule("select_float", op.SELECT, select_float),
     Rule("jump", op.JUMP, jump),
+    Rule("switch", op.SWITCH, switch),
     Rule("branch", op.BRANCH, branch),
     Rule("trap", op.UNREACHABLE, trap),
 ]

@@ -105,8 +105,8 @@ class Address:
 
 
 def _scaled(s: Selector, operand: IrOperand) -> tuple[IrOperand, int]:
-    """An index and its scale: `x << k` in one."""
-    shift = s.only_use(operand, op.SHL)
+    """An index and its scale: `x << k` in one; if others want the shifted value, that too."""
+    shift = s.definition(operand, op.SHL)
     if shift is not None:
         amount = constant(shift.operands[1])
         if amount is not None and 0 < amount <= 3 and shift.operands[0].kind == VALUE:
@@ -125,7 +125,8 @@ def _is_slot(operand: IrOperand) -> Instruction | None:
 def take_apart(s: Selector, operand: IrOperand, offset: int) -> Address:
     """Everything of an address computation that an operand can do by itself.
 
-    Sums that something else needs too are left alone.
+    Sums that something else needs too are left alone: with an index the processor does not
+    hand what was stored to the next load as fast (5 % of nbody).
     """
     found = Address()
     while True:

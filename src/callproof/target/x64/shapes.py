@@ -192,6 +192,9 @@ class X64Shapes:
 
     # --- branches ---------------------------------------------------------------------------
 
+    def improve(self, lines: list[Line]) -> list[Line]:
+        return lines
+
     def jump(self, block: MachineBlock) -> Line:
         return Line(FORMS["jmp_short"], (block,))
 

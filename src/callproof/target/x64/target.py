@@ -11,6 +11,7 @@ from callproof.target.x64 import (
     select_compare,
     select_division,
     select_float,
+    select_folded,
     select_integer,
     select_memory,
     select_vector,
@@ -29,6 +30,7 @@ from callproof.target.x64.shapes import X64Shapes
 from callproof.target.x64.unwind import UNWINDING
 
 ALL_RULES: list[Rule] = [
+    *select_folded.RULES,
     *select_integer.RULES,
     *select_division.RULES,
     *select_compare.RULES,
@@ -94,6 +96,7 @@ def make_target(target_name: str) -> Target:
         rules=by_operation(ALL_RULES),
         vector_rules=by_operation(select_vector.VECTOR_RULES),
         lacks=select_vector.lacks,
+        splits_pairs=True,
         calls=calls,
         shapes=X64Shapes(),
         # Eight bytes may pass from slot to slot through either; see `parallel_move`.
@@ -104,6 +107,7 @@ def make_target(target_name: str) -> Target:
         use_stored=values.use,
         pool_prefix=values.POOL_PREFIX,
         address_relocation="R_X86_64_64",
+        distance_relocation="R_X86_64_PC32",
         code_alignment=16,
         largest_stack_alignment=4096,
         assembly=ASSEMBLY,
