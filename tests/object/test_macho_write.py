@@ -135,7 +135,7 @@ def test_programs_read_back(name: str) -> None:
 
 
 def test_frames_are_described() -> None:
-    options = driver.Options(target="aarch64-macos")
+    options = driver.Options(target="aarch64-macos", level=0)
     file = driver.compile_file(EXAMPLES / "colorpoint.bcl", options).object_file()
     back = read_macho(write_macho(file), "colorpoint.o")
     section = back.section(COMPACT_SECTION)
