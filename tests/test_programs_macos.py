@@ -18,6 +18,7 @@ import pytest
 from callproof import driver
 from tests.sox.test_evaluator import NAMES, PROGRAMS, expected
 from tests.support.darwin import Mac
+from tests.support.darwin_unwind import Walker
 
 FOLDER = Path(__file__).parent / "programs"
 BCPL = sorted(
@@ -64,6 +65,43 @@ def test_bcpl(name: str, tmp_path: Path) -> None:
     mac = loaded(built(FOLDER / "bcpl" / f"{name}.bcl", tmp_path, number % 3), number % 4 == 1)
     assert mac.run() == 0
     assert bytes(mac.output[1]) == (FOLDER / "bcpl" / f"{name}.out").read_bytes()
+
+
+BREAK = """LET inner(a, b) = VALOF $( LET c = a * b
+ BRK
+ WRITEN(c) NEWLINE()
+ RESULTIS c + a $)
+LET outer(n) = inner(n, n + 1) + n
+LET START() BE $( LET x = outer(6)
+ WRITEN(x) NEWLINE() $)
+"""
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_brk_shows_registers_and_calls(level: int, tmp_path: Path) -> None:
+    path = tmp_path / "break.bcl"
+    path.write_text(BREAK)
+    mac = loaded(built(path, tmp_path, level), False)
+    walker = mac.watch = Walker.of(mac)
+    assert mac.run() == 0
+    assert mac.output[1] == b"42\n54\n"
+    shown = mac.output[2].decode()
+    assert "  c            = 42 (#x2A)\n" in shown
+    calls = [line.split()[0] for line in shown[shown.index("calls:\n") :].splitlines()[1:]]
+    assert calls == ["inner", "outer", "START"]
+    assert walker.whole > 5 and walker.cut == 0
+
+
+def test_a_stack_overflow_is_told(tmp_path: Path) -> None:
+    """A write to the guard page: the handler finds the place in Darwin's structures."""
+    path = tmp_path / "deep.sox"
+    path.write_text("fn deep(n) {\n    return deep(n + 1) + 1\n}\nprint deep(0)\n")
+    mac = Mac(built(path, tmp_path, 1), {"CALLPROOF_STACK": str(1 << 20)})
+    assert mac.run() == 70
+    lines = mac.output[2].decode().splitlines()
+    assert lines[:3] == ["Stack overflow.", "[line 2] in script", "[line 2] in deep()"]
+    assert "more times" in lines[3] and lines[4:] == ["[line 4] in script"]
+    assert mac.fault
 
 
 @pytest.mark.parametrize("name", taken(NAMES))

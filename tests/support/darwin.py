@@ -472,6 +472,14 @@ def _snprintf(mac: Mac) -> int:
     return len(text)
 
 
+def _vsnprintf(mac: Mac) -> int:
+    to, size = mac.get("X0"), mac.get("X1")
+    text = mac.format(mac.text(mac.get("X2")), mac.get("X3"))
+    if size:
+        mac.uc.mem_write(to, text[: size - 1] + b"\0")
+    return len(text)
+
+
 def _dprintf(mac: Mac) -> int:
     text = mac.format(mac.text(mac.get("X1")), mac.get("SP"))
     mac.output[mac.get("X0")] += text
@@ -610,6 +618,7 @@ FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
     "_getenv": _getenv,
     "_snprintf": _snprintf,
     "_dprintf": _dprintf,
+    "_vsnprintf": _vsnprintf,
     "_vdprintf": _vdprintf,
     "_printf": _printf,
     "_fprintf": _fprintf,
