@@ -163,6 +163,8 @@ class Mac:
         self.handlers: dict[int, int] = {}  # signal -> function
         self.signal_stack = 0
         self.fault = 0
+        self.slept = 0.0
+        self.error_place = 0
         self.heap = HEAP
         self.sizes: dict[int, int] = {}
         self.set("CPACR_EL1", 3 << 20)
@@ -544,6 +546,32 @@ def _clock_gettime(mac: Mac) -> int:
     return 0
 
 
+def _nanosleep(mac: Mac) -> int:
+    mac.slept += mac.word(mac.get("X0")) + mac.word(mac.get("X0") + 8) / 1e9
+    return 0
+
+
+def _clock(mac: Mac) -> int:
+    return sum(mac.calls.values())  # microseconds
+
+
+def _error(mac: Mac) -> int:
+    if not mac.error_place:
+        mac.error_place = mac.allocate(8)
+    return mac.error_place
+
+
+def _fopen(mac: Mac) -> int:
+    """There are no files: ENOENT."""
+    mac.uc.mem_write(_error(mac), struct.pack("<i", 2))
+    return 0
+
+
+def _strcmp(mac: Mac) -> int:
+    a, b = mac.text(mac.get("X0")), mac.text(mac.get("X1"))
+    return (a > b) - (a < b)
+
+
 def _sysctlbyname(mac: Mac) -> int:
     assert mac.text(mac.get("X0")) == b"hw.memsize"
     mac.put(mac.get("X1"), 8 << 30)
@@ -629,6 +657,11 @@ FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
     "_fflush": _constant(0),
     "_clock_gettime": _clock_gettime,
     "_sysctlbyname": _sysctlbyname,
+    "_nanosleep": _nanosleep,
+    "_clock": _clock,
+    "___error": _error,
+    "_fopen": _fopen,
+    "_strcmp": _strcmp,
     "_strtoull": _strtoull,
     "_strtod": _strtod,
     "_strlen": lambda mac: len(mac.text(mac.get("X0"))),
