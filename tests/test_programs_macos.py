@@ -28,7 +28,10 @@ BCPL = sorted(
 ALL = bool(os.environ.get("CALLPROOF_MACOS_ALL"))
 SAMPLE = 60  # of so many programs one is taken
 TARGET = "aarch64-macos"
-NEEDS_MORE = {"c_numbers", "c_output_order", "c_printf", "c_qsort", "c_strings"}
+NEEDS_MORE = {
+    *("c_numbers", "c_output_order", "c_printf", "c_qsort", "c_strings"),
+    *("native_files", "native_files_that_are_not", "native_math_random"),
+}
 
 
 def number_of(name: str) -> int:

@@ -383,6 +383,10 @@ class Mac:
         return bytes(out + form[at:])
 
 
+NUMBER = (
+    rb"(?i)\s*[-+]?(0x[0-9a-f]+\.?[0-9a-f]*(p[-+]?\d+)?|inf(inity)?|nan"
+    rb"|(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)"
+)
 CONVERSION = re.compile(rb"%([-+ #0]*)(\*|\d*)((?:\.(?:\*|\d*))?)(?:ll|l|z|j|t|hh|h)?([a-zA-Z%])")
 
 
@@ -572,6 +576,19 @@ def _strcmp(mac: Mac) -> int:
     return (a > b) - (a < b)
 
 
+def _memchr(mac: Mac) -> int:
+    place, byte, size = (mac.get(f"X{n}") for n in range(3))
+    at = bytes(mac.uc.mem_read(place, size)).find(byte & 0xFF)
+    return place + at if at >= 0 else 0
+
+
+def _remainder(a: float, b: float) -> float:
+    try:
+        return math.fmod(a, b)
+    except ValueError:
+        return math.nan
+
+
 def _sysctlbyname(mac: Mac) -> int:
     assert mac.text(mac.get("X0")) == b"hw.memsize"
     mac.put(mac.get("X1"), 8 << 30)
@@ -585,9 +602,11 @@ def _strtoull(mac: Mac) -> int:
 
 def _strtod(mac: Mac) -> float:
     place = mac.get("X0")
-    match = re.match(rb"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", mac.text(place))
+    match = re.match(NUMBER, mac.text(place))
     if mac.get("X1"):
         mac.put(mac.get("X1"), place + (match.end() if match else 0))
+    if match and b"x" in match[0].lower():
+        return float.fromhex(match[0].decode())
     return float(match[0]) if match else 0.0
 
 
@@ -673,7 +692,8 @@ FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
     "_signal": _constant(0),
     "_pthread_self": _constant(STACK_TOP),
     "_pthread_get_stackaddr_np": _constant(STACK_TOP),
-    "_fmod": _math(math.fmod, 2),
+    "_memchr": _memchr,
+    "_fmod": _math(_remainder, 2),
     "_pow": _math(math.pow, 2),
     **{f"_{name}": _math(getattr(math, name)) for name in ("sin", "cos", "tan", "exp", "log")},
 }
