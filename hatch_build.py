@@ -22,18 +22,20 @@ class RuntimeHook(BuildHookInterface[Any]):  # type: ignore[misc]  # not install
             return
         sys.path.insert(0, str(Path(self.root) / "src"))
         from callproof.runtime.build import build_gnu_runtime, build_runtime
+        from callproof.runtime.build_macos import build_macos_runtime
 
         # The builder reads the files after this returns; they go in `finalize`.
         self.folder = tempfile.TemporaryDirectory(prefix="callproof-runtime-")
         flavours = (("", build_runtime), ("-gnu", build_gnu_runtime))
-        for target in TARGETS:
-            for suffix, build in flavours:
-                place = Path(self.folder.name) / (target + suffix)
-                place.mkdir()
-                build(target, place, self.app.display_info)
-                for path in sorted(place.iterdir()):
-                    inside = f"callproof/runtime/lib/{place.name}/{path.name}"
-                    build_data["force_include"][str(path)] = inside
+        wanted = [(target, *flavour) for target in TARGETS for flavour in flavours]
+        wanted.append(("aarch64-macos", "", build_macos_runtime))
+        for target, suffix, build in wanted:
+            place = Path(self.folder.name) / (target + suffix)
+            place.mkdir()
+            build(target, place, self.app.display_info)
+            for path in sorted(place.iterdir()):
+                inside = f"callproof/runtime/lib/{place.name}/{path.name}"
+                build_data["force_include"][str(path)] = inside
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if self.folder is not None:

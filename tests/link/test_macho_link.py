@@ -329,6 +329,64 @@ def test_options_of_linux(choices: dict[str, bool], message: str, tmp_path: Path
         driver.build([EXAMPLES / "hello.bcl"], tmp_path / "program", "exe", options)
 
 
+HANDLED = """
+void other(void);
+struct guard { ~guard() { other(); } };
+void handled(void) { guard g; other(); }
+"""
+REFUSED = {
+    "thread": ("_Thread_local int t; int main(void) { return t; }", "thread-local variables"),
+    "far": (
+        "extern char **environ; char *far = (char *)&environ + 256;int main(void) { return !far; }",
+        "256 bytes from a library's datum",
+    ),
+    "odd": (
+        "struct __attribute__((packed)) { char c; int (*p)(void); } odd; int main(void);"
+        "struct __attribute__((packed)) s { char c; int (*p)(void); } s = {1, main};"
+        "int main(void) { return s.c; }",
+        "the loader wants addresses at multiples of 4",
+    ),
+    "twice": ("int main(void) { return 0; } long chosen(void) { return 3; }", "more than once"),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_what_programs_cannot_have(name: str, objects: dict[str, Path], tmp_path: Path) -> None:
+    text, message = REFUSED[name]
+    with pytest.raises(CallproofError, match=message):
+        link_c(compiled(text, name, tmp_path), objects["strong"])
+
+
+def test_handlers_of_exceptions_are_refused(tmp_path: Path) -> None:
+    source = tmp_path / "handled.cc"
+    source.write_text(HANDLED)
+    item = tmp_path / "handled.o"
+    command = [*ZIG[:3], "c++", *ZIG[4:], *FLAGS, str(source), "-o", str(item)]
+    subprocess.run(command, check=True)
+    library = "_Z5otherv _ZSt9terminatev __cxa_begin_catch __gxx_personality_v0 _Unwind_Resume"
+    options = LinkOptions(
+        entry="_Z7handledv", format="mach-o", system_names=frozenset(library.split())
+    )
+    with pytest.raises(CallproofError, match="handles exceptions, whose tables are not linked"):
+        macho_bytes([item], options, "handled")
+
+
+def test_the_command_line_links(objects: dict[str, Path], tmp_path: Path) -> None:
+    archive = tmp_path / "libstrong.a"
+    archive.write_bytes(write_macho_archive([("s.o", objects["strong"].read_bytes())]))
+    path = tmp_path / "program"
+    words = ["link", "--target", TARGET, str(objects["C"]), "-L", str(tmp_path), "-lstrong"]
+    main = "from callproof.cli import main; main()"
+    command = [sys.executable, "-c", main, *words, "-o", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert path.stat().st_mode & 0o777 == 0o755
+    mac = Mac(path.read_bytes())
+    assert mac.run(("name",)) == 0
+    # The weak `chosen` is there already: nobody asks the archive for another.
+    assert mac.output[2] == b"to stderr 1\n"
+
+
 def test_it_is_not_run_here(shapes: bytes, tmp_path: Path) -> None:
     path = tmp_path / "shapes"
     path.write_bytes(shapes)

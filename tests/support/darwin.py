@@ -24,6 +24,7 @@ SLIDE = 0x1234_4000  # the program is not where it was linked for
 LC_SEGMENT_64, LC_MAIN, LC_CHAINED_FIXUPS = 0x19, 0x80000028, 0x80000034
 RUBBISH = 0xBAD0_BAD0_BAD0_BAD0
 CALL_CHANGES = range(1, 18)
+SIGBUS = 10  # what a protected page gives on Darwin
 MASK = (1 << 64) - 1
 
 
@@ -159,6 +160,11 @@ class Mac:
         self.calls: dict[str, int] = {}
         self.watch: Callable[[Mac], None] | None = None  # called at each call of the library
         self.stack = 0
+        self.handlers: dict[int, int] = {}  # signal -> function
+        self.signal_stack = 0
+        self.fault = 0
+        self.slept = 0.0
+        self.error_place = 0
         self.heap = HEAP
         self.sizes: dict[int, int] = {}
         self.set("CPACR_EL1", 3 << 20)
@@ -180,6 +186,9 @@ class Mac:
         for name, handle in (("___stdinp", 0), ("___stdoutp", 1), ("___stderrp", 2)):
             if name in self.names:  # a `FILE *` is the descriptor
                 self.put(LIBRARY + 16 * self.names.index(name), handle)
+        self.uc.hook_add(
+            unicorn.UC_HOOK_MEM_READ_PROT | unicorn.UC_HOOK_MEM_WRITE_PROT, self.refused
+        )
         self.uc.hook_add(
             unicorn.UC_HOOK_CODE, self.library, None, LIBRARY, LIBRARY + 16 * len(self.names)
         )
@@ -241,12 +250,7 @@ class Mac:
         self.set("X30", LIBRARY + PAGE - 16)
         self.stack = stack
         self.set("SP", stack)
-        try:
-            self.uc.emu_start(address + SLIDE, LIBRARY + PAGE - 16, timeout=120_000_000)
-        except self.error as error:
-            if self.failure is None:
-                place = self.get("PC") - SLIDE
-                raise AssertionError(f"{error} at {place:#x}, lr {self.get('X30'):#x}") from None
+        self.start(address + SLIDE)
         if isinstance(self.failure, Ended):
             return 0
         if self.failure is not None:
@@ -258,6 +262,40 @@ class Mac:
             assert self.get(f"D{number}") == number * 0x0202_0202, f"d{number} is lost"
         assert self.get("SP") == stack
         return self.get("X0")
+
+    def start(self, address: int) -> None:
+        """Run; a fault goes to the program's handler, if it has one."""
+        try:
+            self.uc.emu_start(address, LIBRARY + PAGE - 16, timeout=120_000_000)
+        except self.error as error:
+            if self.failure is not None:
+                return
+            handler = self.handlers.pop(SIGBUS, 0)
+            if not handler or not self.fault:
+                place = self.get("PC") - SLIDE
+                raise AssertionError(f"{error} at {place:#x}, lr {self.get('X30'):#x}") from None
+            self.start(self.signal(handler))
+
+    def signal(self, handler: int) -> int:
+        """Prepare the call of a handler, on the stack for it, as Darwin calls it.
+
+        Facts: <sys/_types/_ucontext64.h>, <mach/arm/_structs.h>, <sys/signal.h>.
+        """
+        place = (self.signal_stack - 2048) & ~15
+        information, context, machine = place, place + 128, place + 256
+        self.uc.mem_write(information, struct.pack("<6iQ", SIGBUS, 0, 0, 0, 0, 0, self.fault))
+        self.put(context + 48, machine)
+        names = [*(f"X{n}" for n in range(31)), "SP", "PC"]  # X29 and X30 are fp and lr
+        state = struct.pack(f"<{len(names)}Q", *map(self.get, names))
+        self.uc.mem_write(machine + 16, state)
+        for register, value in (("X0", SIGBUS), ("X1", information), ("X2", context)):
+            self.set(register, value)
+        self.set("SP", place)
+        return handler
+
+    def refused(self, _uc: Any, _kind: int, address: int, *_rest: Any) -> bool:
+        self.fault = address
+        return False
 
     def call_back(self, address: int, *values: int) -> int:
         """A function of the program's, called by the library; X0."""
@@ -345,6 +383,10 @@ class Mac:
         return bytes(out + form[at:])
 
 
+NUMBER = (
+    rb"(?i)\s*[-+]?(0x[0-9a-f]+\.?[0-9a-f]*(p[-+]?\d+)?|inf(inity)?|nan"
+    rb"|(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)"
+)
 CONVERSION = re.compile(rb"%([-+ #0]*)(\*|\d*)((?:\.(?:\*|\d*))?)(?:ll|l|z|j|t|hh|h)?([a-zA-Z%])")
 
 
@@ -436,6 +478,14 @@ def _snprintf(mac: Mac) -> int:
     return len(text)
 
 
+def _vsnprintf(mac: Mac) -> int:
+    to, size = mac.get("X0"), mac.get("X1")
+    text = mac.format(mac.text(mac.get("X2")), mac.get("X3"))
+    if size:
+        mac.uc.mem_write(to, text[: size - 1] + b"\0")
+    return len(text)
+
+
 def _dprintf(mac: Mac) -> int:
     text = mac.format(mac.text(mac.get("X1")), mac.get("SP"))
     mac.output[mac.get("X0")] += text
@@ -446,6 +496,19 @@ def _vdprintf(mac: Mac) -> int:
     text = mac.format(mac.text(mac.get("X1")), mac.get("X2"))  # va_list is a pointer
     mac.output[mac.get("X0")] += text
     return len(text)
+
+
+def _sigaction(mac: Mac) -> int:
+    handler = mac.word(mac.get("X1"))
+    (flags,) = struct.unpack("<i", bytes(mac.uc.mem_read(mac.get("X1") + 12, 4)))
+    assert flags & 0x41 == 0x41  # SA_SIGINFO, SA_ONSTACK
+    mac.handlers[mac.get("X0")] = handler
+    return 0
+
+
+def _sigaltstack(mac: Mac) -> int:
+    mac.signal_stack = mac.word(mac.get("X0")) + mac.word(mac.get("X0") + 8)
+    return 0
 
 
 def _printf(mac: Mac) -> int:
@@ -487,6 +550,45 @@ def _clock_gettime(mac: Mac) -> int:
     return 0
 
 
+def _nanosleep(mac: Mac) -> int:
+    mac.slept += mac.word(mac.get("X0")) + mac.word(mac.get("X0") + 8) / 1e9
+    return 0
+
+
+def _clock(mac: Mac) -> int:
+    return sum(mac.calls.values())  # microseconds
+
+
+def _error(mac: Mac) -> int:
+    if not mac.error_place:
+        mac.error_place = mac.allocate(8)
+    return mac.error_place
+
+
+def _fopen(mac: Mac) -> int:
+    """There are no files: ENOENT."""
+    mac.uc.mem_write(_error(mac), struct.pack("<i", 2))
+    return 0
+
+
+def _strcmp(mac: Mac) -> int:
+    a, b = mac.text(mac.get("X0")), mac.text(mac.get("X1"))
+    return (a > b) - (a < b)
+
+
+def _memchr(mac: Mac) -> int:
+    place, byte, size = (mac.get(f"X{n}") for n in range(3))
+    at = bytes(mac.uc.mem_read(place, size)).find(byte & 0xFF)
+    return place + at if at >= 0 else 0
+
+
+def _remainder(a: float, b: float) -> float:
+    try:
+        return math.fmod(a, b)
+    except ValueError:
+        return math.nan
+
+
 def _sysctlbyname(mac: Mac) -> int:
     assert mac.text(mac.get("X0")) == b"hw.memsize"
     mac.put(mac.get("X1"), 8 << 30)
@@ -500,9 +602,11 @@ def _strtoull(mac: Mac) -> int:
 
 def _strtod(mac: Mac) -> float:
     place = mac.get("X0")
-    match = re.match(rb"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", mac.text(place))
+    match = re.match(NUMBER, mac.text(place))
     if mac.get("X1"):
         mac.put(mac.get("X1"), place + (match.end() if match else 0))
+    if match and b"x" in match[0].lower():
+        return float.fromhex(match[0].decode())
     return float(match[0]) if match else 0.0
 
 
@@ -561,6 +665,7 @@ FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
     "_getenv": _getenv,
     "_snprintf": _snprintf,
     "_dprintf": _dprintf,
+    "_vsnprintf": _vsnprintf,
     "_vdprintf": _vdprintf,
     "_printf": _printf,
     "_fprintf": _fprintf,
@@ -571,18 +676,24 @@ FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
     "_fflush": _constant(0),
     "_clock_gettime": _clock_gettime,
     "_sysctlbyname": _sysctlbyname,
+    "_nanosleep": _nanosleep,
+    "_clock": _clock,
+    "___error": _error,
+    "_fopen": _fopen,
+    "_strcmp": _strcmp,
     "_strtoull": _strtoull,
     "_strtod": _strtod,
     "_strlen": lambda mac: len(mac.text(mac.get("X0"))),
     "_wcslen": _wcslen,
     "_qsort": _qsort,
     "_isatty": _constant(0),
-    "_sigaction": _constant(0),
-    "_sigaltstack": _constant(0),
+    "_sigaction": _sigaction,
+    "_sigaltstack": _sigaltstack,
     "_signal": _constant(0),
     "_pthread_self": _constant(STACK_TOP),
     "_pthread_get_stackaddr_np": _constant(STACK_TOP),
-    "_fmod": _math(math.fmod, 2),
+    "_memchr": _memchr,
+    "_fmod": _math(_remainder, 2),
     "_pow": _math(math.pow, 2),
     **{f"_{name}": _math(getattr(math, name)) for name in ("sin", "cos", "tan", "exp", "log")},
 }

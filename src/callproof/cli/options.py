@@ -15,7 +15,10 @@ from callproof.source import CallproofError
 
 Source = Annotated[Path, typer.Argument(help="NewBCPL source (.bcl) or IR text (.ir).")]
 Target = Annotated[
-    str, typer.Option("--target", help="What to compile for: aarch64-linux or x86_64-linux.")
+    str,
+    typer.Option(
+        "--target", help="What to compile for: aarch64-linux, x86_64-linux or aarch64-macos."
+    ),
 ]
 RunTarget = Annotated[
     str,

@@ -88,4 +88,7 @@ def frames(
         machine.offset,
         machine.relative,
     )
-    return [frame_section(found, facts), loaded_section(found, facts)]
+    described = [frame_section(found, facts)]
+    if target.compact_unwind is None:  # else unwinders have that
+        described.append(loaded_section(found, facts))
+    return described

@@ -26,13 +26,18 @@ START = SUPER_BLOB.size + BLOB_INDEX.size
 def signature_size(limit: int, identifier: str) -> int:
     """Bytes of the signature of `limit` bytes of a file, with padding to 16."""
     slots = -(-limit // (1 << PAGE_LOG2))
-    size = START + CODE_DIRECTORY.size + len(identifier.encode()) + 1 + slots * SHA256_SIZE
+    name = len(_name(identifier))
+    size = START + CODE_DIRECTORY.size + name + slots * SHA256_SIZE
     return -(-size // 16) * 16
+
+
+def _name(identifier: str) -> bytes:
+    return identifier.encode("utf-8", "surrogateescape") + b"\0"
 
 
 def signature(code: bytes | bytearray, identifier: str, text_size: int) -> bytes:
     """The signature of all that is before it; `text_size` is what of it can be executed."""
-    name = identifier.encode() + b"\0"
+    name = _name(identifier)
     page = 1 << PAGE_LOG2
     hashes = [hashlib.sha256(code[at : at + page]).digest() for at in range(0, len(code), page)]
     hashes_at = CODE_DIRECTORY.size + len(name)

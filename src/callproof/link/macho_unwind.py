@@ -23,6 +23,7 @@ PAGE_HEADER = Struct("<I2H")  # kind, offset of the entries, count
 ENTRY = Struct("<2I")  # function offset, encoding
 REGULAR_PAGE = 2
 ROWS_A_PAGE = (4096 - PAGE_HEADER.size) // ENTRY.size
+HANDLERS = "__TEXT,__gcc_except_tab"
 PERSONALITY_AT, LSDA_AT = 16, 24
 
 
@@ -45,6 +46,8 @@ def read_rows(program: Program) -> list[Row]:
     rows = []
     for file in program.resolved.files:
         for section in file.sections:
+            if section.name == HANDLERS and section.data:
+                raise _handles(file, "its code")
             if section.name == COMPACT_SECTION:
                 rows += _rows_of(program, file, section)
     return rows
@@ -73,14 +76,17 @@ def _rows_of(program: Program, file: ObjectFile, section: Section) -> list[Row]:
                 "does not lie in its section"
             )
         if at + PERSONALITY_AT in targets or at + LSDA_AT in targets:
-            raise CallproofError(
-                f"{file.name}: '{target.symbol.name}' handles exceptions, whose tables are not "
-                "linked for macOS"
-            )
+            raise _handles(file, f"'{target.symbol.name}'")
         if encoding & macho.UNWIND_MODE_MASK == macho.UNWIND_DWARF:
             encoding = 0  # what it says is in __eh_frame, which is not kept
         rows.append(Row(symbol, target.addend, length, encoding))
     return rows
+
+
+def _handles(file: ObjectFile, what: str) -> CallproofError:
+    return CallproofError(
+        f"{file.name}: {what} handles exceptions, whose tables are not linked for macOS"
+    )
 
 
 def most_size(rows: list[Row]) -> int:

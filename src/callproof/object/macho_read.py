@@ -241,6 +241,8 @@ class _Object:
                 continue
             if address < 0 or address + length > len(data):
                 raise reader.fail(f"a relocation lies outside section {section.name}", address)
+            if type_ == macho.POINTER_TO_GOT and section.kind == "other":
+                continue  # of a frame's handler of exceptions: nobody reads these sections
             if type_ == macho.SUBTRACTOR:
                 subtrahend = (address, self.target(number, external, section)[0])
                 continue

@@ -83,7 +83,7 @@ def _place(section: Section) -> tuple[str, str, int] | None:
     kind = section.kind
     if section.name == COMPACT_SECTION:
         kind = "unwind"
-    elif kind == "rodata" and section.relocations:
+    elif kind == "rodata" and any(one.type == "R_AARCH64_ABS64" for one in section.relocations):
         kind = "relocated"
     elif kind == "debug":
         name = "__" + section.name.removeprefix(".")
@@ -190,8 +190,8 @@ class _Writer:
             addend += self._difference(output, section, relocation, at, width)
         elif width != 8:
             raise self._fail(section, relocation, "an address needs 8 bytes")
-        if symbol.kind == "section":
-            assert target is not None
+        # Debug information has addresses as places in a section: debuggers read it unlinked.
+        if target is not None and (symbol.kind == "section" or section.kind == "debug"):
             addend += target[0].address + target[1] + symbol.value
             number, external = self.outputs.index(target[0]) + 1, False
         else:

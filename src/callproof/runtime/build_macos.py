@@ -20,7 +20,7 @@ TRIPLE = "aarch64-macos.12.0"
 NAMES_FILE = "libSystem.names"
 # The frames of our functions are described, so that debuggers and the system's crash reports
 # see through them.  The processor: every Mac of this kind is at least an M1.
-FLAGS = ("-funwind-tables",)
+FLAGS = ("-fno-asynchronous-unwind-tables", "-funwind-tables")
 
 ENTRY = re.compile(r"- targets:\s*\[([^\]]*)\]((?:(?!- targets:).)*)", re.DOTALL)
 NAMES = re.compile(r"\b(?:weak-)?symbols:\s*\[([^\]]*)\]", re.DOTALL)
