@@ -59,11 +59,16 @@ def reachable(blocks: list[EmittedBlock]) -> list[EmittedBlock]:
     pending = [blocks[0]]
     while pending:
         for line in pending.pop().branches:
-            index = _leads_to(line).index
-            if index not in seen:
-                seen.add(index)
-                pending.append(by_index[index])
+            for block in _targets(line):
+                if block.index not in seen:
+                    seen.add(block.index)
+                    pending.append(by_index[block.index])
     return [emitted for emitted in blocks if emitted.block.index in seen]
+
+
+def _targets(line: Line) -> list[MachineBlock]:
+    """Where a branch, or a jump through a table, leads."""
+    return line.table.blocks if line.table is not None else [_leads_to(line)]
 
 
 def _leads_to(line: Line) -> MachineBlock:
@@ -93,7 +98,7 @@ def repeat_returns(blocks: list[EmittedBlock]) -> list[tuple[Line, Line]]:
         index = _leads_to(emitted.lines[-1]).index
         following = blocks[position + 1].block.index if position + 1 < len(blocks) else -1
         # A branch to the next block is turned round: then it leads where the jump does.
-        leads = {_leads_to(line).index for line in emitted.branches}
+        leads = {block.index for line in emitted.branches for block in _targets(line)}
         if index not in short or following in leads:
             continue
         copies = [

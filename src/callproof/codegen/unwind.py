@@ -150,6 +150,8 @@ def _through(
         last = line.arguments[-1] if line.arguments else None
         if isinstance(last, MachineBlock):
             found.append((last.index, state.copy()))
+        if line.table is not None:
+            found += [(block.index, state.copy()) for block in line.table.blocks]
     return found
 
 
