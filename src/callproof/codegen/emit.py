@@ -57,9 +57,22 @@ class CodeRelocation:
 
 
 @dataclass(slots=True)
+class EmittedCall:
+    """A call that comes back: the byte offset that it returns to, its place in the source
+    and, of one that shows registers, the variables in them."""
+
+    returns: int
+    place: int
+    kept: dict[int, str] | None = None
+
+
+@dataclass(slots=True)
 class EmittedFunction:
     """A function's code; `line_rows` are (byte offset, place), `sites` what places mean
-    that were inlined (see `ir/places.py`), `tables` the jump tables' symbols and entries.
+    that were inlined (see `ir/places.py`), `tables` the jump tables' symbols and entries,
+    `calls` all calls in order of their addresses.
+
+    `blocks` is empty once `forget` was called: objects are made without it, listings not.
 
     With debug information: `marks`, each line with its block, instruction and phase;
     `blurred`, ids of lines at which what is in registers is not known; and `locations`,
@@ -75,21 +88,23 @@ class EmittedFunction:
     line_rows: list[tuple[int, int]] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
     tables: list[tuple[str, list[EmittedBlock]]] = field(default_factory=list)
+    calls: list[EmittedCall] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     blurred: set[int] = field(default_factory=set)
     locations: FunctionLocations | None = None
 
     def forget(self) -> None:
-        """Keep of the lines only the calls, which `traces.py` asks for: no listing is wanted.
+        """Let go of blocks and lines: no listing is wanted.
 
         Blocks and their instructions refer to each other in circles; these are cut, so that
         the memory is free at once.
         """
         for emitted in self.blocks:
-            emitted.lines = [line for line in emitted.lines if line.form.is_call]
+            emitted.lines = []
             emitted.branches = []
             emitted.block.instructions = []
             emitted.block.successors = []
+        self.blocks = []
         self.marks = []
 
 
@@ -481,9 +496,11 @@ def _encode(function: EmittedFunction) -> None:
             if line.line and line.line != last_line:
                 function.line_rows.append((line.offset, line.line))
                 last_line = line.line
+            if form.is_call:
+                function.calls.append(EmittedCall(line.offset + line.size, line.line, line.kept))
     for emitted in function.blocks:
         emitted.labelled = emitted.block.index in labelled
     function.code = bytes(code)
 
 
-__all__ = ["CodeRelocation", "EmittedBlock", "EmittedFunction", "emit"]
+__all__ = ["CodeRelocation", "EmittedBlock", "EmittedCall", "EmittedFunction", "emit"]
