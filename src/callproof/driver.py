@@ -20,6 +20,7 @@ from callproof.source import CallproofError, Diagnostic, Diagnostics, Note, Sour
 if TYPE_CHECKING:
     from callproof.bcpl.options import FrontEndOptions
     from callproof.codegen.backend import Compiled
+    from callproof.codegen.cache import CodeCache
     from callproof.codegen.target import Target
     from callproof.ir.model import Module
     from callproof.link import Input, LinkOptions
@@ -57,6 +58,10 @@ class Options:
                   level 0 variables are then kept in memory
     log           is told, for each call site of a Sox program, how it is called
     link          how what is built is linked: position-independent, dynamically
+    cache         keep compiled functions for the next time, and use those that are kept; not
+                  with `verify`, `print_after`, `debug` (the command line's builds do so)
+    jobs          processes that compile at once; 0 as many as is of use (so does the
+                  command line)
     libraries     names of libraries (`-l`) to link it with, from these folders (`-L`)
     """
 
@@ -81,6 +86,8 @@ class Options:
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
     link: LinkOptions | None = None
+    cache: bool = False
+    jobs: int = 1
     libraries: tuple[str, ...] = ()
     library_path: tuple[Path, ...] = ()
 
@@ -299,10 +306,40 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
                 poison=options.poison,
                 timings=options.timings,
                 comments=options.comments,
+                cache=_code_cache(source, module, target, options),
+                jobs=options.jobs,
             )
             found.append(Compilation(source, module, target, compiled, warnings))
             warnings = []
     return found
+
+
+CACHED_FROM = 2_000  # IR instructions; below it finding out takes as long as compiling
+
+
+def _code_cache(
+    source: SourceFile, module: Module, target: Target, options: Options
+) -> CodeCache | None:
+    """Where the code of a source's functions is kept, if that is wanted and pays."""
+    if not options.cache or options.comments or options.verify or options.print_after:
+        return None
+    if module.debug is not None:
+        return None
+    count = sum(len(b.instructions) for f in module.functions.values() for b in f.blocks)
+    if count < CACHED_FROM:
+        return None
+    from callproof.codegen.cache import CodeCache
+    from callproof.runtime import cache_folder
+
+    start = time.perf_counter()
+    try:
+        folder = cache_folder() / "code"
+    except CallproofError:
+        return None  # there is no place for it
+    name = f"{Path(source.name).absolute()} {options.level} {options.inlining}"
+    cache = CodeCache(folder, name, module, target, options.poison)
+    _timed(options, "cache", start)
+    return cache
 
 
 def link_inputs(
