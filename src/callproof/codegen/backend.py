@@ -204,7 +204,7 @@ def compile_function(
 
         emitted.locations = locate(machine, allocation, target.registers, emitted, target.machine)
         start = _charge(seconds, "debug information", start)
-    if not comments:
+    if not comments and module.debug is None:  # frames are described line by line
         emitted.forget()
         _charge(seconds, "emit", start)
     return emitted

@@ -72,7 +72,8 @@ class EmittedFunction:
     that were inlined (see `ir/places.py`), `tables` the jump tables' symbols and entries,
     `calls` all calls in order of their addresses.
 
-    `blocks` is empty once `forget` was called: objects are made without it, listings not.
+    `blocks` is empty once `forget` was called: objects are made without it, listings and
+    debug information are not.
 
     With debug information: `marks`, each line with its block, instruction and phase;
     `blurred`, ids of lines at which what is in registers is not known; and `locations`,
@@ -94,7 +95,7 @@ class EmittedFunction:
     locations: FunctionLocations | None = None
 
     def forget(self) -> None:
-        """Let go of blocks and lines: no listing is wanted.
+        """Let go of blocks and lines: no listing and no debug information is wanted.
 
         Blocks and their instructions refer to each other in circles; these are cut, so that
         the memory is free at once.
