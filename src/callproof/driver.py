@@ -20,7 +20,6 @@ from callproof.source import CallproofError, Diagnostic, Diagnostics, Note, Sour
 if TYPE_CHECKING:
     from callproof.bcpl.options import FrontEndOptions
     from callproof.codegen.backend import Compiled
-    from callproof.codegen.cache import CodeCache
     from callproof.codegen.target import Target
     from callproof.ir.model import Module
     from callproof.link import Input, LinkOptions
@@ -293,6 +292,8 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
     from callproof.codegen.backend import compile_module
     from callproof.target import by_name
 
+    if options.cache:
+        from callproof.kept_code import cache_for
     target = by_name(options.target)
     found = []
     with _without_collections():
@@ -306,40 +307,12 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
                 poison=options.poison,
                 timings=options.timings,
                 comments=options.comments,
-                cache=_code_cache(source, module, target, options),
+                cache=cache_for(source, module, target, options) if options.cache else None,
                 jobs=options.jobs,
             )
             found.append(Compilation(source, module, target, compiled, warnings))
             warnings = []
     return found
-
-
-CACHED_FROM = 2_000  # IR instructions; below it finding out takes as long as compiling
-
-
-def _code_cache(
-    source: SourceFile, module: Module, target: Target, options: Options
-) -> CodeCache | None:
-    """Where the code of a source's functions is kept, if that is wanted and pays."""
-    if not options.cache or options.comments or options.verify or options.print_after:
-        return None
-    if module.debug is not None:
-        return None
-    count = sum(len(b.instructions) for f in module.functions.values() for b in f.blocks)
-    if count < CACHED_FROM:
-        return None
-    from callproof.codegen.cache import CodeCache
-    from callproof.runtime import cache_folder
-
-    start = time.perf_counter()
-    try:
-        folder = cache_folder() / "code"
-    except CallproofError:
-        return None  # there is no place for it
-    name = f"{Path(source.name).absolute()} {options.level} {options.inlining}"
-    cache = CodeCache(folder, name, module, target, options.poison)
-    _timed(options, "cache", start)
-    return cache
 
 
 def link_inputs(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from benchmarks import families
 
-from callproof import driver
+from callproof import driver, kept_code
 from callproof.codegen import backend, fingerprint, parallel
 from callproof.codegen.cache import CodeCache, make_room, package_hash
 from callproof.codegen.fingerprint import Fingerprint, Fingerprints
@@ -40,7 +40,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         return real(module, function, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(backend, "compile_function", compile_function)
-    monkeypatch.setattr(driver, "CACHED_FROM", 0)
+    monkeypatch.setattr(kept_code, "ENOUGH", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return found
 
@@ -124,6 +124,33 @@ def test_damaged_files_are_as_if_not_there_and_are_written_again(
     assert not counted
 
 
+def test_builds_at_the_same_time_leave_a_good_file(tmp_path: Path, counted: list[str]) -> None:
+    source = tmp_path / "program.bcl"
+    source.write_text("LET START() BE { WRITEN(twice(21)) }\nAND twice(x) = x + x")
+    plain = built(source)
+    (file,) = files(tmp_path)
+    good = file.read_bytes()
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                options = driver.Options(cache=True, inlining=False)
+                for _ in range(8):
+                    file.unlink(missing_ok=True)
+                    output, _ = driver.build([source], tmp_path / f"{number}.o", "obj", options)
+                    status = 0 if output.read_bytes() == plain else 2
+                    if status:
+                        break
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    assert files(tmp_path) == [file]  # no temporary one is left
+    assert file.read_bytes() == good
+
+
 def test_what_cannot_be_kept_is_compiled(tmp_path: Path, counted: list[str]) -> None:
     """A file stands where the cache's folder should be."""
     source = tmp_path / "program.bcl"
@@ -160,7 +187,8 @@ def test_other_options_and_another_compiler_have_other_files(
 ) -> None:
     source = tmp_path / "program.bcl"
     source.write_text("LET START() BE WRITEN(1)")
-    for number, changed in enumerate(({}, {"poison": True}, {"target": TARGETS[1]}), start=1):
+    ways: list[dict[str, object]] = [{}, {"poison": True}, {"target": TARGETS[1]}]
+    for number, changed in enumerate(ways, start=1):
         built(source, **changed)
         assert len(files(tmp_path)) == number
     monkeypatch.setattr("callproof.codegen.cache.package_hash", lambda: b"another compiler")
