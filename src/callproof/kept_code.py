@@ -13,7 +13,7 @@ from callproof.ir.model import Module
 from callproof.runtime import cache_folder
 from callproof.source import CallproofError, SourceFile
 
-ENOUGH = 2_000  # IR instructions; below it finding out takes as long as compiling
+ENOUGH = 5_000  # IR instructions; below it finding out takes half as long as compiling
 
 
 def cache_for(
