@@ -22,10 +22,13 @@ PLAIN = [
     "a.bcl -O2 --target x86_64-linux --emit obj",
     "--verify --poison --bounds-check --werror a.bcl -I x -I y",
     "a.bcl --linker system --time-passes",
+    "a.bcl --no-cache --jobs 4",
+    "a.sox --jobs 0",
 ]
 NOT_PLAIN = ["", "--help", "-o out", "a.bcl -o", "a.bcl -O1 -O2", "a.bcl --emit=obj", "a.bcl -oout",
              "a.bcl -- b.bcl", "a.bcl --nonsense", "a.bcl -o one -o two", "a.bcl -o -O2",
-             "a.sox --log-calls"]  # fmt: skip
+             "a.sox --log-calls", "a.bcl --jobs -1", "a.bcl --jobs two", "a.bcl --jobs 1 --jobs 2",
+             "a.bcl --jobs"]  # fmt: skip
 
 Seen = tuple[list[Path], Path | None, str, driver.Options]
 

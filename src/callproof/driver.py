@@ -57,6 +57,10 @@ class Options:
                   level 0 variables are then kept in memory
     log           is told, for each call site of a Sox program, how it is called
     link          how what is built is linked: position-independent, dynamically
+    cache         keep compiled functions for the next time, and use those that are kept; not
+                  with `verify`, `print_after`, `debug` (the command line's builds do so)
+    jobs          processes that compile at once; 0 as many as is of use (so does the
+                  command line)
     libraries     names of libraries (`-l`) to link it with, from these folders (`-L`)
     """
 
@@ -81,6 +85,8 @@ class Options:
     log: Callable[[str], None] | None = None
     progress: Progress | None = None
     link: LinkOptions | None = None
+    cache: bool = False
+    jobs: int = 1
     libraries: tuple[str, ...] = ()
     library_path: tuple[Path, ...] = ()
 
@@ -286,6 +292,8 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
     from callproof.codegen.backend import compile_module
     from callproof.target import by_name
 
+    if options.cache:
+        from callproof.kept_code import cache_for
     target = by_name(options.target)
     found = []
     with _without_collections():
@@ -299,6 +307,8 @@ def compile_files(paths: Sequence[Path], options: Options) -> list[Compilation]:
                 poison=options.poison,
                 timings=options.timings,
                 comments=options.comments,
+                cache=cache_for(source, module, target, options) if options.cache else None,
+                jobs=options.jobs,
             )
             found.append(Compilation(source, module, target, compiled, warnings))
             warnings = []

@@ -47,6 +47,8 @@ def build(
     debug: shared.Debug = False,
     log_calls: shared.LogCalls = False,
     module_path: shared.ModulePath = None,
+    no_cache: shared.NoCache = False,
+    jobs: shared.Jobs = 0,
     pie: shared.Pie = False,
     dynamic: shared.Dynamic = False,
     libraries: shared.Libraries = None,
@@ -77,6 +79,7 @@ def build(
         debug=debug,
     )
     shared.sox(options, log_calls, module_path)
+    options.cache, options.jobs = not no_cache, jobs
     shared.libraries(
         options,
         shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr),

@@ -64,6 +64,21 @@ Debug = Annotated[
         "memory, so that all of them can be seen.",
     ),
 ]
+NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache",
+        help="Compile every function anew: neither use code that was kept nor keep any.",
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        min=0,
+        help="How many processes compile at once (default: as many as help a large program).",
+    ),
+]
 GcStress = Annotated[
     bool, typer.Option("--gc-stress", help="Sox: collect garbage at every allocation.")
 ]

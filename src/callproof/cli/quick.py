@@ -23,7 +23,9 @@ VALUES = {
     "--linker": "linker",
     "-I": "include",
     "--module-path": "module_path",
+    "--jobs": "jobs",
 }
+NUMBERS = frozenset(("jobs",))
 MANY = frozenset(("include", "module_path"))
 FLAGS: dict[str, tuple[str, object]] = {
     "-O0": ("level", 0),
@@ -34,6 +36,7 @@ FLAGS: dict[str, tuple[str, object]] = {
     "--poison": ("poison", True),
     "--bounds-check": ("bounds_check", True),
     "--werror": ("warnings_are_errors", True),
+    "--no-cache": ("cache", False),
     "--time-passes": ("timings", True),
 }
 
@@ -67,6 +70,11 @@ def parse(words: Sequence[str]) -> Request | None:
             request.many.setdefault(name, []).append(pending.pop())
         elif name in request.chosen:
             return None
+        elif name in NUMBERS:
+            number = pending.pop()
+            if not (number.isascii() and number.isdecimal()) or len(number) > 4:
+                return None
+            request.chosen[name] = int(number)
         else:
             request.chosen[name] = pending.pop()
     return request if request.files else None
@@ -80,7 +88,7 @@ def build(request: Request) -> None:
     gc.disable()  # and it stays so: the process ends with the build
     chosen = dict(request.chosen)
     output, emit = chosen.pop("output", None), chosen.pop("emit", "exe")
-    options = driver.Options(progress=progress)
+    options = driver.Options(progress=progress, cache=True, jobs=0)
     for name, value in chosen.items():
         setattr(options, name, value)
     if "timings" in chosen:

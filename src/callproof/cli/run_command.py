@@ -66,6 +66,8 @@ def run(
     gc_stats: shared.GcStats = False,
     log_calls: shared.LogCalls = False,
     module_path: shared.ModulePath = None,
+    no_cache: shared.NoCache = False,
+    jobs: shared.Jobs = 0,
     pie: shared.Pie = False,
     dynamic: shared.Dynamic = False,
     libraries: shared.Libraries = None,
@@ -94,6 +96,7 @@ def run(
     )
     options.inlining = not trace_calls  # calls that are gone cannot be shown
     shared.sox(options, log_calls, module_path)
+    options.cache, options.jobs = not no_cache, jobs
     choices = shared.loading(pie, dynamic, rpath)
     shared.libraries(options, choices, libraries, library_path)
     shared.collector(gc_stress, gc_stats)

@@ -6,9 +6,7 @@ from these same lines, so that what is printed is what is encoded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
+from callproof.codegen.emitted import CodeRelocation, EmittedBlock, EmittedCall, EmittedFunction
 from callproof.codegen.intervals import IN_MEMORY
 from callproof.codegen.layout import reachable, repeat_returns
 from callproof.codegen.machine import (
@@ -23,74 +21,9 @@ from callproof.codegen.machine import (
 )
 from callproof.codegen.marks import Mark, blurred_lines, marked, repeat_marks
 from callproof.codegen.parallel_move import sequence
-from callproof.codegen.target import Frame, Line, Target
+from callproof.codegen.target import Line, Target
 from callproof.codegen.wrapping import wrap
-from callproof.ir.places import Site
 from callproof.source import InternalError
-
-if TYPE_CHECKING:
-    from callproof.codegen.locate import FunctionLocations
-
-
-@dataclass(slots=True)
-class EmittedBlock:
-    """`offset` in bytes from the function's start; `labelled` if a branch leads here.
-
-    `branches`: those of the lines that lead to a label, in order.
-    """
-
-    block: MachineBlock
-    lines: list[Line]
-    offset: int = 0
-    labelled: bool = False
-    branches: list[Line] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class CodeRelocation:
-    """As in `object.model.Relocation`, with the symbol still a name."""
-
-    offset: int
-    type: str
-    symbol: str
-    addend: int
-
-
-@dataclass(slots=True)
-class EmittedFunction:
-    """A function's code; `line_rows` are (byte offset, place), `sites` what places mean
-    that were inlined (see `ir/places.py`), `tables` the jump tables' symbols and entries.
-
-    With debug information: `marks`, each line with its block, instruction and phase;
-    `blurred`, ids of lines at which what is in registers is not known; and `locations`,
-    where variables are.
-    """
-
-    name: str
-    display_name: str
-    blocks: list[EmittedBlock]
-    frame: Frame
-    code: bytes = b""
-    relocations: list[CodeRelocation] = field(default_factory=list)
-    line_rows: list[tuple[int, int]] = field(default_factory=list)
-    sites: list[Site] = field(default_factory=list)
-    tables: list[tuple[str, list[EmittedBlock]]] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-    blurred: set[int] = field(default_factory=set)
-    locations: FunctionLocations | None = None
-
-    def forget(self) -> None:
-        """Keep of the lines only the calls, which `traces.py` asks for: no listing is wanted.
-
-        Blocks and their instructions refer to each other in circles; these are cut, so that
-        the memory is free at once.
-        """
-        for emitted in self.blocks:
-            emitted.lines = [line for line in emitted.lines if line.form.is_call]
-            emitted.branches = []
-            emitted.block.instructions = []
-            emitted.block.successors = []
-        self.marks = []
 
 
 class _Emitter:
@@ -483,9 +416,11 @@ def _encode(function: EmittedFunction) -> None:
             if line.line and line.line != last_line:
                 function.line_rows.append((line.offset, line.line))
                 last_line = line.line
+            if form.is_call:
+                function.calls.append(EmittedCall(line.offset + line.size, line.line, line.kept))
     for emitted in function.blocks:
         emitted.labelled = emitted.block.index in labelled
     function.code = bytes(code)
 
 
-__all__ = ["CodeRelocation", "EmittedBlock", "EmittedFunction", "emit"]
+__all__ = ["CodeRelocation", "EmittedBlock", "EmittedCall", "EmittedFunction", "emit"]

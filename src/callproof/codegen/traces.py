@@ -21,7 +21,6 @@ from callproof.ir.places import calls_of
 FUNCTION_ROW = struct.Struct("<QIIQQQ")  # start, code size, calls, name, first call, names
 CALL_ROW = struct.Struct("<III")  # return offset, line, 0 or the inlined function's name
 KEPT_ROW_SIZE = 16  # return address, names
-CALLS = ("call", "indirect_call")
 
 
 class _Names:
@@ -57,20 +56,17 @@ def trace_data(module: Module, functions: list[EmittedFunction]) -> list[Datum]:
         start = len(rows)
         first = len(calls)
         count = 0
-        for block in emitted.blocks:
-            for line in block.lines:
-                if line.form.control in CALLS:
-                    for callee, number in calls_of(emitted.sites, line.line):
-                        name = names.place(callee) if callee else 0
-                        if name is not None:
-                            calls += CALL_ROW.pack(line.offset + line.size, number, name)
-                            count += 1
-                    if line.kept is not None:
-                        row = KEPT_ROW_SIZE * (len(shown.addresses) // 2)
-                        returns = line.offset + line.form.size
-                        shown.addresses.append(Address(row, emitted.name, returns))
-                        shown.addresses.append(Address(row + 8, f"{prefix}variables", len(kept)))
-                        kept += _kept_text(line.kept)
+        for call in emitted.calls:
+            for callee, number in calls_of(emitted.sites, call.place):
+                name = names.place(callee) if callee else 0
+                if name is not None:
+                    calls += CALL_ROW.pack(call.returns, number, name)
+                    count += 1
+            if call.kept is not None:
+                row = KEPT_ROW_SIZE * (len(shown.addresses) // 2)
+                shown.addresses.append(Address(row, emitted.name, call.returns))
+                shown.addresses.append(Address(row + 8, f"{prefix}variables", len(kept)))
+                kept += _kept_text(call.kept)
         rows += FUNCTION_ROW.pack(0, len(emitted.code), count, 0, 0, 0)
         table.addresses.append(Address(start, emitted.name))
         name = names.place(emitted.name)
