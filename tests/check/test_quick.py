@@ -56,7 +56,7 @@ def differences(image: Image) -> tuple[int, list[str]]:
                 or summary.lost
                 or summary.sp_change != 0
                 or set(summary.stack_reads) - outline.stack_reads
-                or flow.instructions != outline.instructions
+                or flow.instructions > outline.instructions  # who never comes back leads nowhere
             ):
                 wrong.append(f"{image.name}: {flow.function.name}: {events}")
     return passed, wrong

@@ -177,6 +177,8 @@ class Inliner:
         name = function.name
         self._sizes[name] = size_of(function)
         instructions = [i for block in function.blocks for i in block.instructions]
+        for instruction in instructions:  # the passes may have found who is called
+            self._make_direct(instruction)
         self._stack[name] = sum(i.size for i in instructions if i.operation is SLOT)
         signature = function.signature
         if (
