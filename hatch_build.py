@@ -1,7 +1,14 @@
-"""Build hook: compile the C runtime into the wheel (not into an editable install)."""
+"""Build hook: compile the C runtime, and the hot modules, into the wheel.
+
+Not into an editable install.  The modules only with CALLPROOF_MYPYC=1, and where they cannot
+be compiled (no mypyc, no C compiler, something that mypyc refuses) the wheel is pure Python
+and says so.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -36,6 +43,26 @@ class RuntimeHook(BuildHookInterface[Any]):  # type: ignore[misc]  # not install
             for path in sorted(place.iterdir()):
                 inside = f"callproof/runtime/lib/{place.name}/{path.name}"
                 build_data["force_include"][str(path)] = inside
+
+        self.compile_modules(Path(self.folder.name) / "modules", build_data)
+
+    def compile_modules(self, out: Path, build_data: dict[str, Any]) -> None:
+        """Put what `compile_modules.py` makes into the wheel, which is then this machine's."""
+        if os.environ.get("CALLPROOF_MYPYC", "0") in ("", "0"):
+            return
+        # A process of its own: mypyc ends the one it runs in where it refuses.
+        words = [sys.executable, str(Path(self.root) / "compile_modules.py"), str(out)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+            self.app.display_warning(f"a wheel of Python only; mypyc: {reason[-1]}")
+            return
+        for path in sorted(out.rglob("*")):
+            if path.is_file():
+                build_data["force_include"][str(path)] = path.relative_to(out).as_posix()
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+        self.app.display_info(done.stdout.strip().splitlines()[-1])
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if self.folder is not None:

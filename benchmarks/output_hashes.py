@@ -46,8 +46,8 @@ def hashed(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:24]
 
 
-def line_of(path: Path, level: int, target: str, folder: Path) -> str:
-    options = driver.Options(level=level, target=target)
+def line_of(path: Path, level: int, target: str, folder: Path, debug: bool) -> str:
+    options = driver.Options(level=level, target=target, debug=debug)
     number = zlib.crc32(f"{path} {level} {target}".encode())
     try:
         compilation = driver.compile_file(path, options)
@@ -64,20 +64,21 @@ def line_of(path: Path, level: int, target: str, folder: Path) -> str:
     return f"{path} -O{level} {target} {' '.join(parts)}"
 
 
-def lines(every_way: bool, share: int) -> Iterator[str]:
+def lines(every_way: bool, share: int, debug: bool) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         for path in programs():
             number = zlib.crc32(str(path).encode())
             if number % share:
                 continue
             for level, target in WAYS if every_way else [WAYS[number // share % len(WAYS)]]:
-                yield line_of(path, level, target, Path(folder))
+                yield line_of(path, level, target, Path(folder), debug)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="all levels, both targets")
     parser.add_argument("--share", type=int, default=1, help="only one program in this many")
+    parser.add_argument("--debug", action="store_true", help="with debug information")
     parser.add_argument("--against", type=Path, help="a file of former hashes")
     arguments = parser.parse_args()
     gc.set_threshold(50_000, 20, 50)
@@ -87,7 +88,7 @@ def main() -> None:
             before[" ".join(line.split()[:3])] = line
     different = seen = 0
     with contextlib.chdir(ROOT):
-        for line in lines(arguments.all, arguments.share):
+        for line in lines(arguments.all, arguments.share, arguments.debug):
             if not arguments.against:
                 print(line)
                 continue

@@ -13,9 +13,9 @@ def main() -> None:
     """Entry point of the `callproof` script."""
     if sys.argv[1:] in (["--version"], ["-V"]):
         # Before anything is imported: scripts ask this often.
-        from callproof import __version__
+        from callproof import version_text
 
-        print(f"callproof {__version__}")
+        print(version_text())
         return
     if sys.argv[1:2] == ["build"]:
         from callproof.cli import quick

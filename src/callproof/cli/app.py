@@ -61,9 +61,9 @@ app.command("survey")(survey.survey)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from callproof import __version__
+        from callproof import version_text
 
-        print(f"callproof {__version__}")
+        print(version_text())
         raise typer.Exit
 
 

@@ -40,6 +40,7 @@ from callproof.ir.model import (
     Value,
 )
 from callproof.ir.operations import Operation
+from callproof.ir.places import PlaceNumber
 from callproof.ir.types import F32, F64, I8, I16, I32, I64, PTR, V2I64, Type, of_scalar
 from callproof.source import InternalError
 
@@ -59,7 +60,7 @@ class _Code:
 
     __slots__ = ("function", "instructions", "line")
 
-    def __init__(self, function: Function, line: int = 0) -> None:
+    def __init__(self, function: Function, line: PlaceNumber = 0) -> None:
         self.function = function
         self.line = line
         self.instructions: list[Instruction] = []

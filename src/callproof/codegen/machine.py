@@ -38,12 +38,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from callproof.ir.debug import DebugFunction
-
-from callproof.ir.places import Site
+from callproof.codegen.machine_debug import MachineDebug
+from callproof.ir.places import PlaceNumber, Site
 
 FIRST_VIRTUAL = 128
 ZERO_REGISTER = 64
@@ -237,7 +234,7 @@ class MachineInstruction:
         immediates: Sequence[object] = (),
         *,
         clobbers: int = 0,
-        line: int = 0,
+        line: PlaceNumber = 0,
         comment: str = "",
     ) -> None:
         self.form = form
@@ -301,18 +298,6 @@ class StackSlot:
     name: str
     size: int
     alignment: int
-
-
-@dataclass(slots=True)
-class MachineDebug:
-    """For debug information: virtual registers, and indices of stack slots, by the numbers
-    of the IR values that they are (or whose address is theirs); `in_memory` as in
-    `DebugModule`."""
-
-    function: DebugFunction
-    registers: dict[int, int]
-    slots: dict[int, int]
-    in_memory: bool = False
 
 
 class MachineFunction:

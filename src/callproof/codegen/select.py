@@ -19,11 +19,11 @@ from callproof.codegen.machine import (
     Form,
     JumpTable,
     MachineBlock,
-    MachineDebug,
     MachineFunction,
     MachineInstruction,
     Operand,
 )
+from callproof.codegen.machine_debug import MachineDebug
 from callproof.codegen.target import Target
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Module, Value

@@ -25,6 +25,7 @@ from callproof.codegen.machine import (
 )
 from callproof.ir.model import Instruction, Operand
 from callproof.ir.operations import Operation
+from callproof.ir.places import PlaceNumber
 from callproof.passes.legalise_vectors import is_missing
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Line:
         arguments: Sequence[int | MachineBlock],
         reference: SymbolReference | None = None,
         comment: str = "",
-        line: int = 0,
+        line: PlaceNumber = 0,
     ) -> None:
         self.form = form
         self.arguments = arguments

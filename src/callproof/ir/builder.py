@@ -24,6 +24,7 @@ from callproof.ir.model import (
     parameter_leaves,
     result_leaves,
 )
+from callproof.ir.places import PlaceNumber
 from callproof.ir.ssa import remove_trivial_parameters
 from callproof.ir.types import I64, PTR, Type
 from callproof.ir.vectors import zero
@@ -37,7 +38,7 @@ class FunctionBuilder:
 
     def __init__(self, function: Function) -> None:
         self.function = function
-        self.line = 0
+        self.line: PlaceNumber = 0
         self._names: dict[str, int] = {}
         self._predecessors: dict[Block, list[Block]] = {}
         self._sealed: set[Block] = set()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from callproof.abi.signature import Signature
 from callproof.abi.types import leaves
 from callproof.ir.operations import Operation
-from callproof.ir.places import Site
+from callproof.ir.places import PlaceNumber, Site
 from callproof.ir.types import PTR, Type, of_scalar
 from callproof.source import Note
 
@@ -139,7 +139,7 @@ class Instruction:
         type_: Type | None,
         operands: list[Operand],
         results: list[Value],
-        line: int = 0,
+        line: PlaceNumber = 0,
     ) -> None:
         self.operation = operation
         self.type = type_

@@ -10,9 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 LINE_BITS = 32
 LINE_MASK = (1 << LINE_BITS) - 1
+
+# An `int`.  With debug information it is a `debug.Place`, which says more; code compiled by
+# mypyc would make a plain number of it wherever it is declared as an `int`.
+PlaceNumber = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +64,13 @@ def line_in(sites: Sequence[Site], place: int, source_name: str) -> int:
     return place & LINE_MASK
 
 
-__all__ = ["LINE_BITS", "LINE_MASK", "Site", "calls_of", "inlined", "line_in", "line_of"]
+__all__ = [
+    "LINE_BITS",
+    "LINE_MASK",
+    "PlaceNumber",
+    "Site",
+    "calls_of",
+    "inlined",
+    "line_in",
+    "line_of",
+]

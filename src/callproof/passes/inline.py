@@ -39,7 +39,7 @@ from callproof.ir.model import (
     Value,
 )
 from callproof.ir.operations import CALL, CALL_INDIRECT, JUMP, RETURN, SLOT, UNREACHABLE
-from callproof.ir.places import LINE_BITS, Site, inlined
+from callproof.ir.places import LINE_BITS, PlaceNumber, Site, inlined
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +357,7 @@ def expand(function: Function, chosen: dict[int, Function]) -> None:
     function.blocks = [block for block in blocks if id(block) in reached]
 
 
-def _jump(target: Target, place: int) -> Instruction:
+def _jump(target: Target, place: PlaceNumber) -> Instruction:
     jump = Instruction(JUMP, None, [], [], place)
     jump.targets = [target]
     return jump
@@ -379,14 +379,14 @@ class _Copy:
         self.call = call
         self.slots = slots
         self.values: dict[int, Operand] = {}
-        self.places: dict[int, int] = {}  # by the ids of the callee's
+        self.places: dict[int, PlaceNumber] = {}  # by the ids of the callee's
         self.site = len(function.sites)
         function.sites.append(Site(callee.name, callee.source_name, call.line))
         function.sites += [
             Site(one.callee, one.source_name, self.place(one.place)) for one in sites
         ]
 
-    def place(self, place: int) -> int:
+    def place(self, place: PlaceNumber) -> PlaceNumber:
         """A place of the callee as one of the function."""
         number = inlined(place, self.site + (place >> LINE_BITS))
         into = self.function.debug

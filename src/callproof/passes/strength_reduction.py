@@ -18,6 +18,7 @@ from callproof.ir import operations as op
 from callproof.ir.dominance import Dominators
 from callproof.ir.loops import Loop, Loops
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Operand, Value
+from callproof.ir.places import PlaceNumber
 from callproof.ir.types import I64, PTR
 from callproof.passes.aliases import STORES, access_size
 from callproof.passes.induction import (
@@ -247,7 +248,7 @@ class _Reducer:
             access.instruction.operands[-1] = pointer
             access.instruction.offset = access.offset - first
 
-    def _sum(self, terms: list[tuple[Operand, int]], constant: int, line: int) -> Operand:
+    def _sum(self, terms: list[tuple[Operand, int]], constant: int, line: PlaceNumber) -> Operand:
         """The sum of terms times factors and a number, computed in the preheader."""
         total: Operand | None = None
         code: list[Instruction] = []
@@ -276,7 +277,7 @@ class _Reducer:
         type_: object,
         first: Operand,
         second: Operand,
-        line: int,
+        line: PlaceNumber,
     ) -> Operand:
         """The result of an operation in the preheader, which is made once."""
         key = (operation, *(_operand_key(operand) for operand in (first, second)))
@@ -293,7 +294,7 @@ class _Reducer:
         type_: object,
         first: Operand,
         second: Operand,
-        line: int,
+        line: PlaceNumber,
     ) -> Value:
         kind = I64 if type_ is I64 else PTR
         value = self.function.new_value(kind)
