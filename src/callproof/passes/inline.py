@@ -22,8 +22,9 @@ two calls from one place are under way at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from callproof.abi.signature import Parameter, Signature
 from callproof.ir import debug
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import (
@@ -159,6 +160,11 @@ def _symbols(instruction: Instruction) -> Iterable[str]:
                 yield operand.name  # type: ignore[union-attr]
 
 
+def _without_names(signature: Signature) -> Signature:
+    parameters = tuple(Parameter(p.type, "", p.in_memory) for p in signature.parameters)
+    return replace(signature, parameters=parameters)
+
+
 class Inliner:
     """What is known of a module's functions while their callers are dealt with, in `order`."""
 
@@ -281,8 +287,11 @@ class Inliner:
         symbol = instruction.operands[0]
         assert isinstance(symbol, Symbol)
         callee = self.module.functions.get(symbol.name)
-        if callee is None or symbol.offset or callee.signature != instruction.signature:
+        if callee is None or symbol.offset or instruction.signature is None:
             return
+        if _without_names(callee.signature) != _without_names(instruction.signature):
+            return
+        instruction.signature = callee.signature
         instruction.operation = CALL
         instruction.callee = symbol.name
         del instruction.operands[0]
