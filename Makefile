@@ -10,7 +10,7 @@ JOBS ?= 2
 # Each command that the tests start would compile all our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint conformance fuzz-abi sox-all bcpl-all x64-all sox-soak mutants fuzz-check loops-all debug-all third-party link-huge bench wheel-check clean
+.PHONY: demo test lint conformance fuzz-abi sox-all bcpl-all x64-all sox-soak mutants fuzz-check fuzz-link macos-all loops-all debug-all third-party link-huge bench wheel-check clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -81,12 +81,21 @@ third-party: $(VENV)/.installed
 link-huge: $(VENV)/.installed
 	CALLPROOF_HUGE=1 $(BIN)/python -m pytest -q tests/link/test_huge.py
 
+# Damaged inputs for the linker and every reader of objects, libraries, archives and debug lines.
+fuzz-link: $(VENV)/.installed
+	$(BIN)/python -m tests.link.fuzz --count 100000 $(ARGS)
+
+# Every program, compiled for macOS, on a small macOS of our own in the emulator.
+macos-all: $(VENV)/.installed
+	CALLPROOF_MACOS_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/test_programs_macos.py
+
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bcpl.py
 	$(BIN)/python benchmarks/compile_time.py
 	$(BIN)/python benchmarks/sox.py
 	$(BIN)/python benchmarks/check.py
 	$(BIN)/python benchmarks/wall.py --rounds 3
+	$(BIN)/python benchmarks/link.py
 
 # Build the wheel, install it alone, and compile and run with it (no compiler needed then).
 wheel-check: $(VENV)/.installed
