@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING
 from callproof.abi.plan import Assignment, CallPlan, InRegister, plan
 from callproof.abi.signature import Signature
 from callproof.abi.types import leaves
-from callproof.codegen.emit import EmittedBlock, EmittedFunction
-from callproof.codegen.machine import MachineBlock
+from callproof.codegen.emitted import EmittedCall, EmittedFunction
 from callproof.codegen.objects import build_object
-from callproof.codegen.target import Frame, Line, Target
+from callproof.codegen.target import Frame, Target
 from callproof.ir import operations as op
 from callproof.ir.interpret import Interpreter, Number, Trap, _Frame, pack, unpack
 from callproof.ir.model import Address, Datum, Function, Instruction, Module, Symbol
@@ -37,7 +36,6 @@ from callproof.run.memory import BadAddress
 from callproof.run.process import Stream, open_file
 from callproof.source import CallproofError
 from callproof.target import by_name
-from callproof.target.arm64.instructions import form
 
 if TYPE_CHECKING:
     from callproof.driver import Options
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
 
 BREAKPOINT = struct.pack("<I", 0xD4200000)  # brk #0
 WORD = len(BREAKPOINT)
-CALL_FORM = form("bl")
 NAMES = "callproof.interpreted.names"  # a datum that refers to every name outside
 RECORD = 16  # bytes of a frame record: the caller's, and the return address
 LOWEST_ADDRESS = 4096  # what is less is no address
@@ -61,15 +58,13 @@ def stub(function: Function) -> EmittedFunction:
     Calls of the same source line (and inlined by the same calls) return to the same place:
     all that a stack walk tells.
     """
-    lines: list[Line] = []
-    for number in lines_of_calls(function):
-        line = Line(CALL_FORM, (), line=number)
-        line.offset = WORD * len(lines)
-        lines.append(line)
-    code = BREAKPOINT * (len(lines) + 1)
-    block = EmittedBlock(MachineBlock("interpreted", 0), lines)
+    places = lines_of_calls(function)
+    code = BREAKPOINT * (len(places) + 1)
     frame = Frame(0, 0, [], [], [], None)
-    emitted = EmittedFunction(function.name, function.display_name, [block], frame, code)
+    emitted = EmittedFunction(function.name, function.display_name, [], frame, code)
+    emitted.calls = [
+        EmittedCall(WORD * (1 + index), number) for index, number in enumerate(places)
+    ]
     emitted.sites = function.sites
     return emitted
 

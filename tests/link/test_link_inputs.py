@@ -354,7 +354,7 @@ def test_thread_local_and_ordinary_variables_are_not_mixed_up() -> None:
         local = thread_program(Symbol("x"))
         good, bad = (ordinary, local) if section is data else (local, ordinary)
         assert link_bytes([good, other], MAIN)
-        with pytest.raises(CallproofError, match=r"to .x.: it is (not )?thread-local, "):
+        with pytest.raises(CallproofError, match=r"to .x. of other.o: it is (not )?thread-local, "):
             link_bytes([bad, other], MAIN)
 
 

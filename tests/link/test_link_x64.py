@@ -170,7 +170,12 @@ def test_each_field(tmp_path: Path) -> None:
     [
         ("    .globl start\nstart: call far\n", "is out of reach of"),
         ("    .globl start\nstart: movl $far, %eax\n", "is out of reach of"),
-        ("    .globl start\nstart: leaq start@tlsgd(%rip), %rdi\n", "unexpected in a TLS sequence"),
+        ("    .globl start\nstart: leaq start@tlsgd(%rip), %rdi\n", "it is not thread-local"),
+        (
+            "    .globl start\nstart: leaq x@tlsgd(%rip), %rdi\n"
+            '    .section .tdata,"awT",@progbits\nx: .quad 0\n',
+            "unexpected in a TLS sequence",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(text: str, message: str, tmp_path: Path) -> None:
