@@ -295,8 +295,7 @@ class _Allocator(Wishes):
         interval.location = physical
         self.used |= 1 << physical
         busy = self.busy[physical]
-        for start, end in interval.ranges:
-            busy.add(start, end, interval)
+        busy.take(interval)
         pieces = self.pieces.get(interval.register)
         if pieces is None:
             self.pieces[interval.register] = [interval]
@@ -422,8 +421,7 @@ class _Allocator(Wishes):
             self._wait(occupant)
             return
         rest = occupant.divide(position)
-        for start, end in occupant.ranges:
-            busy.add(start, end, occupant)
+        busy.take(occupant)
         if rest is None:
             return
         if rest.start == position:

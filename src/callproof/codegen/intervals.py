@@ -87,14 +87,39 @@ class Occupancy:
         self.ends.insert(index, end)
         self.owners.insert(index, owner)
 
+    def take(self, interval: Interval) -> None:
+        """Add all ranges of an interval, around what is reserved for its value: all searches
+        here rely on ranges that do not overlap."""
+        starts, ends, owners = self.starts, self.ends, self.owners
+        for start, end in interval.ranges:
+            if not starts or ends[-1] <= start:
+                self.add(start, end, interval)
+                continue
+            index = bisect_right(starts, start)
+            if index and ends[index - 1] > start:
+                index -= 1
+            reserved = []
+            while index < len(starts) and starts[index] < end:
+                if owners[index] == interval.register:
+                    reserved.append((starts[index], ends[index]))
+                index += 1
+            for first, last in reserved:
+                if start < first:
+                    self.add(start, first, interval)
+                start = last
+            if start < end:
+                self.add(start, end, interval)
+
     def remove(self, interval: Interval) -> None:
         """Take out all ranges of an interval."""
         starts, owners = self.starts, self.owners
-        for start, _ in interval.ranges:
+        for start, end in interval.ranges:
             index = bisect_left(starts, start)
-            while owners[index] is not interval:
-                index += 1
-            del starts[index], self.ends[index], owners[index]
+            while index < len(starts) and starts[index] < end:
+                if owners[index] is interval:
+                    del starts[index], self.ends[index], owners[index]
+                else:
+                    index += 1
 
     def conflict(self, interval: Interval, ignore: Interval | None = None) -> int:
         """The first position at which the interval would meet another owner; FAR if none."""
