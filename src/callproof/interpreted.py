@@ -62,9 +62,7 @@ def stub(function: Function) -> EmittedFunction:
     code = BREAKPOINT * (len(places) + 1)
     frame = Frame(0, 0, [], [], [], None)
     emitted = EmittedFunction(function.name, function.display_name, [], frame, code)
-    emitted.calls = [
-        EmittedCall(WORD * (1 + index), number) for index, number in enumerate(places)
-    ]
+    emitted.calls = [EmittedCall(WORD * (1 + index), number) for index, number in enumerate(places)]
     emitted.sites = function.sites
     return emitted
 
