@@ -18,7 +18,7 @@ gc.set_threshold(*COLLECTIONS)
 
 @pytest.fixture(scope="session", autouse=True)
 def runtimes_are_there() -> None:
-    """The first program of a new installation builds them and says so; no test's output has that."""
+    """A new installation's first program builds them and says so: in no test's output."""
     for target in ("aarch64-linux", "x86_64-linux"):
         runtime_files(target)
 
