@@ -32,6 +32,7 @@ from tests.conformance.cases import (
     PACKED_QUADS,
     SPLIT,
     STRICT_ANONYMOUS,
+    UNNAMED_BITS,
     VECTORS,
     CaseSpec,
 )
@@ -123,7 +124,9 @@ PLATFORMS = {
             "x86_64-linux-gcc",
             "sysv64",
             ("gcc", *COMMON, *STATIC, "-mno-avx"),
-            without=("__bf16",),
+            # GCC's C has an eightbyte with nothing but an unnamed bit-field in a register;
+            # for Clang (and G++) it is padding.
+            without=("__bf16", UNNAMED_BITS),
             target="x86_64-linux",
             model=LINUX_X64,
             natively=native.available(),

@@ -168,6 +168,7 @@ MIXED_HALVES = "composites of both _Float16 and __bf16 alone"
 SPLIT = "arguments that begin in X7 and go on in the stack"
 PACKED_QUADS = "packed HFAs and HVAs of 16-byte members"
 ALIGNED_BITS = "bit-fields with an alignment of their own"
+UNNAMED_BITS = "unnamed bit-fields"
 
 
 def scalars_in(spec: TypeSpec) -> list[str]:
@@ -333,7 +334,7 @@ class Generator:
                 continue
             text = self.random.choice(self.bit_fields)
             width = self.random.randint(1, WIDTHS[text])
-            unnamed = self.random.random() < 0.15
+            unnamed = self.random.random() < 0.15 and UNNAMED_BITS not in self.without
             if unnamed and self.random.random() < 0.5:
                 width = 0
             aligned = 0
