@@ -4,7 +4,8 @@
     --seconds S      for each platform (default 40 where no count is given)
     --seed S         another seed, other signatures
     --platform P     aarch64-linux, aarch64-macos, aarch64-windows, aarch64-linux-gcc,
-                     x86_64-linux, x86_64-linux-gcc, x86_64-linux-assignments (no code of ours, but all
+                     x86_64-linux, x86_64-linux-gcc,
+                     x86_64-linux-assignments (no code of ours, but all
                      types); may stand several times (default: all but windows and gcc)
     --all            all of them
     --jobs N         processes
