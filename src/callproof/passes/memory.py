@@ -44,9 +44,6 @@ from callproof.ir.operations import (
     LOAD_S8,
     LOAD_S16,
     LOAD_S32,
-    LOAD_U8,
-    LOAD_U16,
-    LOAD_U32,
     RETURN,
     SLOT,
     STORE,
@@ -58,20 +55,10 @@ from callproof.ir.operations import (
 )
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import Type, compatible
+from callproof.passes.aliases import SIZES
 
 MOST_FACTS = 48  # at one place: what there is to compare stays linear in the function
 MOST_STEPS = 8  # through additions to an address' base
-SIZES = {
-    LOAD_S8: 1,
-    LOAD_U8: 1,
-    LOAD_S16: 2,
-    LOAD_U16: 2,
-    LOAD_S32: 4,
-    LOAD_U32: 4,
-    STORE8: 1,
-    STORE16: 2,
-    STORE32: 4,
-}
 SIGNED = frozenset((LOAD_S8, LOAD_S16, LOAD_S32))
 
 Base = int | str  # the number of a value, or a symbol's name
