@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from callproof.check.conventions import SAVED_LIST, Profile
@@ -19,6 +19,7 @@ from callproof.check.rules import RULES
 from callproof.check.rules.base import Rule
 from callproof.check.scan import look
 from callproof.check.summaries import Summary
+from callproof.components import components as graph_components
 from callproof.source import CallproofError
 
 Progress = Callable[[int, int], None]
@@ -63,45 +64,8 @@ def edges_of(code: Code, members: Iterable[int]) -> dict[int, list[int]]:
 
 
 def components(code: Code) -> list[tuple[list[int], bool]]:
-    """Groups of functions that call each other, callees first, and whether they do recurse.
-
-    Tarjan's algorithm (1972), without recursion of its own.
-    """
-    edges = edges_of(code, code.functions)
-    number: dict[int, int] = {}
-    low: dict[int, int] = {}
-    open_: list[int] = []
-    is_open: set[int] = set()
-    result: list[tuple[list[int], bool]] = []
-    for root in code.starts:
-        if root in number:
-            continue
-        work: list[tuple[int, Iterator[int]]] = [(root, iter(edges[root]))]
-        number[root] = low[root] = len(number)
-        open_.append(root)
-        is_open.add(root)
-        while work:
-            node, rest = work[-1]
-            for target in rest:
-                if target not in number:
-                    number[target] = low[target] = len(number)
-                    open_.append(target)
-                    is_open.add(target)
-                    work.append((target, iter(edges[target])))
-                    break
-                if target in is_open:
-                    low[node] = min(low[node], number[target])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == number[node]:
-                    group: list[int] = []
-                    while not group or group[-1] != node:
-                        group.append(open_.pop())
-                        is_open.discard(group[-1])
-                    result.append((group, len(group) > 1 or node in edges[node]))
-    return result
+    """Groups of functions that call each other, callees first, and whether they do recurse."""
+    return graph_components(code.starts, edges_of(code, code.functions))
 
 
 def rules_by_kind(chosen: frozenset[str]) -> dict[str, list[Rule]]:

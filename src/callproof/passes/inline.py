@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from callproof.abi.signature import Parameter, Signature
+from callproof.components import components
 from callproof.ir import debug
 from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import (
@@ -86,45 +87,14 @@ def size_of(function: Function) -> int:
 
 def order(module: Module) -> tuple[list[Function], set[str]]:
     """Functions, callees before callers (within a circle of calls in any order), and the
-    names of the recursive ones.  Tarjan's algorithm, without recursion."""
+    names of the recursive ones."""
     edges = {name: _callees(function, module) for name, function in module.functions.items()}
     found: list[Function] = []
     recursive: set[str] = set()
-    number: dict[str, int] = {}
-    lowest: dict[str, int] = {}
-    component: list[str] = []
-    waiting: set[str] = set()
-    for root in module.functions:
-        if root in number:
-            continue
-        stack: list[tuple[str, Iterator[str]]] = [(root, iter(edges[root]))]
-        number[root] = lowest[root] = len(number)
-        component.append(root)
-        waiting.add(root)
-        while stack:
-            name, callees = stack[-1]
-            for callee in callees:
-                if callee not in number:
-                    number[callee] = lowest[callee] = len(number)
-                    component.append(callee)
-                    waiting.add(callee)
-                    stack.append((callee, iter(edges[callee])))
-                    break
-                if callee in waiting:
-                    lowest[name] = min(lowest[name], number[callee])
-            else:
-                stack.pop()
-                if stack:
-                    outer = stack[-1][0]
-                    lowest[outer] = min(lowest[outer], lowest[name])
-                if lowest[name] == number[name]:
-                    members = [component.pop()]
-                    while members[-1] != name:
-                        members.append(component.pop())
-                    waiting.difference_update(members)
-                    if len(members) > 1 or name in edges[name]:
-                        recursive.update(members)
-                    found += [module.functions[member] for member in members]
+    for members, recurse in components(module.functions, edges):
+        if recurse:
+            recursive.update(members)
+        found += [module.functions[member] for member in members]
     return found, recursive
 
 
