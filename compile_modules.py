@@ -1,10 +1,11 @@
 """Compile the hot modules of `hot_modules.txt` with mypyc, into a folder of their own.
 
-    python compile_modules.py OUT [--modules FILE] [--copy]
+    python compile_modules.py OUT [--modules FILE] [--copy] [--work FOLDER]
 
 OUT gets the extension modules as they lie beside `callproof`'s Python files; the Python
 files stay what runs where they are absent.  With `--copy` OUT gets the Python files too,
-so that `PYTHONPATH=OUT` is a whole compiled Callproof (`benchmarks/`, tests).
+so that `PYTHONPATH=OUT` is a whole compiled Callproof (`benchmarks/`, tests).  With
+`--work` a second run only compiles what has changed.
 
 The C compiler is $CC, or `cc`, `gcc` or `clang`, or else Clang from `ziglang`.  Exit status
 1 with the reason on standard error if anything fails; then OUT holds nothing to be used.
@@ -14,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -30,9 +33,22 @@ MYPY_OPTIONS = ["--explicit-package-bases", "--ignore-missing-imports", "--no-wa
 
 
 def hot_modules(listed: Path = MODULES) -> list[str]:
-    """Paths below `src`, in the file's order; `#` begins a comment."""
-    lines = (line.partition("#")[0].strip() for line in listed.read_text().splitlines())
-    return [line for line in lines if line]
+    """Paths below `src`, sorted: what the lines' patterns match but for those behind a "!".
+
+    `#` begins a comment.  Raises `ValueError` for a pattern that matches nothing.
+    """
+    found: set[str] = set()
+    for line in listed.read_text().splitlines():
+        pattern = line.partition("#")[0].strip()
+        if not pattern:
+            continue
+        left_out = pattern.startswith("!")
+        paths = (ROOT / "src").glob(pattern.removeprefix("!"))
+        names = {path.relative_to(ROOT / "src").as_posix() for path in paths}
+        if not names or (left_out and not names & found):
+            raise ValueError(f"{listed}: '{pattern}' matches nothing")
+        found = found - names if left_out else found | names
+    return sorted(found)
 
 
 def annotations_quoted(text: str) -> str:
@@ -76,45 +92,71 @@ def choose_compiler(folder: Path) -> str:
     return command
 
 
-def compile_modules(modules: list[str], out: Path, optimise: str, jobs: int) -> str:
-    """Fill `out`; the name of the C compiler.  mypyc ends the process if it refuses."""
+def copy_sources(modules: list[str], folder: Path) -> None:
+    """Callproof's Python files into `folder`, as mypyc shall see them; those that are there
+    already and the same are left alone, so that what was made of them need not be anew."""
+    for path in sorted((ROOT / "src/callproof").rglob("*.py")):
+        inside = path.relative_to(ROOT / "src")
+        text = path.read_text()
+        if inside.as_posix() in modules:
+            text = annotations_quoted(text)
+        place = folder / inside
+        if not place.exists() or place.read_text() != text:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+
+
+def compile_modules(modules: list[str], out: Path, folder: Path, optimise: str, jobs: int) -> str:
+    """Fill `out`, working in `folder`; the name of the C compiler.  mypyc ends the process if
+    it refuses."""
     from mypyc.build import mypycify
     from setuptools import Distribution
 
-    out = out.resolve()
-    with tempfile.TemporaryDirectory(prefix="callproof-mypyc-") as name:
-        folder = Path(name)
-        shutil.copytree(
-            ROOT / "src/callproof",
-            folder / "callproof",
-            ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.a"),
+    out, folder = out.resolve(), folder.resolve()
+    copy_sources(modules, folder)
+    compiler = choose_compiler(folder)
+    before = Path.cwd()
+    # mypyc takes modules' names and tracebacks' paths from the working folder.
+    os.chdir(folder)
+    try:
+        extensions = mypycify(
+            [*MYPY_OPTIONS, *modules],
+            opt_level=optimise,
+            debug_level="0",
+            multi_file=True,
+            target_dir=str(folder / "c"),
+            group_name="callproof",
         )
-        for module in modules:
-            path = folder / module
-            path.write_text(annotations_quoted(path.read_text()))
-        compiler = choose_compiler(folder)
-        before = Path.cwd()
-        # mypyc takes modules' names and tracebacks' paths from the working folder.
-        os.chdir(folder)
-        try:
-            extensions = mypycify(
-                [*MYPY_OPTIONS, *modules],
-                opt_level=optimise,
-                debug_level="0",
-                multi_file=True,
-                target_dir=str(folder / "c"),
-                group_name="callproof",
-            )
-            distribution = Distribution({"name": "callproof", "ext_modules": extensions})
-            command = distribution.get_command_obj("build_ext")
-            command.build_lib = str(out)
-            command.build_temp = str(folder / "objects")
-            command.parallel = jobs
-            command.ensure_finalized()
-            command.run()
-        finally:
-            os.chdir(before)
+        distribution = Distribution({"name": "callproof", "ext_modules": extensions})
+        command = distribution.get_command_obj("build_ext")
+        command.build_lib = str(out)
+        command.build_temp = str(folder / "objects")
+        command.parallel = jobs
+        command.ensure_finalized()
+        command.run()
+    finally:
+        os.chdir(before)
     return compiler
+
+
+def check_imports(modules: list[str], out: Path, folder: Path) -> None:
+    """Load every compiled module in a process of its own.  Ends the process if one fails."""
+    whole = folder / "whole"
+    shutil.rmtree(whole, ignore_errors=True)
+    ignored = shutil.ignore_patterns("__pycache__", "*.a")
+    shutil.copytree(ROOT / "src/callproof", whole / "callproof", ignore=ignored)
+    shutil.copytree(out, whole, dirs_exist_ok=True)
+    names = [module.removesuffix(".py").replace("/", ".") for module in modules]
+    program = f"""
+from importlib import import_module
+for name in {names}:
+    assert import_module(name).__file__.endswith((".so", ".pyd")), name
+"""
+    environment = {**os.environ, "PYTHONPATH": str(whole)}
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, env=environment, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"what was compiled cannot be loaded: {done.stderr.strip().splitlines()[-1]}")
 
 
 def main() -> None:
@@ -123,15 +165,25 @@ def main() -> None:
     parser.add_argument("--modules", type=Path, default=MODULES)
     parser.add_argument("--copy", action="store_true", help="the Python files too")
     parser.add_argument("--optimise", default="2", choices=("0", "1", "2", "3"))
+    parser.add_argument("--work", type=Path, help="work here, and use what is here already")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     modules = hot_modules(arguments.modules)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        folder = arguments.work
+        if folder is None:
+            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="callproof-mypyc-"))
+            folder = Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        compiler = compile_modules(
+            modules, arguments.out, folder, arguments.optimise, arguments.jobs
+        )
+        check_imports(modules, arguments.out, folder)
     if arguments.copy:
         ignored = shutil.ignore_patterns("__pycache__")
         place = arguments.out / "callproof"
         shutil.copytree(ROOT / "src/callproof", place, ignore=ignored, dirs_exist_ok=True)
-    compiler = compile_modules(modules, arguments.out, arguments.optimise, arguments.jobs)
     print(f"{len(modules)} modules compiled with {compiler}")
 
 
