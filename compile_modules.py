@@ -14,22 +14,33 @@ The C compiler is $CC, or `cc`, `gcc` or `clang`, or else Clang from `ziglang`. 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+from native_sources import native_sources
 
 ROOT = Path(__file__).resolve().parent
 MODULES = ROOT / "hot_modules.txt"
 COMPILERS = ("cc", "gcc", "clang")
 # Types are checked anew here, as mypyc compiles by them, but what is imported from others
 # (numpy, rich) may be absent where a wheel is built.
-MYPY_OPTIONS = ["--explicit-package-bases", "--ignore-missing-imports", "--no-warn-unused-configs"]
+# `misc`: the methods of frozen dataclasses are written out, and set their fields.
+MYPY_OPTIONS = [
+    "--explicit-package-bases",
+    "--ignore-missing-imports",
+    "--no-warn-unused-configs",
+    "--disable-error-code=misc",
+]
 
 
 def hot_modules(listed: Path = MODULES) -> list[str]:
@@ -51,31 +62,6 @@ def hot_modules(listed: Path = MODULES) -> list[str]:
     return sorted(found)
 
 
-def annotations_quoted(text: str) -> str:
-    """`field: Type` in class bodies as `field: "Type"`, on the same lines.
-
-    By `from __future__ import annotations` both are the same to Python.  But mypyc loads
-    what an unquoted one names when the class is made, and that may be a name that only
-    type checkers import.
-    """
-    lines = text.encode().split(b"\n")  # `ast` counts columns in bytes
-    found = [
-        statement.annotation
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.ClassDef)
-        for statement in node.body
-        if isinstance(statement, ast.AnnAssign)
-    ]
-    for node in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
-        assert node.end_col_offset is not None
-        line = lines[node.lineno - 1]
-        start, end = node.col_offset, node.end_col_offset
-        if node.end_lineno != node.lineno or b'"' in line[start:end]:
-            continue
-        lines[node.lineno - 1] = b'%s"%s"%s' % (line[:start], line[start:end], line[end:])
-    return b"\n".join(lines).decode()
-
-
 def choose_compiler(folder: Path) -> str:
     """The C compiler's name, having told distutils; a wrapper in `folder` if it is Zig's."""
     for name in [os.environ.get("CC", ""), *COMPILERS]:
@@ -92,15 +78,76 @@ def choose_compiler(folder: Path) -> str:
     return command
 
 
+# What the shims use of <Python.h>, which takes most of the time of compiling one.
+LIGHT = """\
+#include <stddef.h>
+typedef struct _object PyObject;
+PyObject *Py_BuildValue(const char *, ...);
+PyObject *PyImport_ImportModuleLevel(const char *, PyObject *, PyObject *, PyObject *, int);
+PyObject *PyObject_GetAttrString(PyObject *, const char *);
+void *PyCapsule_GetPointer(PyObject *, const char *);
+void PyErr_Clear(void);
+void Py_DecRef(PyObject *);
+#define Py_DECREF(object) Py_DecRef(object)
+#define PyMODINIT_FUNC __attribute__((visibility("default"))) PyObject *
+"""
+USED = frozenset(re.findall(r"(\w+)\(", LIGHT))
+
+
+def make_light(sources: Sequence[str]) -> None:
+    """Let mypyc's shim (what makes a module of a part of the one library) do without <Python.h>."""
+    path = Path(sources[0])
+    if len(sources) != 1 or os.name != "posix":
+        return
+    text = path.read_text()
+    head = "#include <Python.h>\n"
+    code = re.sub(r"//.*", "", text)
+    if text.startswith(head) and set(re.findall(r"\b_?Py\w+(?=\()", code)) <= {
+        *USED,
+        *re.findall(r"\bPyInit_\w+", code),
+    }:
+        path.write_text(LIGHT + text.removeprefix(head))
+
+
+@contextlib.contextmanager
+def compiling_at_once(jobs: int) -> Iterator[None]:
+    """Files of one extension are compiled in parallel (by itself distutils does so only with
+    whole extensions, and nearly all is in one), and not again if nothing has changed."""
+    from distutils.ccompiler import CCompiler
+
+    patched: Any = CCompiler
+    usual = patched.compile
+
+    def compile_all(self: Any, sources: Sequence[str], *arguments: Any, **named: Any) -> list[str]:
+        headers = [path.stat().st_mtime for path in Path("c").rglob("*.h")]
+        newest = max(headers, default=0.0)
+
+        def one(source: str) -> str:
+            found = Path(named["output_dir"], Path(source).with_suffix(".o").as_posix().lstrip("/"))
+            changed = max(newest, Path(source).stat().st_mtime)
+            if found.exists() and found.stat().st_mtime > changed:
+                return str(found)
+            (made,) = usual(self, [source], *arguments, **named)
+            return str(made)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(one, sources))
+
+    patched.compile = compile_all
+    try:
+        yield
+    finally:
+        patched.compile = usual
+
+
 def copy_sources(modules: list[str], folder: Path) -> None:
     """Callproof's Python files into `folder`, as mypyc shall see them; those that are there
     already and the same are left alone, so that what was made of them need not be anew."""
-    for path in sorted((ROOT / "src/callproof").rglob("*.py")):
-        inside = path.relative_to(ROOT / "src")
-        text = path.read_text()
-        if inside.as_posix() in modules:
-            text = annotations_quoted(text)
-        place = folder / inside
+    every = sorted((ROOT / "src/callproof").rglob("*.py"))
+    texts = {path.relative_to(ROOT / "src").as_posix(): path.read_text() for path in every}
+    texts |= native_sources({name: texts[name] for name in modules})
+    for name, text in texts.items():
+        place = folder / name
         if not place.exists() or place.read_text() != text:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text)
@@ -128,12 +175,15 @@ def compile_modules(modules: list[str], out: Path, folder: Path, optimise: str, 
             group_name="callproof",
         )
         distribution = Distribution({"name": "callproof", "ext_modules": extensions})
+        for extension in extensions:
+            make_light(extension.sources)
         command = distribution.get_command_obj("build_ext")
         command.build_lib = str(out)
         command.build_temp = str(folder / "objects")
         command.parallel = jobs
         command.ensure_finalized()
-        command.run()
+        with compiling_at_once(jobs):
+            command.run()
     finally:
         os.chdir(before)
     return compiler

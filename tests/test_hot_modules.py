@@ -72,12 +72,6 @@ def test_an_interpreted_subclass_is_found() -> None:
     assert interpreted_subclasses({"a", "b"}, sources) == []
 
 
-def test_fields_are_quoted_where_they_stand() -> None:
-    text = 'class A:\n    é: int = 1; b: list[B]\n    c: "C"\n\ndef f(x: int) -> None: ...\n'
-    quoted = text.replace(": int = 1", ': "int" = 1').replace("list[B]", '"list[B]"')
-    assert compile_modules.annotations_quoted(text) == quoted
-
-
 @pytest.mark.skipif(not os.environ.get("CALLPROOF_COMPILED"), reason="takes minutes")
 def test_compiled_and_pure_give_the_same_bytes(tmp_path: Path) -> None:
     """Objects of every program, some of them with debug information too."""
