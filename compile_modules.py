@@ -204,7 +204,7 @@ for name in {names}:
 """
     environment = {**os.environ, "PYTHONPATH": str(whole)}
     words = [sys.executable, "-c", program]
-    done = subprocess.run(words, env=environment, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(words, env=environment, cwd=whole, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"what was compiled cannot be loaded: {done.stderr.strip().splitlines()[-1]}")
 
