@@ -48,6 +48,7 @@ class Wishes:
         "hints",
         "in_slot",
         "late",
+        "moved",
         "needs",
         "pairs",
         "pieces",
@@ -85,6 +86,8 @@ class Wishes:
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
         self.needs: dict[int, list[int]] = {}
+        # Where a result first begins in a value's place (`SAME_AS`); memory would do for it.
+        self.moved: dict[int, int] = {}
         self.pieces: dict[int, list[Interval]] = {}
         self.unhandled: list[tuple[int, int, int, Interval]] = []
         # Instruction numbers behind a block's first terminator -> that terminator's number.
@@ -211,6 +214,7 @@ class Wishes:
                     self._reserve(constraint, position + 1, end, register)
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
+                    self.moved.setdefault(register, position)
                     continue
                 needs = self.needs.setdefault(register, [])
                 if operand.role != DEF:
