@@ -86,7 +86,8 @@ class Wishes:
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
         self.needs: dict[int, list[int]] = {}
-        # Where a result first begins in a value's place (`SAME_AS`); memory would do for it.
+        # Where a result in a loop first begins in a value's place (`SAME_AS`), for which memory
+        # would do.
         self.moved: dict[int, int] = {}
         self.pieces: dict[int, list[Interval]] = {}
         self.unhandled: list[tuple[int, int, int, Interval]] = []
@@ -214,7 +215,8 @@ class Wishes:
                     self._reserve(constraint, position + 1, end, register)
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
-                    self.moved.setdefault(register, position)
+                    if self.weight > 1:
+                        self.moved.setdefault(register, position)
                     continue
                 needs = self.needs.setdefault(register, [])
                 if operand.role != DEF:
