@@ -56,6 +56,7 @@ from callproof.ir.operations import (
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import Type, compatible
 from callproof.passes.aliases import SIZES
+from callproof.passes.debug_homes import Access, tell_of_missing
 
 MOST_FACTS = 48  # at one place: what there is to compare stays linear in the function
 MOST_STEPS = 8  # through additions to an address' base
@@ -146,6 +147,11 @@ class _Places:
         if offset is not None:
             offset += instruction.offset
         return Place(base, offset, size_of(instruction), base in self.slots)
+
+    def written(self, instruction: Instruction) -> Access | None:
+        """What a store writes, for `debug_homes`."""
+        place = self.of(instruction) if instruction.operation in STORES else None
+        return None if place is None else (place.base, place.offset, place.size)
 
     def may_overlap(self, one: Place | None, other: Place | None) -> bool:
         if one is None or other is None:
@@ -417,6 +423,7 @@ def _same(first: Operand, second: Operand) -> bool:
 
 def _delete_stores(function: Function, places: _Places) -> bool:
     changed = False
+    debug = function.debug
     for block in function.blocks:
         dead: set[int] = set()
         # Places that are written further down, before anything reads them.
@@ -444,6 +451,8 @@ def _delete_stores(function: Function, places: _Places) -> bool:
             elif operation is CALL or operation is CALL_INDIRECT:
                 coming = [one for one in coming if places.is_private(one)]
         if dead:
+            if debug is not None:
+                tell_of_missing(debug, block.instructions, dead, places.written)
             block.instructions = [i for i in block.instructions if id(i) not in dead]
             changed = True
     return changed
