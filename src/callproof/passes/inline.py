@@ -42,6 +42,7 @@ from callproof.ir.model import (
 )
 from callproof.ir.operations import CALL, CALL_INDIRECT, JUMP, RETURN, SLOT, UNREACHABLE
 from callproof.ir.places import LINE_BITS, PlaceNumber, Site, inlined
+from callproof.ir.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class Inliner:
         ):
             self._refused.add(name)
 
-    def run(self, function: Function) -> bool:
+    def run(self, function: Function, shape: Shape | None = None) -> bool:
         """Inline into one function what is worth it.  Gives whether it changed."""
         sites = list(self._sites(function))
         if not sites:
@@ -197,6 +198,8 @@ class Inliner:
             self._count(callee, name)
         if chosen:
             expand(function, chosen)
+            if shape is not None:
+                shape.forget()
         return bool(chosen)
 
     def only_call(self, name: str) -> bool:

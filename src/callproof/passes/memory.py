@@ -53,6 +53,7 @@ from callproof.ir.operations import (
     UNREACHABLE,
     Operation,
 )
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import Type, compatible
 from callproof.passes.aliases import SIZES
@@ -81,7 +82,7 @@ Key = tuple[Base, int, Operation, str]
 Facts = dict[Key, tuple[Place, Operand]]
 
 
-def run(function: Function, module: Module) -> bool:
+def run(function: Function, module: Module, shape: Shape | None = None) -> bool:
     """Change one function of a module; gives whether anything was changed."""
     accesses = any(
         i.operation.reads or (i.operation.effect and i.operation.arity == 2)
@@ -90,7 +91,7 @@ def run(function: Function, module: Module) -> bool:
     )
     if not accesses:
         return False
-    forwarding = _Forwarding(function, module)
+    forwarding = _Forwarding(function, module, shape_of(function, shape).tree())
     changed = forwarding.run()
     changed |= _delete_stores(function, forwarding.places)
     return changed
@@ -258,19 +259,16 @@ def constant_at(datum: Datum, offset: int, instruction: Instruction) -> Operand 
 class _Forwarding:
     """The walk that replaces loads."""
 
-    def __init__(self, function: Function, module: Module) -> None:
+    def __init__(self, function: Function, module: Module, tree: Dominators) -> None:
         self.function = function
         self.module = module
+        self.tree = tree
         self.places = _Places(function, module)
         self.changed = False
 
     def run(self) -> bool:
-        tree = Dominators(self.function)
-        order = tree.order
-        predecessors: list[list[int]] = [[] for _ in order]
-        for position, block in enumerate(order):
-            for successor in block.successors():
-                predecessors[tree.index[id(successor)]].append(position)
+        tree = self.tree
+        order, predecessors = tree.order, tree.predecessors
         at_end: list[Facts] = []
         for position, block in enumerate(order):
             facts = self.at_start(position, tree, predecessors, at_end)
