@@ -1,7 +1,8 @@
 """Calls of small functions, and of functions called in one place, replaced by their code.
 
 `order` gives a module's functions with callees before callers, so that what is copied has
-been through the passes itself, and `Inliner.run` puts callees into one function. Which:
+been through the passes itself (but for what stands in one place only in the end, `will_go`),
+and `Inliner.run` puts callees into one function. Which:
 
 - a function of which this is the only call, and which nothing else refers to (it is
   deleted afterwards, `remove_unused`);
@@ -201,6 +202,19 @@ class Inliner:
             if shape is not None:
                 shape.forget()
         return bool(chosen)
+
+    def will_go(self, function: Function) -> bool:
+        """Whether the function will very likely be a part of its only caller, and of that
+        only: there is no need to optimise it by itself."""
+        name = function.name
+        return (
+            self.only_call(name)
+            and name not in self.recursive
+            and size_of(function) <= self.limits.only_call
+        )
+
+    def is_called(self, function: Function) -> bool:
+        return self.calls[function.name] > 0
 
     def only_call(self, name: str) -> bool:
         """Whether nothing but one call refers to the function."""

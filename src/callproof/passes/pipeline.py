@@ -94,14 +94,23 @@ def optimise(
     inliner = inline.Inliner(module, level) if inlining and level else None
     steps = _steps(module, aliases, inlining)
     functions = inliner.order if inliner else list(module.functions.values())
+    rounds = MAXIMUM_ROUNDS[level]
+    postponed: list[Function] = []
     for function in functions:
         shape = Shape(function)
         if inliner is not None:
             runner.run(INLINE, inliner.run, function, shape)
-        _optimise_one(function, shape, steps, MAXIMUM_ROUNDS[level], runner)
+        if inliner is not None and inliner.will_go(function):
+            postponed.append(function)
+        else:
+            _optimise_one(function, shape, steps, rounds, runner)
         if inliner is not None:
             inliner.finished(function)
     if inliner is not None:
+        for function in postponed:
+            if inliner.is_called(function):  # it did not go, as its caller was too large
+                _optimise_one(function, Shape(function), steps, rounds, runner)
+                inliner.finished(function)
         inliner.remove_unused()
     if level >= 2 and not module.trace_names:
         for function in module.functions.values():
