@@ -1,8 +1,21 @@
-"""Reverse postorder and dominators of a function's blocks."""
+"""Reachable blocks, reverse postorder and dominators of a function's blocks."""
 
 from __future__ import annotations
 
 from callproof.ir.model import Block, Function
+
+
+def reachable(function: Function) -> set[Block]:
+    """The blocks that control can get to."""
+    entry = function.blocks[0]
+    found = {entry}
+    pending = [entry]
+    for block in pending:  # grows
+        for target in block.instructions[-1].targets:
+            if target.block not in found:
+                found.add(target.block)
+                pending.append(target.block)
+    return found
 
 
 def reverse_postorder(function: Function) -> list[Block]:

@@ -47,9 +47,7 @@ from callproof.ir.operations import (
     RETURN,
     SLOT,
     STORE,
-    STORE8,
-    STORE16,
-    STORE32,
+    STORES,
     UNREACHABLE,
     Operation,
 )
@@ -209,7 +207,7 @@ class _Places:
                 elif operation is ADD:
                     if owners.get(i.results[0].number) is None:
                         self.escaped.add(owner)
-                elif not (_stores(operation) and index == 1):
+                elif not (operation in STORES and index == 1):
                     self.escaped.add(owner)
             for target in i.targets:
                 for operand in target.arguments:
@@ -218,13 +216,6 @@ class _Places:
                         if owner is not None:
                             self.escaped.add(owner)
         self.unread = self.slots - read - self.escaped
-
-
-def _stores(operation: Operation) -> bool:
-    return operation is STORE or operation in STORES
-
-
-STORES = frozenset((STORE, STORE8, STORE16, STORE32))
 
 
 def size_of(instruction: Instruction) -> int:

@@ -89,9 +89,11 @@ def optimise(
     """
     if print_after is not None and print_after not in NAMES:
         raise CallproofError(f"there is no pass '{print_after}'; there is {', '.join(NAMES)}")
-    aliases = Memory(module) if level else None
     runner = _Runner(module, print_after, show, verify_each, timings)
     inliner = inline.Inliner(module, level) if inlining and level else None
+    aliases = None
+    if level:
+        aliases = Memory(module, inliner.surveys.values() if inliner is not None else None)
     steps = _steps(module, aliases, inlining)
     functions = inliner.order if inliner else list(module.functions.values())
     rounds = MAXIMUM_ROUNDS[level]
