@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable
 
 from callproof.ir import operations as op
-from callproof.ir.dominance import reverse_postorder
 from callproof.ir.interpret import evaluate
 from callproof.ir.model import (
     CONSTANT,
@@ -23,6 +22,7 @@ from callproof.ir.model import (
     Operand,
     Symbol,
 )
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import F32, I64
 from callproof.ir.vectors import VECTOR_OPERATIONS, zero
@@ -58,7 +58,7 @@ MIRRORED = {
 }
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     replacements: dict[int, Operand] = {}
     changed = False
 
@@ -71,7 +71,8 @@ def run(function: Function) -> bool:
         return operand
 
     # Definitions come before uses in this order, so one round sees most of what it makes.
-    for block in reverse_postorder(function):
+    shape = shape_of(function, shape)
+    for block in shape.order():
         for instruction in block.instructions:
             operands = instruction.operands
             for index, operand in enumerate(operands):
@@ -85,6 +86,8 @@ def run(function: Function) -> bool:
                 if answer is None:
                     continue
                 changed = True
+                if instruction.operation is op.BRANCH:  # its targets may have changed places
+                    shape.forget()
                 if answer is not IN_PLACE:
                     replacements[instruction.results[0].number] = answer
                     break
