@@ -362,8 +362,9 @@ def _rewritten(path: str, text: str, classes: Classes) -> str:
                     shown = ast.unparse(one.annotation).strip("'\"")
                     if shown.startswith(("ClassVar", "InitVar")):
                         continue  # the decorator looks for these words
-                    if node.decorator_list and shown in absent:
-                        # The decorator is given the class itself, which may not be made yet.
+                    if node.decorator_list and (shown in absent or shown == "object"):
+                        # The decorator is given the class itself, which may not be made yet
+                        # (and `object` mypyc does not find).
                         shown = "_Any"
                     edits.append((*_place(one.annotation), f'"{shown}"'))
     edits += final_constants(tree, text)

@@ -38,7 +38,7 @@ INDEXED: dict[Form, tuple[Form, Form]] = {
 }
 COPIES = frozenset((FORMS["mov_x"], FORMS["fmov_d"]))
 ADDITIONS = {FORMS["add_x_imm"]: 1, FORMS["sub_x_imm"]: -1}
-INTERESTING = COPIES | PAIRS.keys()
+INTERESTING = frozenset((*COPIES, *PAIRS))
 
 Effects = tuple[tuple[int, ...], tuple[int, ...]]
 _effects: dict[Form, Effects] = {}  # form -> places of the registers read, and written
