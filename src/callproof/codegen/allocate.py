@@ -29,6 +29,7 @@ from bisect import bisect_left, bisect_right
 from heapq import heappop, heappush
 
 from callproof.codegen.bundles import NONE, UNDECIDED, Bundle
+from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, IN_MEMORY, Interval
 from callproof.codegen.machine import (
     FIRST_VIRTUAL,
@@ -436,12 +437,21 @@ def _together(interval: Interval, need: int) -> int:
     return following if following >> 2 == need >> 2 else need
 
 
-def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
+def allocate(
+    function: MachineFunction,
+    registers: RegisterFile,
+    flow: Flow | None = None,
+    *,
+    comments: bool = True,
+) -> Allocation:
     """Give every operand of the function a location; see `machine.Allocation`.
+
+    `flow` is the function's, if the caller has it; `comments`: how many calls values are
+    alive across will be wanted.
 
     Raises `InternalError` if one instruction needs more registers than there are.
     """
-    allocator = _Allocator(function, registers)
+    allocator = _Allocator(function, registers, flow or Flow(function))
     allocator.prepare()
     allocator.scan()
     for pieces in allocator.pieces.values():
@@ -450,7 +460,7 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, allocator.in_slot)
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
-    if positions:
+    if positions and comments:
         for register, ranges in allocator.ranges.ranges.items():
             crossed = 0
             for start, end in ranges:

@@ -20,7 +20,6 @@ from callproof.codegen.machine import (
     MachineBlock,
     MachineFunction,
     MachineInstruction,
-    Operand,
     SymbolReference,
 )
 
@@ -28,39 +27,45 @@ Key = tuple[object, ...]
 MOST_KNOWN = 40  # constants that a block takes over from the one before it
 
 
-def share_constants(function: MachineFunction) -> None:
-    """Move and merge the definitions that can stand anywhere and have no operands."""
+def share_constants(function: MachineFunction, flow: Flow | None = None) -> None:
+    """Move and merge the definitions that can stand anywhere and have no operands.
+
+    `flow` is the function's, if the caller has it.
+    """
     if function.rematerialise or function.movable:
-        _Sharing(function).run()
+        _Sharing(function, flow or Flow(function)).run()
 
 
 class _Sharing:
-    """known   for each block the constants that are there at its end, and where they are"""
+    """made    register -> its definition, of those that are made from nothing
+    uses    register -> the instructions that read it
+    held    what a register must hold for an instruction
+    known   for each block the constants that are there at its end, and where they are
+    """
 
     __slots__ = ("flow", "function", "held", "hoisted", "known", "made", "target", "uses")
 
-    def __init__(self, function: MachineFunction) -> None:
+    def __init__(self, function: MachineFunction, flow: Flow) -> None:
         self.function = function
-        self.made = function.rematerialise | function.movable
-        self.flow = Flow(function)
-        self.uses: dict[int, list[Operand]] = {}
-        self.held: set[int] = set()  # what a register must hold for an instruction
+        made = function.rematerialise | function.movable
+        self.made = {
+            register: instruction
+            for register, instruction in made.items()
+            if instruction.defines == 1 == len(instruction.registers)
+        }
+        self.flow = flow
+        self.uses: dict[int, list[MachineInstruction]] = {}
+        self.held: set[int] = set()
         self.known: list[dict[Key, int]] = []
         self.hoisted: dict[tuple[int, Key], MachineInstruction] = {}
         self.target: dict[int, int] = {}  # header -> the block in front of its outermost loop
 
     def run(self) -> None:
-        made = self.made
-        for block in self.function.blocks:
-            for instruction in block.instructions:
-                for operand in instruction.operands:
-                    register = operand.register
-                    if register in made and operand.role != DEF:
-                        self.uses.setdefault(register, []).append(operand)
-                        if operand.constraint < 0:
-                            self.held.add(register)
-        for block in self.function.blocks:
-            self._block(block)
+        if not self.made:
+            return
+        found = [self._find_uses(block) for block in self.function.blocks]
+        for block, has_some in zip(self.function.blocks, found, strict=True):
+            self._block(block, has_some)
         for (index, _), instruction in self.hoisted.items():
             instructions = self.function.blocks[index].instructions
             if self.function.debug is not None:
@@ -68,34 +73,64 @@ class _Sharing:
                 instruction.line = instructions[-1].line
             instructions.insert(len(instructions) - 1, instruction)
 
-    def _block(self, block: MachineBlock) -> None:
+    def _find_uses(self, block: MachineBlock) -> bool:
+        """Note who reads what in a block; whether anything is made there."""
+        made, uses, held = self.made, self.uses, self.held
+        is_none_of = made.keys().isdisjoint
+        has_some = False
+        for instruction in block.instructions:
+            defines = instruction.defines
+            if defines >= 0:
+                registers = instruction.registers
+                if is_none_of(registers):
+                    continue
+                if registers[0] in made and defines:
+                    has_some = True
+                for register in registers[defines:]:
+                    if register in made:
+                        uses.setdefault(register, []).append(instruction)
+                        held.add(register)
+                continue
+            for operand in instruction.operands:
+                register = operand.register
+                if register in made and operand.role != DEF:
+                    uses.setdefault(register, []).append(instruction)
+                    if operand.constraint < 0:
+                        held.add(register)
+        return has_some
+
+    def _block(self, block: MachineBlock, has_some: bool) -> None:
         made, held = self.made, self.held
         index = block.index
         known = self._known_before(index)
         self.known.append(known)
+        if not has_some:
+            if known and any(instruction.is_call for instruction in block.instructions):
+                known.clear()
+            return
         before = -1 if block.rare else self._before_loops(index)
         gone: dict[int, int] = {}
         kept = []
         for instruction in block.instructions:
             if instruction.is_call:
                 known.clear()
-            operands = instruction.operands
-            register = operands[0].register if len(operands) == 1 else 0
+            registers = instruction.registers
+            register = registers[0] if instruction.defines == 1 else 0
             if register not in held or made.get(register) is not instruction:
                 kept.append(instruction)
                 continue
             key = _key(instruction)
             if before >= 0:
                 first = self.hoisted.setdefault((before, key), instruction)
-                other = first.operands[0].register
+                other = first.registers[0]
             else:
                 other = known.setdefault(key, register)
                 if other == register:
                     kept.append(instruction)
             if other != register:
                 gone[register] = other
-                for operand in self.uses[register]:
-                    operand.register = other
+                for reader in self.uses[register]:
+                    reader.rename(register, other)
                 self.uses[other] += self.uses.pop(register)
                 self.function.rematerialise.pop(register, None)
                 self.function.movable.pop(register, None)

@@ -7,6 +7,7 @@ from these same lines, so that what is printed is what is encoded.
 from __future__ import annotations
 
 from callproof.codegen.emitted import CodeRelocation, EmittedBlock, EmittedCall, EmittedFunction
+from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import IN_MEMORY
 from callproof.codegen.layout import reachable, repeat_returns
 from callproof.codegen.machine import (
@@ -45,6 +46,7 @@ class _Emitter:
         function: MachineFunction,
         allocation: Allocation,
         target: Target,
+        flow: Flow | None,
         poison: bool,
         comments: bool,
     ) -> None:
@@ -57,7 +59,7 @@ class _Emitter:
         self.used_saved = target.convention.callee_saved
         frame = self.frame
         framed = frame.size or frame.saved or frame.record is not None
-        self.wrapping = wrap(function, allocation, target.registers) if framed else None
+        self.wrapping = wrap(function, allocation, target.registers, flow) if framed else None
         self.blurred: set[int] = set()  # ids of lines
         self.marks: list[Mark] | None = [] if function.debug is not None else None
 
@@ -126,7 +128,9 @@ class _Emitter:
         place = move.destination
         if place < 0:
             place = (target.scratch_float if register_class == FLOAT else target.scratch_general)[0]
-        others = [operand.register for operand in made.operands[1:]]
+        others = (
+            made.registers[1:] if made.defines >= 0 else [o.register for o in made.operands[1:]]
+        )
         lines = target.shapes.instruction(self.frame, made, [place, *others])
         if move.destination < 0:
             lines += target.shapes.move(self.frame, place, move.destination, register_class, size)
@@ -215,6 +219,7 @@ def emit(
     function: MachineFunction,
     allocation: Allocation,
     target: Target,
+    flow: Flow | None = None,
     *,
     poison: bool = False,
     comments: bool = True,
@@ -224,7 +229,7 @@ def emit(
     With `poison` every call and the entry are followed by code that overwrites the
     registers that hold nothing there.  `comments`: the remarks of a listing are wanted.
     """
-    emitter = _Emitter(function, allocation, target, poison, comments)
+    emitter = _Emitter(function, allocation, target, flow, poison, comments)
     blocks = [EmittedBlock(block, emitter.block(block)) for block in function.blocks]
     for emitted in blocks:
         emitted.branches = _branches(emitted.lines)

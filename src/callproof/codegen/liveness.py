@@ -23,12 +23,14 @@ from callproof.codegen.machine import (
     EARLY,
     FIRST_VIRTUAL,
     LATE,
-    REGISTER,
     SAME_AS,
     STACK,
     MachineBlock,
     MachineFunction,
+    MachineInstruction,
 )
+
+PHYSICAL = frozenset(range(FIRST_VIRTUAL))
 
 
 def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int], list[int]]:
@@ -37,44 +39,65 @@ def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int], list[
     Block parameters are not live-in; the arguments of a jump are used at the end of its block.
     """
     blocks = function.blocks
-    gen, kill = [0] * len(blocks), [0] * len(blocks)
+    count = len(blocks)
+    if count == 1:
+        return [0], [0], []
     # Code is SSA: what a block uses and another defines is alive at its start.  Only such
     # registers come into the sets, so those of a large function have few bits set.
-    home = [-1] * len(function.classes)
-    for index, block in enumerate(blocks):
-        for register in block.parameters:
-            home[register - FIRST_VIRTUAL] = index
-        for instruction in block.instructions:
-            for operand in instruction.operands:
-                if operand.role == DEF and operand.register >= FIRST_VIRTUAL:
-                    home[operand.register - FIRST_VIRTUAL] = index
     used: list[set[int]] = []  # by block: what others define
-    for index, block in enumerate(blocks):
-        found = {
-            register for register in block.arguments if home[register - FIRST_VIRTUAL] != index
-        }
-        for instruction in block.instructions:
-            for operand in instruction.operands:
-                if operand.role != DEF:
-                    register = operand.register
-                    if register >= FIRST_VIRTUAL and home[register - FIRST_VIRTUAL] != index:
-                        found.add(register)
-        used.append(found)
-    registers = sorted(set().union(*used))
-    bits = {register: 1 << number for number, register in enumerate(registers)}
-    for index, found in enumerate(used):
-        if found:
-            gen[index] = sum([bits[register] for register in found])
-    for register, bit in bits.items():
-        definer = home[register - FIRST_VIRTUAL]
-        if definer >= 0:
-            kill[definer] |= bit
-
-    predecessors: list[list[int]] = [[] for _ in blocks]
+    defined: list[set[int]] = []
+    crossing: set[int] = set()
     for block in blocks:
+        uses = set(block.arguments)
+        definitions = set(block.parameters)
+        for instruction in block.instructions:
+            defines = instruction.defines
+            if defines >= 0:
+                registers = instruction.registers
+                uses.update(registers)
+                if defines == 1:
+                    definitions.add(registers[0])
+                elif defines:
+                    definitions.update(registers[:defines])
+                continue
+            for operand in instruction.operands:
+                if operand.role == DEF:
+                    definitions.add(operand.register)
+                else:
+                    uses.add(operand.register)
+        uses -= definitions
+        uses -= PHYSICAL
+        used.append(uses)
+        defined.append(definitions)
+        crossing |= uses
+    live_in, live_out = [0] * count, [0] * count
+    if not crossing:
+        return live_in, live_out, []
+    registers_of_bits = sorted(crossing)
+    bits = {register: 1 << number for number, register in enumerate(registers_of_bits)}
+    kill = [0] * count
+    for index, definitions in enumerate(defined):
+        if used[index]:
+            live_in[index] = sum([bits[register] for register in used[index]])
+        definitions &= crossing
+        if definitions:
+            kill[index] = sum([bits[register] for register in definitions])
+    _spread(blocks, live_in, live_out, kill)
+    return live_in, live_out, registers_of_bits
+
+
+def _spread(
+    blocks: list[MachineBlock], live_in: list[int], live_out: list[int], kill: list[int]
+) -> None:
+    """Complete the sets, from those of what each block itself uses and defines."""
+    predecessors: list[list[int]] = [[] for _ in blocks]
+    backward = False
+    for block in blocks:
+        index = block.index
         for successor in block.successors:
-            predecessors[successor.index].append(block.index)
-    live_in, live_out = list(gen), [0] * len(blocks)
+            predecessors[successor.index].append(index)
+            if successor.index <= index:
+                backward = True
     pending = list(range(len(blocks)))  # taken from the end: later blocks first
     waiting = [True] * len(blocks)
     while pending:
@@ -83,15 +106,17 @@ def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int], list[
         out = 0
         for successor in blocks[index].successors:
             out |= live_in[successor.index]
+        if not out:
+            continue
         live_out[index] = out
-        into = gen[index] | (out & ~kill[index])
+        into = live_in[index] | (out & ~kill[index])
         if into != live_in[index]:
             live_in[index] = into
-            for predecessor in predecessors[index]:
-                if not waiting[predecessor]:
-                    waiting[predecessor] = True
-                    pending.append(predecessor)
-    return live_in, live_out, registers
+            if backward:
+                for predecessor in predecessors[index]:
+                    if not waiting[predecessor]:
+                        waiting[predecessor] = True
+                        pending.append(predecessor)
 
 
 def members(bits: int, registers: list[int]) -> list[int]:
@@ -105,14 +130,25 @@ def members(bits: int, registers: list[int]) -> list[int]:
 
 
 class Ranges:
-    """The live ranges of a function.
+    """The live ranges of a function, and what a walk over all its instructions finds besides.
 
-    ranges[v]   [start, end) pairs in ascending order, not touching each other
+    pieces[v]   [start, end) pairs in ascending order, not touching each other; None: never alive
     starts[b]   the number of block b's start; its instruction i has starts[b] + 1 + i
     registers   what the bits of `live_in` and `live_out` mean
+    needs[v]    positions at which plain instructions want it in a register, in any order
+    special[b]  position and instruction of block b's that are not plain, or special
     """
 
-    __slots__ = ("live_in", "live_out", "ranges", "registers", "starts")
+    __slots__ = (
+        "_ends",
+        "live_in",
+        "live_out",
+        "needs",
+        "pieces",
+        "registers",
+        "special",
+        "starts",
+    )
 
     def __init__(self, function: MachineFunction) -> None:
         self.live_in, self.live_out, self.registers = live_in_sets(function)
@@ -121,72 +157,119 @@ class Ranges:
         for block in function.blocks:
             self.starts.append(number)
             number += 1 + len(block.instructions)
-        self.ranges: dict[int, list[tuple[int, int]]] = {}
+        count = FIRST_VIRTUAL + len(function.classes)
+        # Physical registers have places here too, so that nobody has to ask for them.
+        self.pieces: list[list[tuple[int, int]] | None] = [None] * count
+        nobody: list[int] = []
+        self.needs: list[list[int]] = [nobody] * FIRST_VIRTUAL
+        self.needs += [[] for _ in function.classes]
+        # Until when a register is alive, as far as the walk has come; 0: it is not.
+        self._ends = [0] * count
+        self.special: list[list[tuple[int, MachineInstruction]]] = [[] for _ in function.blocks]
         for block in reversed(function.blocks):
             self._add_block(block)
-        for pieces in self.ranges.values():
-            pieces.reverse()
+        for pieces in self.pieces:
+            if pieces is not None and len(pieces) > 1:
+                pieces.reverse()
+
+    @property
+    def ranges(self) -> dict[int, list[tuple[int, int]]]:
+        """`pieces` of the virtual registers that are ever alive."""
+        return {
+            register: pieces
+            for register, pieces in enumerate(self.pieces)
+            if pieces is not None and register >= FIRST_VIRTUAL
+        }
 
     def _add_block(self, block: MachineBlock) -> None:
-        """Walk a block backwards; `ends` has the registers alive there and until when."""
-        first = self.starts[block.index]
-        end = 4 * (first + 1 + len(block.instructions))
-        alive = members(self.live_out[block.index], self.registers)
-        ends: dict[int, int] = dict.fromkeys(alive, end)
+        """Walk a block backwards."""
+        index = block.index
+        first = 4 * self.starts[index]
+        position = first + 4 + 4 * len(block.instructions)
+        ends, all_pieces, needs = self._ends, self.pieces, self.needs
+        alive = self.live_out[index]
+        if alive:
+            for register in members(alive, self.registers):
+                ends[register] = position
         for register in block.arguments:
-            ends[register] = end
-        ranges = self.ranges
-        position = end
+            ends[register] = position
+        special = self.special[index]
         for instruction in reversed(block.instructions):
             position -= 4
-            operands = instruction.operands
-            tied: tuple[int, ...] = ()
-            for operand in operands:
-                register = operand.register
-                if operand.role == DEF and register >= FIRST_VIRTUAL:
-                    constraint = operand.constraint
-                    if constraint == REGISTER and operand.timing == LATE:
-                        end = ends.pop(register, 0)
-                        if end < position + 3:
-                            end = position + 3
-                        if register in ranges:
-                            self._add(register, position + 2, end)
-                        else:
-                            ranges[register] = [(position + 2, end)]
-                        continue
-                    if constraint >= SAME_AS:
-                        tied += (constraint - SAME_AS,)
-                        start = position + 1
-                    elif constraint >= 0 or constraint == STACK:
-                        # It stays there until the moves before the next instruction.
-                        start = position + 4
-                        if register in ends:
-                            self._add(register, start, ends.pop(register))
-                        continue
+            defines = instruction.defines
+            if defines < 0:
+                special.append((position, instruction))
+                self._add_operands(instruction, position)
+                continue
+            if instruction.form.is_special:
+                special.append((position, instruction))
+            registers = instruction.registers
+            if defines:
+                for register in registers[:defines]:
+                    end = ends[register]
+                    ends[register] = 0
+                    if end < position + 3:
+                        end = position + 3
+                    if all_pieces[register] is None:
+                        all_pieces[register] = [(position + 2, end)]
                     else:
-                        start = position + (1 if operand.timing == EARLY else 2)
-                    self._add(register, start, max(ends.pop(register, 0), position + 3))
-            for which, operand in enumerate(operands):
-                register = operand.register
-                if operand.role != DEF and register >= FIRST_VIRTUAL:
-                    if operand.timing == LATE:
-                        until = position + 3
-                    elif operand.constraint >= 0 or which in tied:
-                        until = position + 1  # the moves before the instruction read it
-                    else:
-                        until = position + 2
-                    if ends.get(register, 0) < until:
-                        ends[register] = until
+                        self._add(register, position + 2, end)
+                    needs[register].append(position + 2)
+                registers = registers[defines:]
+            for register in registers:
+                if not ends[register]:
+                    ends[register] = position + 2
+                needs[register].append(position + 1)
+        special.reverse()
         for register in block.parameters:
-            self._add(register, 4 * first, max(ends.pop(register, 0), 4 * first + 4))
-        for register, until in ends.items():
-            self._add(register, 4 * first, until)
+            self._add(register, first, max(ends[register], first + 4))
+            ends[register] = 0
+        alive = self.live_in[index]
+        if alive:
+            for register in members(alive, self.registers):
+                self._add(register, first, ends[register])
+                ends[register] = 0
+
+    def _add_operands(self, instruction: MachineInstruction, position: int) -> None:
+        """The same for an instruction that is not plain."""
+        ends = self._ends
+        operands = instruction.operands
+        tied: tuple[int, ...] = ()
+        for operand in operands:
+            register = operand.register
+            if operand.role != DEF or register < FIRST_VIRTUAL:
+                continue
+            constraint = operand.constraint
+            end = ends[register]
+            ends[register] = 0
+            if constraint >= SAME_AS:
+                tied += (constraint - SAME_AS,)
+                start = position + 1
+            elif constraint >= 0 or constraint == STACK:
+                # It stays there until the moves before the next instruction.
+                if end:
+                    self._add(register, position + 4, end)
+                continue
+            else:
+                start = position + (1 if operand.timing == EARLY else 2)
+            self._add(register, start, max(end, position + 3))
+        for which, operand in enumerate(operands):
+            register = operand.register
+            if operand.role != DEF and register >= FIRST_VIRTUAL:
+                if operand.timing == LATE:
+                    until = position + 3
+                elif operand.constraint >= 0 or which in tied:
+                    until = position + 1  # the moves before the instruction read it
+                else:
+                    until = position + 2
+                if ends[register] < until:
+                    ends[register] = until
 
     def _add(self, register: int, start: int, end: int) -> None:
         """Put a range before those that the register has; touching ones become one."""
-        pieces = self.ranges.get(register)
+        pieces = self.pieces[register]
         if pieces is None:
-            self.ranges[register] = [(start, end)]
+            self.pieces[register] = [(start, end)]
         elif pieces[-1][0] <= end:
             pieces[-1] = (start, max(end, pieces[-1][1]))
         else:

@@ -9,8 +9,6 @@ all.  So folding needs no bookkeeping, and dead code vanishes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from callproof.codegen import calls
 from callproof.codegen.machine import (
     FIRST_VIRTUAL,
@@ -206,14 +204,19 @@ class Selector:
 
     def emit(self, form: Form, *arguments: object) -> MachineInstruction:
         """Append an instruction with its arguments in assembly order."""
-        if form.registers_only and len(arguments) == len(form.roles):
-            operands = [Operand(a, role) for a, role in zip(arguments, form.roles)]  # type: ignore[arg-type] # noqa: B905
-            immediates: Sequence[object] = ()
+        count = form.leading
+        if count >= 0 and len(arguments) == len(form.roles):
+            instruction = MachineInstruction(
+                form,
+                None,
+                arguments[count:],
+                arguments[:count],  # type: ignore[arg-type]
+                form.defines,
+            )
         else:
             pairs = list(zip(form.roles, arguments, strict=True))
             operands = [Operand(a, role) for role, a in pairs if role >= 0]  # type: ignore[arg-type]
-            immediates = [a for role, a in pairs if role < 0]
-        instruction = MachineInstruction(form, operands, immediates)
+            instruction = MachineInstruction(form, operands, [a for role, a in pairs if role < 0])
         self._group.append(instruction)
         return instruction
 

@@ -48,7 +48,6 @@ class Wishes:
         "hints",
         "in_slot",
         "late",
-        "needs",
         "pairs",
         "pieces",
         "promises",
@@ -62,11 +61,11 @@ class Wishes:
         "weight",
     )
 
-    def __init__(self, function: MachineFunction, register_file: RegisterFile) -> None:
+    def __init__(self, function: MachineFunction, register_file: RegisterFile, flow: Flow) -> None:
         self.function = function
         self.register_file = register_file
         self.ranges = Ranges(function)
-        self.flow = Flow(function)
+        self.flow = flow
         self.block_starts = [4 * number for number in self.ranges.starts]
         self.busy = Registers()
         self.clobbers: dict[int, Clobbers] = {}
@@ -84,7 +83,6 @@ class Wishes:
         self.remade = dict(function.rematerialise)
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
-        self.needs: dict[int, list[int]] = {}
         self.pieces: dict[int, list[Interval]] = {}
         self.unhandled: list[tuple[int, int, int, Interval]] = []
         # Instruction numbers behind a block's first terminator -> that terminator's number.
@@ -99,16 +97,24 @@ class Wishes:
             self._prepare_block(block)
         self.late = self._late_start()
         remade = self.remade
-        pairs = [pair for pair in self.pairs if pair[1] not in remade and pair[2] not in remade]
-        if pairs:
-            self.bundles = find_bundles(pairs, self.ranges.ranges, self.call_positions, self.fixed)
-        unhandled, needs_of = self.unhandled, self.needs
-        for register, ranges in self.ranges.ranges.items():
-            needs = sorted(needs_of.get(register, ()))
-            if register in self.remade and needs and needs[0] == ranges[0][0]:
+        pieces, all_needs = self.ranges.pieces, self.ranges.needs
+        if self.pairs:
+            pairs = [pair for pair in self.pairs if pair[1] not in remade and pair[2] not in remade]
+            if pairs:
+                self.bundles = find_bundles(pairs, pieces, self.call_positions, self.fixed)
+        unhandled = self.unhandled
+        for register in range(FIRST_VIRTUAL, len(pieces)):
+            ranges = pieces[register]
+            if ranges is None:
+                continue
+            start = ranges[0][0]
+            needs = all_needs[register]
+            needs.sort()
+            if needs and needs[0] == start and register in remade:
                 del needs[0]  # nothing has to be made before it is wanted
-            interval = Interval(register, ranges, needs)
-            unhandled.append((interval.start, needs[0] if needs else FAR, register, interval))
+            unhandled.append(
+                (start, needs[0] if needs else FAR, register, Interval(register, ranges, needs))
+            )
         heapify(unhandled)
 
     def _late_start(self) -> int:
@@ -126,20 +132,16 @@ class Wishes:
         return self.block_starts[start]
 
     def _prepare_block(self, block: MachineBlock) -> None:
-        number = self.ranges.starts[block.index]
         self.weight = self.flow.weight[block.index]
         first_terminator = 0
-        for instruction in block.instructions:
-            number += 1
-            position = 4 * number
-            for operand in instruction.operands:
-                if operand.constraint != REGISTER:
-                    self._prepare_operands(instruction, position, first_terminator)
-                    break
-            else:
-                self._prepare_plain(instruction, position)
-            if instruction.form.is_move and len(instruction.operands) == 2:
-                self._relate(instruction.operands[1].register, instruction.operands[0].register)
+        for position, instruction in self.ranges.special[block.index]:
+            form = instruction.form
+            if instruction.defines < 0:
+                self._prepare_operands(instruction, position, first_terminator)
+                if form.is_move and len(instruction.operands) == 2:
+                    self._relate(instruction.operands[1].register, instruction.operands[0].register)
+            elif form.is_move and len(instruction.registers) == 2:
+                self._relate(instruction.registers[1], instruction.registers[0])
             mask = instruction.clobbers
             if mask:
                 found = self.clobbers.get(mask)
@@ -150,35 +152,17 @@ class Wishes:
             if instruction.is_call:
                 self.call_positions.append(position + 2)
                 self.calls_wide.positions.append(position + 2)
-            if first_terminator:
+            if form.is_special and not form.is_move and not first_terminator:
+                first_terminator = position >> 2
+        if first_terminator:
+            last = self.ranges.starts[block.index] + len(block.instructions)
+            for number in range(first_terminator + 1, last + 1):
                 self.split_limit[number] = first_terminator
-            elif instruction.form.control in ("branch", "jump"):
-                first_terminator = number
         if block.arguments:
             for source, destination in zip(
                 block.arguments, block.successors[0].parameters, strict=True
             ):
                 self._relate(source, destination)
-
-    def _prepare_plain(self, instruction: MachineInstruction, position: int) -> None:
-        """As `_prepare_operands`, where any registers will do for all operands."""
-        needs_of = self.needs
-        for operand in instruction.operands:
-            register = operand.register
-            if register < FIRST_VIRTUAL:
-                continue
-            needs = needs_of.get(register)
-            if needs is None:
-                needs = needs_of[register] = []
-            is_late = operand.timing == LATE
-            if operand.role != DEF:
-                needs.append(position + 1)
-                if is_late:
-                    needs.append(position + 2)
-            else:
-                if not is_late:
-                    needs.append(position + 1)
-                needs.append(position + 2)
 
     def _prepare_operands(
         self, instruction: MachineInstruction, position: int, first_terminator: int
@@ -212,7 +196,7 @@ class Wishes:
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
                     continue
-                needs = self.needs.setdefault(register, [])
+                needs = self.ranges.needs[register]
                 if operand.role != DEF:
                     needs.append(position + 1)
                     if operand.timing == LATE:
