@@ -18,6 +18,9 @@ A range [start, end) covers the positions at which a value must be kept.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from callproof.codegen.intervals import FAR
 from callproof.codegen.machine import (
     DEF,
     EARLY,
@@ -132,18 +135,21 @@ def members(bits: int, registers: list[int]) -> list[int]:
 class Ranges:
     """The live ranges of a function, and what a walk over all its instructions finds besides.
 
-    pieces[v]   [start, end) pairs in ascending order, not touching each other; None: never alive
-    starts[b]   the number of block b's start; its instruction i has starts[b] + 1 + i
-    registers   what the bits of `live_in` and `live_out` mean
-    needs[v]    positions at which plain instructions want it in a register, in any order
-    special[b]  position and instruction of block b's that are not plain, or special
+    pieces[v]      [start, end) pairs in ascending order, not touching each other; None: never alive
+    starts[b]      the number of block b's start; its instruction i has starts[b] + 1 + i
+    registers      what the bits of `live_in` and `live_out` mean
+    defined_at[v]  the position at which a plain instruction writes it, `FAR` if none does
+    first_use[v]   the first at which a plain instruction reads it
+    special[b]     position and instruction of block b's that are not plain, or special
     """
 
     __slots__ = (
         "_ends",
+        "_several",
+        "defined_at",
+        "first_use",
         "live_in",
         "live_out",
-        "needs",
         "pieces",
         "registers",
         "special",
@@ -157,20 +163,20 @@ class Ranges:
         for block in function.blocks:
             self.starts.append(number)
             number += 1 + len(block.instructions)
-        count = FIRST_VIRTUAL + len(function.classes)
         # Physical registers have places here too, so that nobody has to ask for them.
+        count = FIRST_VIRTUAL + len(function.classes)
         self.pieces: list[list[tuple[int, int]] | None] = [None] * count
-        nobody: list[int] = []
-        self.needs: list[list[int]] = [nobody] * FIRST_VIRTUAL
-        self.needs += [[] for _ in function.classes]
+        self.defined_at = [FAR] * count
+        self.first_use = [FAR] * count
         # Until when a register is alive, as far as the walk has come; 0: it is not.
         self._ends = [0] * count
-        self.special: list[list[tuple[int, MachineInstruction]]] = [[] for _ in function.blocks]
+        self._several: list[int] = []
+        self.special: list[list[tuple[int, MachineInstruction]]] = []
         for block in reversed(function.blocks):
-            self._add_block(block)
-        for pieces in self.pieces:
-            if pieces is not None and len(pieces) > 1:
-                pieces.reverse()
+            self.special.append(self._add_block(block))
+        self.special.reverse()
+        for register in self._several:
+            self.pieces[register].reverse()  # type: ignore[union-attr]
 
     @property
     def ranges(self) -> dict[int, list[tuple[int, int]]]:
@@ -181,19 +187,20 @@ class Ranges:
             if pieces is not None and register >= FIRST_VIRTUAL
         }
 
-    def _add_block(self, block: MachineBlock) -> None:
+    def _add_block(self, block: MachineBlock) -> list[tuple[int, MachineInstruction]]:
         """Walk a block backwards."""
         index = block.index
         first = 4 * self.starts[index]
         position = first + 4 + 4 * len(block.instructions)
-        ends, all_pieces, needs = self._ends, self.pieces, self.needs
+        ends, all_pieces = self._ends, self.pieces
+        defined_at, first_use = self.defined_at, self.first_use
         alive = self.live_out[index]
         if alive:
             for register in members(alive, self.registers):
                 ends[register] = position
         for register in block.arguments:
             ends[register] = position
-        special = self.special[index]
+        special: list[tuple[int, MachineInstruction]] = []
         for instruction in reversed(block.instructions):
             position -= 4
             defines = instruction.defines
@@ -205,30 +212,31 @@ class Ranges:
                 special.append((position, instruction))
             registers = instruction.registers
             if defines:
+                written = position + 2
                 for register in registers[:defines]:
-                    end = ends[register]
+                    defined_at[register] = written
+                    end = ends[register] or position + 3
                     ends[register] = 0
-                    if end < position + 3:
-                        end = position + 3
                     if all_pieces[register] is None:
-                        all_pieces[register] = [(position + 2, end)]
+                        all_pieces[register] = [(written, end)]
                     else:
-                        self._add(register, position + 2, end)
-                    needs[register].append(position + 2)
+                        self._add(register, written, end)
                 registers = registers[defines:]
+            read = position + 1
             for register in registers:
+                first_use[register] = read
                 if not ends[register]:
                     ends[register] = position + 2
-                needs[register].append(position + 1)
         special.reverse()
         for register in block.parameters:
-            self._add(register, first, max(ends[register], first + 4))
+            self._add(register, first, ends[register] or first + 4)
             ends[register] = 0
         alive = self.live_in[index]
         if alive:
             for register in members(alive, self.registers):
                 self._add(register, first, ends[register])
                 ends[register] = 0
+        return special
 
     def _add_operands(self, instruction: MachineInstruction, position: int) -> None:
         """The same for an instruction that is not plain."""
@@ -273,4 +281,30 @@ class Ranges:
         elif pieces[-1][0] <= end:
             pieces[-1] = (start, max(end, pieces[-1][1]))
         else:
-            pieces.append((start, end))
+            if len(pieces) == 1:
+                self._several.append(register)
+            pieces.append((start, end))  # later ones come first, until all are there
+
+
+def needs_of(
+    function: MachineFunction, ranges: Ranges, others: Mapping[int, list[int]]
+) -> list[list[int]]:
+    """For each register the positions at which it must be in one, in ascending order: those
+    of plain instructions, and `others`."""
+    nobody: list[int] = []
+    needs: list[list[int]] = [nobody] * FIRST_VIRTUAL
+    needs += [others.get(FIRST_VIRTUAL + index, []) for index in range(len(function.classes))]
+    for block in function.blocks:
+        position = 4 * ranges.starts[block.index]
+        for instruction in block.instructions:
+            position += 4
+            defines = instruction.defines
+            if defines >= 0:
+                registers = instruction.registers
+                for register in registers[:defines]:
+                    needs[register].append(position + 2)
+                for register in registers[defines:]:
+                    needs[register].append(position + 1)
+    for index in range(FIRST_VIRTUAL, len(needs)):
+        needs[index].sort()
+    return needs

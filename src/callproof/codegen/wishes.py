@@ -6,13 +6,13 @@ bundles, and the first intervals.  Positions are those of `liveness.py`.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from heapq import heapify
 
 from callproof.codegen.bundles import Bundle, find_bundles
 from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, Clobbers, Interval, Registers
-from callproof.codegen.liveness import Ranges
+from callproof.codegen.liveness import Ranges, needs_of
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -28,6 +28,7 @@ from callproof.codegen.machine import (
 from callproof.codegen.wrapping import outside_of_loops, skipped
 from callproof.source import InternalError
 
+NO_NEEDS: list[int] = []  # shared, never changed
 MOST_HINTS = 8  # of each value; more are not worth the time to look at them
 
 
@@ -47,7 +48,10 @@ class Wishes:
         "function",
         "hints",
         "in_slot",
+        "intervals",
         "late",
+        "needs_are_known",
+        "other_needs",
         "pairs",
         "pieces",
         "promises",
@@ -83,6 +87,10 @@ class Wishes:
         self.remade = dict(function.rematerialise)
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
+        # Where instructions that are not plain need registers.
+        self.other_needs: dict[int, list[int]] = {}
+        self.needs_are_known = False
+        self.intervals: list[Interval] = []  # whole values
         self.pieces: dict[int, list[Interval]] = {}
         self.unhandled: list[tuple[int, int, int, Interval]] = []
         # Instruction numbers behind a block's first terminator -> that terminator's number.
@@ -96,26 +104,47 @@ class Wishes:
         for block in self.function.blocks:
             self._prepare_block(block)
         self.late = self._late_start()
-        remade = self.remade
-        pieces, all_needs = self.ranges.pieces, self.ranges.needs
+        remade, ranges = self.remade, self.ranges
+        pieces, defined_at, first_use = ranges.pieces, ranges.defined_at, ranges.first_use
         if self.pairs:
             pairs = [pair for pair in self.pairs if pair[1] not in remade and pair[2] not in remade]
             if pairs:
                 self.bundles = find_bundles(pairs, pieces, self.call_positions, self.fixed)
-        unhandled = self.unhandled
+        others = self.other_needs
+        unhandled, intervals = self.unhandled, self.intervals
         for register in range(FIRST_VIRTUAL, len(pieces)):
-            ranges = pieces[register]
-            if ranges is None:
+            parts = pieces[register]
+            if parts is None:
                 continue
-            start = ranges[0][0]
-            needs = all_needs[register]
-            needs.sort()
-            if needs and needs[0] == start and register in remade:
-                del needs[0]  # nothing has to be made before it is wanted
-            unhandled.append(
-                (start, needs[0] if needs else FAR, register, Interval(register, ranges, needs))
-            )
+            start = parts[0][0]
+            need = first_use[register]
+            if defined_at[register] < need:
+                need = defined_at[register]
+            if register in others:
+                need = min(need, *others[register])
+            if need == start and register in remade:
+                # Nothing has to be made before it is wanted.
+                need = first_use[register]
+                for one in others.get(register, NO_NEEDS):
+                    if start < one < need:
+                        need = one
+            interval = Interval(register, parts, NO_NEEDS)
+            intervals.append(interval)
+            unhandled.append((start, need, register, interval))
         heapify(unhandled)
+
+    def find_needs(self) -> None:
+        """Tell the intervals where they need registers.  None was divided before; most
+        functions have registers enough for all, so that nobody asks."""
+        if self.needs_are_known:
+            return
+        self.needs_are_known = True
+        needs_by_register = needs_of(self.function, self.ranges, self.other_needs)
+        for interval in self.intervals:
+            needs = needs_by_register[interval.register]
+            if needs and needs[0] == interval.start and interval.register in self.remade:
+                del needs[0]  # nothing has to be made before it is wanted
+            interval.needs = needs
 
     def _late_start(self) -> int:
         """The start of a block that all calls are behind, if the function may return without
@@ -196,7 +225,7 @@ class Wishes:
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
                     continue
-                needs = self.ranges.needs[register]
+                needs = self.other_needs.setdefault(register, [])
                 if operand.role != DEF:
                     needs.append(position + 1)
                     if operand.timing == LATE:
@@ -232,3 +261,47 @@ class Wishes:
     def _reserve(self, physical: int, start: int, end: int, register: int) -> None:
         self.busy[physical].add(start, end, register)
         self.used |= 1 << physical
+
+    # --- what the scan asks ---------------------------------------------------------------
+
+    def _crosses_call(self, interval: Interval) -> bool:
+        calls = self.call_positions
+        return any(
+            bisect_left(calls, start) < bisect_left(calls, end - 1)
+            for start, end in interval.ranges
+        )
+
+    def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
+        """(mask, first position) of the register sets that change during the interval."""
+        found: list[tuple[int, int]] = []
+        if not self.clobbers:
+            return found
+        for group in self.clobbers.values():
+            position = group.first_in(interval)
+            if position != FAR:
+                found.append((group.mask, position))
+        if self.function.sizes[interval.register - FIRST_VIRTUAL] > 8:
+            position = self.calls_wide.first_in(interval)  # only low halves are preserved
+            if position != FAR:
+                found.append((self.calls_wide.mask, position))
+        return found
+
+    def _changed(self, interval: Interval) -> int:
+        """Mask of the registers that change during the interval, beside definitions."""
+        changed = 0
+        start, end = interval.start, interval.end
+        for group in self.clobbers.values():
+            positions = group.positions
+            index = bisect_left(positions, start)
+            if (
+                index < len(positions)
+                and positions[index] < end
+                and (len(interval.ranges) == 1 or group.first_in(interval) != FAR)
+            ):
+                changed |= group.mask
+        if (
+            self.function.sizes[interval.register - FIRST_VIRTUAL] > 8
+            and self.calls_wide.first_in(interval) != FAR
+        ):
+            changed |= self.calls_wide.mask
+        return changed
