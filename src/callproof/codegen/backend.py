@@ -199,14 +199,24 @@ def compile_function(
         start = _charge(seconds, "check allocation", start)
     if module.observers:
         record_kept(machine, allocation, target.registers, module.observers)
-    emitted = emit(machine, allocation, target, flow, poison=poison, comments=comments)
+    # Frames are described line by line.
+    wants_lines = comments or module.debug is not None
+    emitted = emit(
+        machine,
+        allocation,
+        target,
+        flow,
+        poison=poison,
+        comments=comments,
+        wants_lines=wants_lines,
+    )
     start = _charge(seconds, "emit", start)
     if machine.debug is not None:
         from callproof.codegen.locate import locate
 
         emitted.locations = locate(machine, allocation, target.registers, emitted, target.machine)
         start = _charge(seconds, "debug information", start)
-    if not comments and module.debug is None:  # frames are described line by line
+    if not wants_lines:
         emitted.forget()
         _charge(seconds, "emit", start)
     return emitted

@@ -13,6 +13,8 @@ blocks' own constants move.)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from callproof.codegen.flow import Flow
 from callproof.codegen.machine import (
     DEF,
@@ -63,9 +65,8 @@ class _Sharing:
     def run(self) -> None:
         if not self.made:
             return
-        found = [self._find_uses(block) for block in self.function.blocks]
-        for block, has_some in zip(self.function.blocks, found, strict=True):
-            self._block(block, has_some)
+        for block in self.function.blocks:
+            self._block(block, self._find_uses(block) if block.makes_constants else ())
         for (index, _), instruction in self.hoisted.items():
             instructions = self.function.blocks[index].instructions
             if self.function.debug is not None:
@@ -73,60 +74,63 @@ class _Sharing:
                 instruction.line = instructions[-1].line
             instructions.insert(len(instructions) - 1, instruction)
 
-    def _find_uses(self, block: MachineBlock) -> bool:
-        """Note who reads what in a block; whether anything is made there."""
+    def _find_uses(self, block: MachineBlock) -> list[int]:
+        """Note who reads what in a block; where in it something is made, or called."""
         made, uses, held = self.made, self.uses, self.held
         is_none_of = made.keys().isdisjoint
-        has_some = False
-        for instruction in block.instructions:
+        places: list[int] = []
+        for index, instruction in enumerate(block.instructions):
             defines = instruction.defines
             if defines >= 0:
                 registers = instruction.registers
                 if is_none_of(registers):
                     continue
-                if registers[0] in made and defines:
-                    has_some = True
+                if defines and registers[0] in made:
+                    places.append(index)
                 for register in registers[defines:]:
                     if register in made:
                         uses.setdefault(register, []).append(instruction)
                         held.add(register)
                 continue
+            if instruction.is_call:
+                places.append(index)
             for operand in instruction.operands:
                 register = operand.register
                 if register in made and operand.role != DEF:
                     uses.setdefault(register, []).append(instruction)
                     if operand.constraint < 0:
                         held.add(register)
-        return has_some
+        return places
 
-    def _block(self, block: MachineBlock, has_some: bool) -> None:
+    def _block(self, block: MachineBlock, places: Sequence[int]) -> None:
         made, held = self.made, self.held
         index = block.index
         known = self._known_before(index)
         self.known.append(known)
-        if not has_some:
+        if not block.makes_constants:
             if known and any(instruction.is_call for instruction in block.instructions):
                 known.clear()
             return
         before = -1 if block.rare else self._before_loops(index)
         gone: dict[int, int] = {}
-        kept = []
-        for instruction in block.instructions:
+        moved: list[int] = []  # places of what does not stay
+        for place in places:
+            instruction = block.instructions[place]
             if instruction.is_call:
                 known.clear()
             registers = instruction.registers
             register = registers[0] if instruction.defines == 1 else 0
             if register not in held or made.get(register) is not instruction:
-                kept.append(instruction)
                 continue
             key = _key(instruction)
             if before >= 0:
+                moved.append(place)
                 first = self.hoisted.setdefault((before, key), instruction)
                 other = first.registers[0]
             else:
                 other = known.setdefault(key, register)
-                if other == register:
-                    kept.append(instruction)
+                if other != register:
+                    moved.append(place)
             if other != register:
                 gone[register] = other
                 for reader in self.uses[register]:
@@ -134,7 +138,8 @@ class _Sharing:
                 self.uses[other] += self.uses.pop(register)
                 self.function.rematerialise.pop(register, None)
                 self.function.movable.pop(register, None)
-        block.instructions = kept
+        for place in reversed(moved):
+            del block.instructions[place]
         if gone and block.arguments:
             block.arguments = [gone.get(argument, argument) for argument in block.arguments]
 

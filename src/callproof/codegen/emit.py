@@ -265,11 +265,13 @@ def emit(
     *,
     poison: bool = False,
     comments: bool = True,
+    wants_lines: bool = True,
 ) -> EmittedFunction:
     """Bytes, relocations and printable lines of an allocated function.
 
     With `poison` every call and the entry are followed by code that overwrites the
-    registers that hold nothing there.  `comments`: the remarks of a listing are wanted.
+    registers that hold nothing there.  `comments`: the remarks of a listing are wanted;
+    `wants_lines`: the lines are, and where they are.
     """
     emitter = _Emitter(function, allocation, target, flow, poison, comments)
     blocks = []
@@ -289,31 +291,33 @@ def emit(
     result.blurred = emitter.blurred
     if result.marks:
         repeat_marks(result.marks, result.blurred, repeated)
-    _encode(result, target.instruction_size)
+    _encode(result, target.instruction_size, wants_lines)
     return result
 
 
-def _encode(function: EmittedFunction, uniform: int) -> None:
-    """Bytes, relocations, lines and calls; `uniform`: the size of all instructions, or 0."""
-    offsets = {emitted.block.index: emitted.offset for emitted in function.blocks}
-    by_index = {emitted.block.index: emitted for emitted in function.blocks}
+def _encode(function: EmittedFunction, uniform: int, wants_lines: bool) -> None:
+    """Bytes, relocations, lines and calls; `uniform`: the size of all instructions, or 0.
+
+    With `wants_lines` each line gets its offset and size.
+    """
+    blocks = function.blocks
+    offsets = {emitted.block.index: emitted.offset for emitted in blocks}
     labelled: set[int] = set()
     words: list[int] = []
     code = bytearray()
     last_line = offset = 0
     size = uniform
-    line_rows = function.line_rows
-    for emitted in function.blocks:
+    for emitted in blocks:
         for line in emitted.lines:
             form = line.form
             arguments = line.arguments
-            line.offset = offset
-            if uniform:
-                line.size = uniform
-            else:
+            if not uniform:
                 size = line.size
+            if wants_lines:
+                line.offset, line.size = offset, size
             if form.control:
                 if line.table is not None:
+                    by_index = {one.block.index: one for one in blocks}
                     entries = [by_index[block.index] for block in line.table.blocks]
                     function.tables.append((line.table.symbol, entries))
                     labelled.update(block.index for block in line.table.blocks)
@@ -336,19 +340,17 @@ def _encode(function: EmittedFunction, uniform: int) -> None:
                     )
                 )
             try:
-                word = form.encode(arguments)  # type: ignore[arg-type]
+                if uniform:
+                    words.append(form.encode(arguments))  # type: ignore[arg-type]
+                else:
+                    code += form.encode(arguments).to_bytes(size, "little")  # type: ignore[arg-type]
             except ValueError as error:
                 raise InternalError(f"{function.name}: {form.name}: {error}") from error
-            if uniform:
-                words.append(word)
-            else:
-                code += word.to_bytes(size, "little")
+            if line.line != last_line and line.line:
+                function.line_rows.append((offset, line.line))
+                last_line = line.line
             offset += size
-            source_line = line.line
-            if source_line != last_line and source_line:
-                line_rows.append((line.offset, source_line))
-                last_line = source_line
-    for emitted in function.blocks:
+    for emitted in blocks:
         emitted.labelled = emitted.block.index in labelled
     if uniform:
         assert uniform == 4

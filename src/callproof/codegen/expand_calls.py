@@ -306,19 +306,15 @@ class _Expansion:
         is_direct = self.passing.is_direct and parameters == len(self.plan.parameters)
         entry = [] if is_direct else self.entry()
         for index, block in enumerate(function.blocks):
-            wanted = [
-                instruction
-                for instruction in block.instructions
-                if instruction.operation in EXPANDED and not self.stays(instruction)
-            ]
-            if wanted:
-                self.expand(block)
+            for instruction in block.instructions:
+                if instruction.operation in EXPANDED and not self.stays(instruction):
+                    self.expand(block)
+                    break
             if index == 0 and entry:
                 block.instructions = entry + block.instructions
 
     def stays(self, instruction: Instruction) -> bool:
-        """Whether each value of a call or return is a part as it is; or a slot is as it has
-        to be."""
+        """Whether nothing is to be done for a call, a return or a slot."""
         operation = instruction.operation
         if operation is op.SLOT:
             return instruction.alignment <= STACK_ALIGNMENT

@@ -172,8 +172,11 @@ class Ranges:
         self._ends = [0] * count
         self._several: list[int] = []
         self.special: list[list[tuple[int, MachineInstruction]]] = []
+        alive = 0  # at the start of the block behind
         for block in reversed(function.blocks):
-            self.special.append(self._add_block(block))
+            self.special.append(self._add_block(block, alive))
+            alive = self.live_in[block.index]
+        self._close(alive, 0)
         self.special.reverse()
         for register in self._several:
             self.pieces[register].reverse()  # type: ignore[union-attr]
@@ -187,19 +190,30 @@ class Ranges:
             if pieces is not None and register >= FIRST_VIRTUAL
         }
 
-    def _add_block(self, block: MachineBlock) -> list[tuple[int, MachineInstruction]]:
-        """Walk a block backwards."""
+    def _close(self, registers: int, start: int) -> None:
+        """The lives of a set of registers begin, or go on elsewhere, where a block starts."""
+        ends = self._ends
+        for register in members(registers, self.registers):
+            self._add(register, start, ends[register])
+            ends[register] = 0
+
+    def _add_block(self, block: MachineBlock, behind: int) -> list[tuple[int, MachineInstruction]]:
+        """Walk a block backwards; what is alive at the start of the block `behind` it and at
+        its end just goes on."""
         index = block.index
         first = 4 * self.starts[index]
         position = first + 4 + 4 * len(block.instructions)
         ends, all_pieces = self._ends, self.pieces
         defined_at, first_use = self.defined_at, self.first_use
         alive = self.live_out[index]
-        if alive:
-            for register in members(alive, self.registers):
+        if behind & ~alive:
+            self._close(behind & ~alive, position)
+        if alive & ~behind:
+            for register in members(alive & ~behind, self.registers):
                 ends[register] = position
         for register in block.arguments:
-            ends[register] = position
+            if not ends[register]:
+                ends[register] = position
         special: list[tuple[int, MachineInstruction]] = []
         for instruction in reversed(block.instructions):
             position -= 4
@@ -231,11 +245,6 @@ class Ranges:
         for register in block.parameters:
             self._add(register, first, ends[register] or first + 4)
             ends[register] = 0
-        alive = self.live_in[index]
-        if alive:
-            for register in members(alive, self.registers):
-                self._add(register, first, ends[register])
-                ends[register] = 0
         return special
 
     def _add_operands(self, instruction: MachineInstruction, position: int) -> None:

@@ -324,9 +324,19 @@ class FrameReference:
 
 class MachineBlock:
     """`successors` in order of the terminators' labels; `arguments` go to the only
-    successor's `parameters` (rule 2).  `rare`: it hardly ever runs."""
+    successor's `parameters` (rule 2).  `rare`: it hardly ever runs.  `makes_constants`: there
+    may be instructions in it that make something from nothing, and their readers."""
 
-    __slots__ = ("arguments", "index", "instructions", "name", "parameters", "rare", "successors")
+    __slots__ = (
+        "arguments",
+        "index",
+        "instructions",
+        "makes_constants",
+        "name",
+        "parameters",
+        "rare",
+        "successors",
+    )
 
     def __init__(self, name: str, index: int) -> None:
         self.name = name
@@ -336,6 +346,7 @@ class MachineBlock:
         self.successors: list[MachineBlock] = []
         self.arguments: list[int] = []
         self.rare = False
+        self.makes_constants = True
 
     def __repr__(self) -> str:
         return f"<block {self.index} {self.name}>"

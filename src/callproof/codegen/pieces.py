@@ -121,10 +121,9 @@ class Passing:
     is_direct   each leaf of each value is a part as it is: nothing is to be expanded
     """
 
-    __slots__ = ("arguments", "convention", "is_direct", "plan", "results", "signature", "x87")
+    __slots__ = ("arguments", "convention", "is_direct", "plan", "results", "x87")
 
     def __init__(self, signature: Signature, convention: Convention) -> None:
-        self.signature = signature
         self.convention = convention
         self.plan = plan(signature, convention)
         self.arguments = argument_parts(self.plan)
@@ -142,19 +141,28 @@ class Passing:
         )
 
 
-# Signatures are shared, and their hashes take long: they are found by which object they are.
+# Hashes of signatures take long, so each is looked for first by which object it is.
 MOST_KNOWN = 4096
-_KNOWN: dict[tuple[int, int], Passing] = {}
+_BY_OBJECT: dict[tuple[int, int], tuple[Signature, Passing]] = {}
+_BY_VALUE: dict[tuple[int, Signature], Passing] = {}
 
 
 def passing(signature: Signature, convention: Convention) -> Passing:
     """The plan of a signature and what follows from it.  Raises as `plan` does."""
     key = id(signature), id(convention)
-    found = _KNOWN.get(key)
-    if found is None:  # what is known keeps both objects, so nothing else gets their numbers
-        if len(_KNOWN) >= MOST_KNOWN:
-            _KNOWN.clear()
-        found = _KNOWN[key] = Passing(signature, convention)
+    known = _BY_OBJECT.get(key)
+    if known is not None:  # what is known keeps both objects, so nothing else gets their numbers
+        return known[1]
+    value = id(convention), signature
+    found = _BY_VALUE.get(value)
+    if found is None:
+        if len(_BY_VALUE) >= MOST_KNOWN:
+            _BY_VALUE.clear()
+            _BY_OBJECT.clear()
+        found = _BY_VALUE[value] = Passing(signature, convention)
+    if len(_BY_OBJECT) >= 4 * MOST_KNOWN:
+        _BY_OBJECT.clear()
+    _BY_OBJECT[key] = signature, found
     return found
 
 

@@ -120,33 +120,48 @@ class Resolver:
         pending = self._stores_of_parameters(block, position) if self.slot_of else []
         fresh = NOTHING_FRESH
         place_of = self.places.__getitem__
+        is_simple = not self.starts_of and not self.slot_of
         for index, instruction in enumerate(block.instructions):
             position += 4
-            is_plain = instruction.defines >= 0
-            if is_plain:
-                # Most values are in one place all their lives.
-                locations = [*map(place_of, instruction.registers)]
-                if SEVERAL in locations:
-                    locations = self._plain_operands(instruction, position)
-                instruction.allocation = locations
-            group = pending
-            if position in starts_at_gap:
-                for source, part in starts_at_gap[position]:
-                    # One that only lasts until the moves themselves is not moved first.
-                    if part.end > position + 1:
-                        group.append(self._move(source, part.location, part.register))
-            if is_plain:
+            if instruction.defines < 0:
+                group = pending
+                self._add_pieces(group, position, starts_at_gap)
+                instruction.allocation = self._operands(instruction, position, group, fresh)
                 if group:
                     self._add_group((block.index, index), group)
-                pending = self._plain_stores(instruction) if self.slot_of else []
-                fresh = NOTHING_FRESH
+                pending, fresh = self._definitions(instruction, position)
                 continue
-            instruction.allocation = self._operands(instruction, position, group, fresh)
-            if group:
-                self._add_group((block.index, index), group)
-            pending, fresh = self._definitions(instruction, position)
+            # Most values are in one place all their lives.
+            instruction.allocation = locations = [*map(place_of, instruction.registers)]
+            if pending:
+                self._add_pieces(pending, position, starts_at_gap)
+                self._add_group((block.index, index), pending)
+                pending = []
+            elif position in starts_at_gap:
+                group = []
+                self._add_pieces(group, position, starts_at_gap)
+                if group:
+                    self._add_group((block.index, index), group)
+            fresh = NOTHING_FRESH
+            if is_simple:
+                continue
+            if SEVERAL in locations:
+                instruction.allocation = self._plain_operands(instruction, position)
+            pending = self._plain_stores(instruction)
         if pending:
             raise InternalError(f"{self.function.name}: a block ends with a definition")
+
+    def _add_pieces(
+        self,
+        group: list[Move],
+        position: int,
+        starts_at_gap: dict[int, list[tuple[int, Interval]]],
+    ) -> None:
+        """The moves into the pieces that begin in a gap."""
+        for source, part in starts_at_gap.get(position, ()):
+            # One that only lasts until the moves themselves is not moved first.
+            if part.end > position + 1:
+                group.append(self._move(source, part.location, part.register))
 
     def _plain_operands(self, instruction: MachineInstruction, position: int) -> list[int]:
         """Locations of a plain instruction's operands, some of which change their place."""

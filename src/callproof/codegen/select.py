@@ -291,6 +291,8 @@ class Selector:
                 self.epoch -= 2
                 calls.lower_tail_call(self, tail)
                 self._finish(tail.line)
+        machine = self.machine
+        constants = len(machine.rematerialise) + len(machine.movable)
         registers = self._registers
         rules_of = self.target.rules.get
         vector_rules_of = (self.target.vector_rules or self.target.rules).get
@@ -327,6 +329,8 @@ class Selector:
             self._finish(0)
         elif block.parameters:
             machine_block.parameters = [self.register(value) for value in block.parameters]
+        made = len(machine.rematerialise) + len(machine.movable)
+        machine_block.makes_constants = made != constants
         self._done.reverse()
         machine_block.instructions = self._done
         self._done = []

@@ -112,14 +112,19 @@ class Wishes:
                 self.bundles = find_bundles(pairs, pieces, self.call_positions, self.fixed)
         others = self.other_needs
         unhandled, intervals = self.unhandled, self.intervals
-        for register in range(FIRST_VIRTUAL, len(pieces)):
-            parts = pieces[register]
+        rows = zip(
+            range(FIRST_VIRTUAL, len(pieces)),
+            pieces[FIRST_VIRTUAL:],
+            first_use[FIRST_VIRTUAL:],
+            defined_at[FIRST_VIRTUAL:],
+            strict=True,
+        )
+        for register, parts, need, defined in rows:
             if parts is None:
                 continue
             start = parts[0][0]
-            need = first_use[register]
-            if defined_at[register] < need:
-                need = defined_at[register]
+            if defined < need:
+                need = defined
             if register in others:
                 need = min(need, *others[register])
             if need == start and register in remade:
