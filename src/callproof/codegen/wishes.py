@@ -50,6 +50,7 @@ class Wishes:
         "in_slot",
         "intervals",
         "late",
+        "moved",
         "needs_are_known",
         "other_needs",
         "pairs",
@@ -87,6 +88,9 @@ class Wishes:
         self.remade = dict(function.rematerialise)
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
+        # Where a result in a loop first begins in a value's place (`SAME_AS`), for which memory
+        # would do.
+        self.moved: dict[int, int] = {}
         # Where instructions that are not plain need registers.
         self.other_needs: dict[int, list[int]] = {}
         self.needs_are_known = False
@@ -229,6 +233,8 @@ class Wishes:
                     self._reserve(constraint, position + 1, end, register)
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
+                    if self.weight > 1:
+                        self.moved.setdefault(register, position)
                     continue
                 needs = self.other_needs.setdefault(register, [])
                 if operand.role != DEF:
