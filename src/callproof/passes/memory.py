@@ -17,6 +17,7 @@ if it is to a slot that is never read.
 
 from __future__ import annotations
 
+from callproof.ir.debug import DebugFunction
 from callproof.ir.dominance import Dominators
 from callproof.ir.interpret import signed, unpack
 from callproof.ir.model import (
@@ -52,6 +53,7 @@ from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import Type, compatible
 from callproof.passes.aliases import access_size
+from callproof.passes.debug_homes import Access, tell_of_missing
 
 MOST_FACTS = 48  # at one place: what there is to compare stays linear in the function
 MOST_STEPS = 8  # through additions to an address' base
@@ -96,7 +98,7 @@ def run(function: Function, module: Module, shape: Shape | None = None) -> bool:
     forwarding = _Forwarding(function, module, tree, _Places(function, module, slots))
     changed = forwarding.run()
     for block in forwarding.with_stores:
-        changed |= _delete_stores(block, forwarding.places)
+        changed |= _delete_stores(block, forwarding.places, function.debug)
     return changed
 
 
@@ -166,6 +168,11 @@ class _Places:
             return known[instruction]
         place = known[instruction] = self.of(instruction)
         return place
+
+    def written(self, instruction: Instruction) -> Access | None:
+        """What a store writes, for `debug_homes`."""
+        place = self.of(instruction) if instruction.operation in STORES else None
+        return None if place is None else (place.base, place.offset, place.size)
 
     def may_overlap(self, one: Place | None, other: Place | None) -> bool:
         if one is None or other is None:
@@ -434,8 +441,8 @@ def _same(first: Operand, second: Operand) -> bool:
     )
 
 
-def _delete_stores(block: Block, places: _Places) -> bool:
-    dead: set[Instruction] = set()
+def _delete_stores(block: Block, places: _Places, debug: DebugFunction | None) -> bool:
+    dead: set[int] = set()
     # Places that are written further down, before anything reads them.
     coming: list[Place] = []
     ends = block.terminator.operation in (RETURN, UNREACHABLE)  # nothing reads slots then
@@ -450,7 +457,7 @@ def _delete_stores(block: Block, places: _Places) -> bool:
                 or (ends and places.is_private(place))
                 or (coming and any(_covers(one, place) for one in coming))
             ):
-                dead.add(instruction)
+                dead.add(id(instruction))
             elif place.offset is not None and len(coming) < MOST_FACTS:
                 coming.append(place)
         elif operation.reads:
@@ -462,7 +469,9 @@ def _delete_stores(block: Block, places: _Places) -> bool:
         elif coming and (operation is CALL or operation is CALL_INDIRECT):
             coming = [one for one in coming if places.is_private(one)]
     if dead:
-        block.instructions = [i for i in block.instructions if i not in dead]
+        if debug is not None:
+            tell_of_missing(debug, block.instructions, dead, places.written)
+        block.instructions = [i for i in block.instructions if id(i) not in dead]
     return bool(dead)
 
 

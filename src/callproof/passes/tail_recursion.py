@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from callproof.ir.model import Block, Function, Instruction, Module, Operand, Target, Value
 from callproof.ir.operations import CALL, JUMP, SLOT
+from callproof.ir.places import PlaceNumber
 from callproof.ir.shape import Shape
 from callproof.passes.tail_calls import returned, same_values
 
@@ -57,7 +58,7 @@ def _calls_itself(block: Block, function: Function) -> bool:
     return values is not None and same_values(values, call)
 
 
-def _jump(block: Block, arguments: list[Operand], line: int) -> Instruction:
+def _jump(block: Block, arguments: list[Operand], line: PlaceNumber) -> Instruction:
     jump = Instruction(JUMP, None, [], [], line)
     jump.targets = [Target(block, arguments)]
     return jump
