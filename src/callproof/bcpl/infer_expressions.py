@@ -88,6 +88,7 @@ class ExpressionInference:
         self.function: FunctionInfo | None = None
         self.results: list[list[ValueType]] = []
         self.work = Work(info)
+        self.walk = 0  # how many there were before this one
         # What the unit that is being walked says: the classes that parameters get at calls,
         # and lists by appending; the functions that variables can hold, None for not known.
         self.passed: Said = {}
@@ -135,6 +136,10 @@ class ExpressionInference:
 
     def give(self, variable: Variable, type_: ValueType) -> None:
         """A variable takes the class of its first value, unless it was declared with one."""
+        self.give_class(variable, type_)
+        variable.seen = self.walk
+
+    def give_class(self, variable: Variable, type_: ValueType) -> None:
         if type_ is UNDECIDED:
             return
         if type_ is NULL:
@@ -150,7 +155,7 @@ class ExpressionInference:
     def set_type(self, variable: Variable, type_: ValueType) -> None:
         variable.type = type_
         self.changed = True
-        self.work.variable_changed(variable)
+        self.work.variable_changed(variable, was_seen=variable.seen == self.walk)
 
     def make_float(self, variable: Variable) -> None:
         if not variable.fixed_type and variable.type is not FLOAT:
@@ -192,7 +197,8 @@ class ExpressionInference:
 
     def name(self, node: ast.Name) -> ValueType:
         meaning = node.meaning
-        if isinstance(meaning, Variable):
+        if type(meaning) is Variable:
+            meaning.seen = self.walk
             return meaning.type
         if isinstance(meaning, Constant):
             return FLOAT if isinstance(meaning.value, float) else INTEGER
@@ -314,6 +320,7 @@ class ExpressionInference:
             type_ = SETTYPE_CLASSES.get(number or 0)
             if type_ is not None and variable.type is not type_:
                 variable.fixed_type = True
+                variable.seen = self.walk  # it was free before
                 self.set_type(variable, type_)
 
     def append_to(self, variable: Variable, added: ValueType) -> None:
@@ -321,6 +328,7 @@ class ExpressionInference:
         if added is UNDECIDED:
             return
         self.appended.setdefault(variable, set()).add(added)
+        variable.seen = self.walk
         if variable.type in UNKNOWN:
             self.give(variable, list_of(None))
         elif variable.type.is_list and not variable.fixed_type:

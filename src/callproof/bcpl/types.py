@@ -63,13 +63,12 @@ class Inference(ExpressionInference):
         work = self.work
         work.begin_pass()
         self.first_values()
-        work.walked(FIRST_VALUES, False, *self.said())
+        work.walked(FIRST_VALUES, *self.said())
         unit = work.next_unit()
         while unit is not None:
-            before, self.changed = self.changed, False
+            self.walk = work.walks
             self.body(self.info.functions[unit])
-            work.walked(unit, self.changed, *self.said())
-            self.changed |= before
+            work.walked(unit, *self.said())
             unit = work.next_unit()
 
     def said(self) -> tuple[Said, Said, Held]:
