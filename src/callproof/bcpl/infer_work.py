@@ -113,12 +113,15 @@ class Work:
     def walked(self, unit: int, passed: Said, appended: Said, held: Held) -> None:
         """A unit has been walked, and that is what it has said."""
         self.walks += 1
-        before = self._said.get(unit, ({}, {}, {}))
+        passed_before, appended_before, held_before = self._said.get(unit, ({}, {}, {}))
         self._said[unit] = (passed, appended, held)
-        self.asked |= _replace(self._passed_by, unit, before[0], passed)
         appended_news, held_news = self._news
-        appended_news |= _replace(self._appended_by, unit, before[1], appended)
-        held_news |= _replace(self._held_by, unit, before[2], held)
+        if passed != passed_before:
+            self.asked |= _replace(self._passed_by, unit, passed_before, passed)
+        if appended != appended_before:
+            appended_news |= _replace(self._appended_by, unit, appended_before, appended)
+        if held != held_before:
+            held_news |= _replace(self._held_by, unit, held_before, held)
 
     def end_pass(self) -> bool:
         """Join what was said; whether the next pass is told anything new of lists and functions."""
