@@ -231,8 +231,13 @@ class FunctionBuilder:
     def show(self, variable: DebugVariable, keys: Sequence[Hashable]) -> None:
         """A variable of the source, whose value are the declared variables `keys`."""
 
-    def show_slot(self, variable: DebugVariable, address: Value) -> None:
-        """A variable of the source that is in the memory of a `slot`."""
+    def show_slot(
+        self, variable: DebugVariable, address: Value, incoming: Operand | None = None
+    ) -> None:
+        """A variable of the source that will be in the memory of a `slot`."""
+
+    def stored(self, variable: DebugVariable) -> None:
+        """It is there now."""
 
     def write(self, variable: Hashable, value: Operand) -> None:
         self._current.definitions[variable] = value

@@ -133,15 +133,25 @@ class DebugBuilder(FunctionBuilder):
                 offset += type_.size
         self._place = None
 
-    def show_slot(self, variable: DebugVariable, address: Value) -> None:
-        """A variable that has a `slot` of its own anyway."""
+    def show_slot(
+        self, variable: DebugVariable, address: Value, incoming: Operand | None = None
+    ) -> None:
+        """A variable that has a `slot` of its own anyway; it is there from `stored` on, a
+        parameter before that where the function is given it (`incoming`)."""
         if self._info is None or variable in self._keys:
             return
-        self._keys[variable] = ()
+        self._keys[variable] = (variable,)
         variable.home = address
         self._scope.variables.append(variable)
         if variable.is_parameter:
             self._info.parameters.append(variable)
+            if isinstance(incoming, Value) and incoming.block is self.entry:
+                variable.incoming = (incoming,)
+        self._place = None
+
+    def stored(self, variable: DebugVariable) -> None:
+        """A variable of `show_slot` has its first value."""
+        self._written.add(variable)
         self._place = None
 
     def write(self, variable: Hashable, value: Operand) -> None:
