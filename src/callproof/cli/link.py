@@ -86,6 +86,14 @@ def link(
     script: Annotated[
         Path | None, typer.Option("--script", "-T", help="Not supported: linker scripts.")
     ] = None,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "-g",
+            help="For debuggers: keep frame descriptions, the runtime's too (as build -g does; "
+            "what was compiled with -g describes itself).",
+        ),
+    ] = False,
     pie: shared.Pie = False,
     dynamic: shared.Dynamic = False,
     rpath: shared.Rpath = None,
@@ -103,7 +111,9 @@ def link(
     need or define them.  All archives are searched until none has more to give, so
     their order does not matter and groups need no marks (--ordered is as ld does it).
     """
-    options = shared.make((False, False, False), target, False, time_passes, linker=linker)
+    options = shared.make(
+        (False, False, False), target, False, time_passes, linker=linker, debug=debug
+    )
     choices = LinkOptions(
         entry=entry,
         collect_garbage=collect,
