@@ -21,6 +21,8 @@ PAGE = 0x4000
 LIBRARY, STACK_TOP, STACK_SIZE = 0x2_0000_0000, 0x3_0000_0000, 8 << 20
 HEAP = 0x4_0000_0000
 SLIDE = 0x1234_4000  # the program is not where it was linked for
+THREAD_VARIABLES, THREAD_VALUES = 0x13, (0x11, 0x12)  # types of sections
+HAS_THREAD_VARIABLES = 0x800000  # in the header's flags
 LC_SEGMENT_64, LC_MAIN, LC_CHAINED_FIXUPS = 0x19, 0x80000028, 0x80000034
 RUBBISH = 0xBAD0_BAD0_BAD0_BAD0
 CALL_CHANGES = range(1, 18)
@@ -45,6 +47,10 @@ class Loaded:
     entry: int = 0
     base: int = 0
     sections: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+
+    def of_type(self, *types: int) -> list[tuple[int, int]]:
+        """(address, size) of the sections of these types."""
+        return [row[:2] for row in self.sections.values() if row[2] in types]
 
     def content(self, segment: str, name: str) -> bytes:
         address, size, _ = self.sections[segment, name]
@@ -90,6 +96,7 @@ def load(data: bytes) -> Loaded:
     name, _, _, linkedit, _ = found.segments[-1]
     assert name == "__LINKEDIT" and data.endswith(linkedit)
     found.entry += found.base
+    assert bool(flags & HAS_THREAD_VARIABLES) == bool(found.of_type(THREAD_VARIABLES))
     _follow(found, data[chains[0] : chains[0] + chains[1]])
     return found
 
@@ -166,6 +173,7 @@ class Mac:
         self.slept = 0.0
         self.error_place = 0
         self.heap = HEAP
+        self.thread_values = 0  # the one thread's copy
         self.sizes: dict[int, int] = {}
         self.set("CPACR_EL1", 3 << 20)
         for _, address, memory, contents, protection in self.program.segments[1:]:
@@ -315,6 +323,9 @@ class Mac:
     def library(self, _uc: Any, address: int, _size: int, _user: Any) -> None:
         name = self.names[(address - LIBRARY) // 16]
         self.calls[name] = self.calls.get(name, 0) + 1
+        if name == "__tlv_bootstrap":
+            self.thread_variable()
+            return
         assert self.get("SP") % 16 == 0, f"{name} called with a stack that is not aligned"
         function = FUNCTIONS.get(name)
         try:
@@ -336,6 +347,27 @@ class Mac:
         else:
             self.set("D0", RUBBISH)
             self.set("X0", result or 0)
+
+    def thread_variable(self) -> None:
+        """What dyld puts into descriptors: X0 becomes the variable's address, and only X16 and
+        X17 are changed besides (_tlv_get_addr of dyld's threadLocalHelpers.s)."""
+        values = self.program.of_type(*THREAD_VALUES)
+        start = min(address for address, _ in values)
+        end = max(address + size for address, size in values)
+        place = self.get("X0")
+        assert any(
+            one <= place - SLIDE < one + size and (place - SLIDE - one) % 24 == 0
+            for one, size in self.program.of_type(THREAD_VARIABLES)
+        )
+        key, offset = self.word(place + 8), self.word(place + 16)
+        assert key == 0 and offset < end - start
+        if not self.thread_values:
+            self.thread_values = self.allocate(end - start, 64)
+            first = bytes(self.uc.mem_read(start + SLIDE, end - start))
+            self.uc.mem_write(self.thread_values, first)
+        self.set("X16", RUBBISH)
+        self.set("X17", RUBBISH)
+        self.set("X0", self.thread_values + offset)
 
     # --- the library -----------------------------------------------------------------------
 

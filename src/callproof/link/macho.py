@@ -121,6 +121,9 @@ class _Writer:
         commands = self.commands(empty, {}, nothing, 0)
         return macho.HEADER.size + sum(map(len, commands))
 
+    def has_thread_locals(self) -> bool:
+        return any(one.name == "__thread_vars" for one in self.program.outputs())
+
     def content(self, segment: Segment) -> bytearray:
         data = bytearray(segment.file_size)
         for output in segment.outputs:
@@ -141,7 +144,7 @@ class _Writer:
         )
         parts = {
             "fixups": chains,
-            "exports": exports_trie(symbols.exported),
+            "exports": exports_trie(symbols.exported, symbols.thread_locals),
             "starts": function_starts(symbols.functions),
             "data": b"",
             "symbols": symbols.table,
@@ -175,7 +178,7 @@ class _Writer:
             macho.MH_EXECUTE,
             len(commands),
             sum(map(len, commands)),
-            FLAGS,
+            FLAGS | (macho.MH_HAS_TLV_DESCRIPTORS if self.has_thread_locals() else 0),
             0,
         ) + b"".join(commands)
         image[: len(header)] = header

@@ -4,6 +4,9 @@ An address in data is a fixup: the loader adds how far the program was moved, or
 address of a library's function there.  Calls of libraries go through stubs, which load the
 function's address from the GOT.  A load from the GOT of what the program itself has becomes
 the address's computation, so that the GOT holds libraries' addresses only.
+
+A thread-local variable is a descriptor, whose function gives the variable's address; code
+loads the descriptor's address like one from the GOT.
 """
 
 from __future__ import annotations
@@ -11,15 +14,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange
-from callproof.link.macho_layout import BASE, HEADER_SYMBOLS, Import, Piece, Program
+from callproof.link.macho_layout import (
+    BASE,
+    DESCRIPTOR_SIZE,
+    HEADER_SYMBOLS,
+    Import,
+    Piece,
+    Program,
+)
 from callproof.link.relocate import NOP, WORD
 from callproof.link.resolve import Resolved
+from callproof.object.macho_read import THREAD_VARIABLES, TLV_LOAD, TLV_PAGE
 from callproof.object.macho_write import GOT_LOAD, GOT_PAGE, through_got
 from callproof.object.model import Relocation, Section, Symbol
 from callproof.source import CallproofError
 
 BRANCHES = frozenset(("R_AARCH64_CALL26", "R_AARCH64_JUMP26"))
-GOT_TYPES = frozenset((GOT_PAGE, GOT_LOAD))
+TLV_TYPES = {TLV_PAGE: GOT_PAGE, TLV_LOAD: GOT_LOAD}
+GOT_TYPES = frozenset((GOT_PAGE, GOT_LOAD, *TLV_TYPES))
 ABSOLUTE = "R_AARCH64_ABS64"
 LARGEST_ADDEND = 0xFF  # of a bind: 8 bits
 
@@ -129,7 +141,23 @@ class _Relocator:
         address = None if meaning is None else program.address_of(meaning)
         if address is None:
             raise self.fail(piece, relocation, "its section is not in the program")
+        self.check_thread_local(piece, relocation, meaning)
         return address
+
+    def check_thread_local(
+        self, piece: Piece, relocation: Relocation, meaning: Symbol | None
+    ) -> None:
+        """Variables of threads are referred to in their own way, by all of their files."""
+        section = None if meaning is None else meaning.section
+        is_variable = section is not None and section.name == THREAD_VARIABLES
+        if (relocation.type in TLV_TYPES) != is_variable:
+            what = "is thread-local, which this reference is not made for"
+            if not is_variable:
+                what = "is not thread-local, but this reference is made for that"
+            raise self.fail(piece, relocation, f"it {what}")
+        is_first_value = section is not None and section.kind in ("tdata", "tbss")
+        if is_first_value and piece.section.name != THREAD_VARIABLES:
+            raise self.fail(piece, relocation, "it is a thread-local variable's first value")
 
     def apply(self, piece: Piece, relocation: Relocation) -> None:
         address = self.value(piece, relocation)
@@ -145,6 +173,13 @@ class _Relocator:
 
     def fixup(self, piece: Piece, relocation: Relocation, address: int | None) -> None:
         place = piece.address + relocation.offset
+        if piece.section.name == THREAD_VARIABLES:
+            part = relocation.offset % DESCRIPTOR_SIZE
+            if part == DESCRIPTOR_SIZE - 8:
+                self.thread_offset(piece, relocation, address)
+                return
+            if part or address is not None:
+                raise self.fail(piece, relocation, "no descriptor of a variable is like this")
         if piece.section.kind == "code":
             raise self.fail(piece, relocation, "an address in code, which the loader cannot write")
         if place % 4:
@@ -169,6 +204,21 @@ class _Relocator:
                 raise self.fail(piece, relocation, f"{value} bytes from a library's datum")
         self.fixups.append(Fixup(place, name, value))
 
+    def thread_offset(self, piece: Piece, relocation: Relocation, address: int | None) -> None:
+        """The address of a variable's first value becomes its offset from all of them."""
+        meaning = self.program.resolved.meaning(relocation.symbol)
+        section = None if meaning is None else meaning.section
+        start = self.program.thread_template()
+        if section is None or section.kind not in ("tdata", "tbss") or start is None:
+            raise self.fail(piece, relocation, "it is no thread-local variable's first value")
+        assert address is not None
+        value = address + relocation.addend - start
+        extent = max(section.size, len(section.data))
+        assert meaning is not None
+        if not 0 <= meaning.value + relocation.addend <= extent:
+            raise self.fail(piece, relocation, "it lies outside its section")
+        piece.data[relocation.offset : relocation.offset + 8] = value.to_bytes(8, "little")
+
     def distance(
         self, piece: Piece, relocation: Relocation, address: int | None, width: tuple[int, bool]
     ) -> None:
@@ -187,6 +237,7 @@ class _Relocator:
         place, type_ = piece.address + relocation.offset, relocation.type
         (word,) = WORD.unpack_from(piece.data, relocation.offset)
         name = self.program.resolved.wanted_name(relocation.symbol)
+        type_ = TLV_TYPES.get(type_, type_)
         apply = INSTRUCTIONS.get(type_)
         if apply is None:
             raise self.fail(piece, relocation, "this relocation is not supported")

@@ -458,7 +458,7 @@ def load(path: Path, *, is_darwin: bool = False) -> ObjectFile | Archive | Share
         return read_elf(data, str(path))
     if is_macho(data):
         if is_darwin:
-            return read_macho(data, str(path))
+            return read_macho(data, str(path), thread_locals=True)
         raise CallproofError(DARWINS.format(path))
     script = script_message(path, data)
     raise CallproofError(script or f"{path}: neither an ELF object nor an archive (at offset 0x0)")

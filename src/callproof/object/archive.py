@@ -154,8 +154,11 @@ class Archive:
         parsed = self._parsed.get(offset)
         if parsed is None:
             contents = self._contents(offset)
-            read = read_macho if is_macho(contents[:4]) else read_elf
-            parsed = read(contents, f"{self.name}({self.member_name(offset)})")
+            name = f"{self.name}({self.member_name(offset)})"
+            if is_macho(contents[:4]):
+                parsed = read_macho(contents, name, thread_locals=True)
+            else:
+                parsed = read_elf(contents, name)
             self._parsed[offset] = parsed
         return parsed
 
