@@ -75,7 +75,7 @@ class DebugBuilder(FunctionBuilder):
         place = Place(self._number)
         place.owner, place.scope = info, self._scope
         place.values = {}
-        definitions = self._definitions[self.current]
+        definitions = self._places[self.current].definitions
         scope: Scope | None = self._scope
         while scope is not None:
             for variable in scope.variables:
@@ -224,17 +224,17 @@ class DebugBuilder(FunctionBuilder):
             current = pending.pop()
             found: Operand | None = self._at_entry.get((current, key))
             if found is None:
-                before = [one for one in self._predecessors[current] if one in reached]
+                before = [one for one in self._places[current].predecessors if one.block in reached]
                 if not before and current is not block:
                     return None  # from the function's beginning there is a way without a write
                 if current is self.entry:
                     return None
                 for one in before:
-                    written = self._definitions[one].get(key)
+                    written = one.definitions.get(key)
                     if written is None:
-                        if one not in seen:
-                            seen.add(one)
-                            pending.append(one)
+                        if one.block not in seen:
+                            seen.add(one.block)
+                            pending.append(one.block)
                     elif only is None:
                         only = written
                     elif not _same(only, written):

@@ -47,12 +47,11 @@ from callproof.ir.operations import (
     RETURN,
     SLOT,
     STORE,
-    STORE8,
-    STORE16,
-    STORE32,
+    STORES,
     UNREACHABLE,
     Operation,
 )
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import Type, compatible
 from callproof.passes.aliases import SIZES
@@ -82,7 +81,7 @@ Key = tuple[Base, int, Operation, str]
 Facts = dict[Key, tuple[Place, Operand]]
 
 
-def run(function: Function, module: Module) -> bool:
+def run(function: Function, module: Module, shape: Shape | None = None) -> bool:
     """Change one function of a module; gives whether anything was changed."""
     accesses = any(
         i.operation.reads or (i.operation.effect and i.operation.arity == 2)
@@ -91,7 +90,7 @@ def run(function: Function, module: Module) -> bool:
     )
     if not accesses:
         return False
-    forwarding = _Forwarding(function, module)
+    forwarding = _Forwarding(function, module, shape_of(function, shape).tree())
     changed = forwarding.run()
     changed |= _delete_stores(function, forwarding.places)
     return changed
@@ -214,7 +213,7 @@ class _Places:
                 elif operation is ADD:
                     if owners.get(i.results[0].number) is None:
                         self.escaped.add(owner)
-                elif not (_stores(operation) and index == 1):
+                elif not (operation in STORES and index == 1):
                     self.escaped.add(owner)
             for target in i.targets:
                 for operand in target.arguments:
@@ -223,13 +222,6 @@ class _Places:
                         if owner is not None:
                             self.escaped.add(owner)
         self.unread = self.slots - read - self.escaped
-
-
-def _stores(operation: Operation) -> bool:
-    return operation is STORE or operation in STORES
-
-
-STORES = frozenset((STORE, STORE8, STORE16, STORE32))
 
 
 def size_of(instruction: Instruction) -> int:
@@ -264,19 +256,16 @@ def constant_at(datum: Datum, offset: int, instruction: Instruction) -> Operand 
 class _Forwarding:
     """The walk that replaces loads."""
 
-    def __init__(self, function: Function, module: Module) -> None:
+    def __init__(self, function: Function, module: Module, tree: Dominators) -> None:
         self.function = function
         self.module = module
+        self.tree = tree
         self.places = _Places(function, module)
         self.changed = False
 
     def run(self) -> bool:
-        tree = Dominators(self.function)
-        order = tree.order
-        predecessors: list[list[int]] = [[] for _ in order]
-        for position, block in enumerate(order):
-            for successor in block.successors():
-                predecessors[tree.index[id(successor)]].append(position)
+        tree = self.tree
+        order, predecessors = tree.order, tree.predecessors
         at_end: list[Facts] = []
         for position, block in enumerate(order):
             facts = self.at_start(position, tree, predecessors, at_end)
