@@ -65,7 +65,7 @@ def test_a_program_with_variables_of_its_thread(
     mac = Mac(data)
     assert mac.run() == 0
     assert bytes(mac.output[1]) == PRINTED
-    assert mac.calls["__tlv_bootstrap"] > 8
+    assert mac.calls["__tlv_bootstrap"] > 4
 
 
 def test_what_the_loader_reads(objects: list[Path]) -> None:
