@@ -23,7 +23,7 @@ HEAP = 0x4_0000_0000
 SLIDE = 0x1234_4000  # the program is not where it was linked for
 THREAD_VARIABLES, THREAD_VALUES = 0x13, (0x11, 0x12)  # types of sections
 HAS_THREAD_VARIABLES = 0x800000  # in the header's flags
-LC_SEGMENT_64, LC_MAIN, LC_CHAINED_FIXUPS = 0x19, 0x80000028, 0x80000034
+LC_LOAD_DYLIB, LC_SEGMENT_64, LC_MAIN, LC_CHAINED_FIXUPS = 0xC, 0x19, 0x80000028, 0x80000034
 RUBBISH = 0xBAD0_BAD0_BAD0_BAD0
 CALL_CHANGES = range(1, 18)
 SIGBUS = 10  # what a protected page gives on Darwin
@@ -47,6 +47,8 @@ class Loaded:
     entry: int = 0
     base: int = 0
     sections: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+    libraries: list[str] = field(default_factory=list)
+    given_by: dict[str, str] = field(default_factory=dict)  # imported name -> library
 
     def of_type(self, *types: int) -> list[tuple[int, int]]:
         """(address, size) of the sections of these types."""
@@ -87,6 +89,9 @@ def load(data: bytes) -> Loaded:
             if name == "__TEXT":
                 assert offset == 0
                 found.base = address
+        elif command == LC_LOAD_DYLIB:
+            (start,) = struct.unpack_from("<I", data, at + 8)
+            found.libraries.append(data[at + start : data.index(b"\0", at + start)].decode())
         elif command == LC_MAIN:
             found.entry = struct.unpack_from("<Q", data, at + 8)[0]
         elif command == LC_CHAINED_FIXUPS:
@@ -107,9 +112,10 @@ def _follow(found: Loaded, table: bytes) -> None:
     names = []
     for number in range(count):
         (word,) = struct.unpack_from("<I", table, imports + 4 * number)
-        assert word & 0xFF == 1  # the first library
+        assert 1 <= word & 0xFF <= len(found.libraries)
         text = table[symbols + (word >> 9) :]
         names.append(text[: text.index(b"\0")].decode())
+        found.given_by[names[-1]] = found.libraries[(word & 0xFF) - 1]
     (segments,) = struct.unpack_from("<I", table, starts)
     assert segments == len(found.segments)
     for number in range(segments):

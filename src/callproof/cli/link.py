@@ -125,7 +125,7 @@ def link(
         relro=relro,
         icf=icf,
         exec_stack=exec_stack,
-        **shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr),
+        **shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr, target),
     )
     options.library_path = tuple(library_path or ())
     if script is not None:
@@ -134,7 +134,10 @@ def link(
             "are laid out as ld's own script has them"
         )
     machine = machine_of(options) if dynamic else ""
-    inputs = read_inputs(objects, library_path or (), machine, with_libc=runtime)
+    is_darwin = target.endswith("-macos")
+    inputs = read_inputs(
+        objects, library_path or (), machine, with_libc=runtime, is_darwin=is_darwin
+    )
     layout = driver.link_inputs(inputs, output, options, runtime=runtime, choices=choices)
     if map_file is not None:
         write_output(map_file, link_map(_known(layout, "--map")).encode("utf-8", "surrogateescape"))

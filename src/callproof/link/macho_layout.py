@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from callproof.link.macho_libraries import Library
 from callproof.link.resolve import Resolved
 from callproof.object import macho_format as macho
 from callproof.object.macho_read import THREAD_VARIABLES
@@ -116,10 +117,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A name that libSystem gives; `weak`: the program can do without."""
+    """A name that the `library` of that number (from 1) gives; `weak`: the program can do
+    without."""
 
     name: str
     weak: bool = False
+    library: int = 1
 
 
 @dataclass(slots=True)
@@ -127,6 +130,7 @@ class Program:
     """Everything placed.
 
     places   id(section) -> its piece
+    libraries  that are loaded with it; libSystem is the first
     imports  by name, in order of first use
     stubs    names of imports that are called -> number of their stub
     slots    names (imports, and weak ones that nobody has) -> number of their slot in the GOT
@@ -135,6 +139,7 @@ class Program:
     resolved: Resolved
     segments: list[Segment] = field(default_factory=list)
     places: dict[int, Piece] = field(default_factory=dict)
+    libraries: list[Library] = field(default_factory=list)
     imports: dict[str, Import] = field(default_factory=dict)
     stubs: dict[str, int] = field(default_factory=dict)
     slots: dict[str, int] = field(default_factory=dict)

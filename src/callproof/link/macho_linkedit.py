@@ -26,7 +26,6 @@ POINTER_64_OFFSET = 6  # addresses are counted from the program's start
 IMPORT_FORMAT = 1  # library:8 weak:1 name:23
 NO_FIXUP = 0xFFFF
 STRIDE = 4
-LIBRARY = 1  # libSystem is the first and only one
 BIND = 1 << 63
 EXPORT_THREAD_LOCAL = 1
 PRIVATE_NAMES = ("ltmp", "l_", ".L")  # of assemblers and of ours
@@ -76,7 +75,7 @@ def chained_fixups(program: Program, fixups: list[Fixup], data: dict[str, bytear
     strings = bytearray(1)
     rows = b""
     for one in program.imports.values():
-        rows += pack("<I", LIBRARY | one.weak << 8 | len(strings) << 9)
+        rows += pack("<I", one.library | one.weak << 8 | len(strings) << 9)
         strings += f"_{one.name}\0".encode("utf-8", "surrogateescape")
     if len(strings) >> 23:
         raise CallproofError("the names of what the program imports take more than 8 MiB")
@@ -221,7 +220,8 @@ def symbol_table(program: Program, export_all: bool) -> SymbolTable:
         out += macho.NLIST.pack(strings.add(name), type_, section or 1, desc, address)
     undefined = sorted(program.imports)
     for name in undefined:
-        desc = LIBRARY << 8 | (macho.N_WEAK_REF if program.imports[name].weak else 0)
+        given = program.imports[name]
+        desc = given.library << 8 | (macho.N_WEAK_REF if given.weak else 0)
         out += macho.NLIST.pack(strings.add(f"_{name}"), macho.N_EXT | macho.N_UNDF, 0, desc, 0)
     numbers = {name: len(local) + len(defined) + at for at, name in enumerate(undefined)}
     indirect = [numbers[name] for name in program.stubs]

@@ -11,6 +11,7 @@ loads the descriptor's address like one from the GOT.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange
@@ -52,8 +53,9 @@ def missing(resolved: Resolved, symbol: Symbol) -> bool:
     return (meaning is None or not meaning.is_defined) and symbol.name not in HEADER_SYMBOLS
 
 
-def find_imports(program: Program, system: frozenset[str]) -> None:
-    """Which names come from libSystem, with their stubs and slots of the GOT, in order of use."""
+def find_imports(program: Program, system: Mapping[str, int]) -> None:
+    """Which names come from which library, with their stubs and slots of the GOT, in order of
+    use; `system`: all that there are, with the library's number."""
     resolved = program.resolved
     for file in resolved.files:
         absent = frozenset(id(one) for one in file.symbols if _is_absent(resolved, one))
@@ -79,13 +81,14 @@ def _is_absent(resolved: Resolved, symbol: Symbol) -> bool:
     return not symbol.is_defined and bool(symbol.name) and missing(resolved, symbol)
 
 
-def _want(program: Program, relocation: Relocation, system: frozenset[str]) -> None:
+def _want(program: Program, relocation: Relocation, system: Mapping[str, int]) -> None:
     name = program.resolved.wanted_name(relocation.symbol)
     is_there = name in system
     if is_there:
         is_weak = relocation.symbol.binding == "weak"
         known = program.imports.get(name)
-        program.imports[name] = Import(name, is_weak and (known is None or known.weak))
+        is_weak &= known is None or known.weak
+        program.imports[name] = Import(name, is_weak, system[name])
     if relocation.type in BRANCHES:
         if is_there:
             program.stubs.setdefault(name, len(program.stubs))
@@ -134,7 +137,10 @@ class _Relocator:
             return BASE
         if missing(program.resolved, symbol):
             name = program.resolved.wanted_name(symbol)
-            if name in program.imports or symbol.binding == "weak":
+            if name in program.imports:
+                self.check_import(piece, relocation, program.imports[name])
+                return None
+            if symbol.binding == "weak":
                 return None
             raise self.fail(piece, relocation, "it is not defined anywhere")
         meaning = program.resolved.meaning(symbol)
@@ -158,6 +164,14 @@ class _Relocator:
         is_first_value = section is not None and section.kind in ("tdata", "tbss")
         if is_first_value and piece.section.name != THREAD_VARIABLES:
             raise self.fail(piece, relocation, "it is a thread-local variable's first value")
+
+    def check_import(self, piece: Piece, relocation: Relocation, given: Import) -> None:
+        """The same for a library's variable."""
+        library = self.program.libraries[given.library - 1]
+        is_variable = given.name in library.thread_locals
+        if (relocation.type in TLV_TYPES) != is_variable:
+            which = "thread-local" if is_variable else "not thread-local"
+            raise self.fail(piece, relocation, f"it is {which} in {library.name}")
 
     def apply(self, piece: Piece, relocation: Relocation) -> None:
         address = self.value(piece, relocation)

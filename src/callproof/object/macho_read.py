@@ -62,7 +62,7 @@ def read_macho(
     """
     reader = Reader(data, name)
     if bytes(reader.data[:4]) == macho.FAT_MAGIC.to_bytes(4, "big"):
-        reader = _arm64_slice(reader)
+        reader = arm64_slice(reader)
     header = reader.unpack(macho.HEADER, 0, "the Mach-O header")
     magic, cpu, _, file_type, commands, commands_size = header[:6]
     if magic != macho.MAGIC_64:
@@ -74,7 +74,8 @@ def read_macho(
     return _Object(reader, strip_underscore, thread_locals).read(commands, commands_size)
 
 
-def _arm64_slice(reader: Reader) -> Reader:
+def arm64_slice(reader: Reader) -> Reader:
+    """The part of a fat file for ARM64; raises `CallproofError` if there is none."""
     _, count = reader.unpack(macho.FAT_HEADER, 0, "the fat header")
     table = reader.slice(
         macho.FAT_HEADER.size, count * macho.FAT_ARCH.size, "the list of architectures"
