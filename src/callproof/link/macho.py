@@ -110,7 +110,8 @@ def macho_bytes(inputs: Sequence[Input], options: LinkOptions, identifier: str) 
 
 def _libraries(inputs: Sequence[Input]) -> tuple[list[Library], list[Input]]:
     """The libraries among the inputs, behind libSystem, and the other inputs."""
-    found, others = [LIBSYSTEM], list[Input]()
+    found: list[Library] = [LIBSYSTEM]
+    others: list[Input] = []
     for item in inputs:
         inside: list[Library] = []
         if isinstance(item, Path) and is_library(item):
