@@ -30,14 +30,13 @@ __attribute__((visibility("hidden"))) int secret(void) { return 1; }
 OTHER = "double twice(double x) { return x * 2; } int plus(int a, int b) { return 0; }\n"
 MAIN = """
 #include <stdio.h>
-extern int plus(int, int), nobody(void) __attribute__((weak_import));
+extern int plus(int, int);
 extern double twice(double);
 extern int shared_datum;
 int *place = &shared_datum;
 int (*table[])(int, int) = {plus};
 int main(void) {
     printf("%d %g %d %d\\n", plus(shared_datum, 1), twice(2.5), *place, table[0](3, 4));
-    printf("%d\\n", nobody != 0);
     return 0;
 }
 """
@@ -122,7 +121,7 @@ def test_a_program_with_two_libraries(
     made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = linked(made["main"], made["plus"], made["other"])
-    assert run(data, monkeypatch) == b"43 5 42 7\n0\n"
+    assert run(data, monkeypatch) == b"43 5 42 7\n"
     found = load(data)
     assert found.libraries == [
         "/usr/lib/libSystem.B.dylib",
@@ -161,8 +160,11 @@ def test_as_zigs_linker_does_it(made: dict[str, Path], tmp_path: Path) -> None:
     subprocess.run([*ZIG, *map(str, inputs), "-o", str(path)], check=True)
     ours, theirs = linked(*inputs), path.read_bytes()
     names = symbol_libraries(ours)
-    assert names == {n: one for n, one in symbol_libraries(theirs).items() if n in names}
-    assert set(names) == {"_printf", "_plus", "_shared_datum", "_twice"}
+    others = {n: one for n, one in symbol_libraries(theirs).items() if n in names}
+    assert set(names) == set(others) == {"_printf", "_plus", "_shared_datum", "_twice"}
+    # Of two libraries with a name Zig takes the last, Apple's linker (as ours) the first.
+    del names["_plus"], others["_plus"]
+    assert names == others
     versions = {
         name: data[at + 20 : at + 24] for data in (ours,) for at, name, _ in load_dylibs(data)
     }
@@ -274,7 +276,7 @@ def test_the_command_line(
 ) -> None:
     source = tmp_path / "uses.bcl"
     source.write_text(
-        "EXTERNAL FUNCTION plus(a: INT32, b: INT32) : INT32\nLET START() BE WRITEN(plus(40, 2))\n"
+        "EXTERNAL FUNCTION plus(a: INT, b: INT) : INT\nLET START() BE WRITEN(plus(40, 2))\n"
     )
     folder = str(made["plus"].parent)
     main = [sys.executable, "-c", "from callproof.cli import main; main()"]

@@ -21,7 +21,8 @@ from callproof.source import CallproofError
 SUFFIXES = (".tbd", ".dylib")
 MOST_LIBRARIES = 0xEF  # numbers of 8 bits, of which the highest mean something else
 ONE = 1 << 16  # version 1.0.0
-MACHINES = re.compile(r"\barm64e?-(?:macos|maccatalyst)\b")
+MACHINES = re.compile(r"\barm64e?-macos\b")
+LINKERS = frozenset(("_mh_dylib_header", "__dso_handle"))  # names of each image's own
 # `key: value` or `- key: value`; lists may go on over lines.
 FIELD = re.compile(
     r"^(?P<indent> *)(?P<item>- +)?(?P<key>[\w-]+):[ \t]*(?P<value>\[[^\]]*\]|[^\n]*)", re.MULTILINE
@@ -209,7 +210,7 @@ def _read_names(
         name = string_at(texts, start)
         if name is None:
             raise reader.fail("a symbol's name lies outside the string table")
-        if name.startswith("_"):
+        if name.startswith("_") and name[1:] not in LINKERS:
             found.names.add(name[1:])
             if section in variables:
                 found.thread_locals.add(name[1:])
