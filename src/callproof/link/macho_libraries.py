@@ -86,7 +86,9 @@ class _Document:
 
 def _read_description(text: str, path: str) -> Library:
     if not re.match(r"\s*--- !tapi-tbd(?:-v\d)?\s", text):
-        raise CallproofError(f"{path}: neither a dylib nor a text-based description of one")
+        raise CallproofError(
+            f"{path}: neither a dylib nor a text-based description of one (at offset 0x0)"
+        )
     documents = [_document(part) for part in re.split(r"^--- ", text, flags=re.MULTILINE)[1:]]
     first = documents[0]
     version, name = first.head.get("tbd-version", ""), first.head.get("install-name", "")
@@ -95,9 +97,9 @@ def _read_description(text: str, path: str) -> Library:
             f"{path}: a description of version '{version}'; version 4 is understood"
         )
     if not name:
-        raise CallproofError(f"{path}: the description has no install-name")
+        raise CallproofError(f"{path}: the description has no 'install-name'")
     if not MACHINES.search(first.head.get("targets", "")):
-        raise CallproofError(f"{path}: the library is not for macOS on ARM64")
+        raise CallproofError(f"{path}: the library's 'targets' have no macOS on ARM64")
     found = Library(
         name,
         _version(first.head.get("current-version", "1"), path),
