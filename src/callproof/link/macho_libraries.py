@@ -192,7 +192,7 @@ def _read_dylib(reader: Reader) -> Library:
                 if flags & macho.SECTION_TYPE == macho.S_THREAD_LOCAL_VARIABLES:
                     variables.add(sections)
     if found is None:
-        raise reader.fail("a shared library without a name (LC_ID_DYLIB)")
+        raise reader.fail("a shared library without a command LC_ID_DYLIB, which names it")
     if table is not None:
         _read_names(reader, found, table, variables)
     return found
@@ -205,13 +205,13 @@ def _read_names(
     offset, count, strings, strings_size = table[2:]
     texts = bytes(reader.slice(strings, strings_size, "the string table"))
     rows = reader.slice(offset, count * macho.NLIST.size, "the symbol table")
-    for start, type_, section, _, _ in macho.NLIST.iter_unpack(rows):
+    for number, (start, type_, section, _, _) in enumerate(macho.NLIST.iter_unpack(rows)):
         is_seen = type_ & macho.N_EXT and not type_ & (macho.N_STAB | macho.N_PEXT)
         if not is_seen or type_ & macho.N_TYPE not in (macho.N_SECT, macho.N_ABS):
             continue
         name = string_at(texts, start)
         if name is None:
-            raise reader.fail("a symbol's name lies outside the string table")
+            raise reader.fail(f"symbol {number}: its name lies outside the string table")
         if name.startswith("_") and name[1:] not in LINKERS:
             found.names.add(name[1:])
             if section in variables:
