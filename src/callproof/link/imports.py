@@ -156,7 +156,7 @@ class Scan:
         if relocation.symbol.name != TLS_QUERY:
             return False
         if self.resolved.machine == "x86_64":
-            return relocation.offset in tls_x64.consumed_calls(section)
+            return relocation.offset in tls_x64.consumed_calls(section, section.relocations)
         at = relocation.offset - 4
         return any(one.offset == at and one.type in TLS_CALLS for one in section.relocations)
 

@@ -28,7 +28,7 @@ class Section:
     `size` counts for 'bss' and 'tbss', whose `data` is empty.  `data` may be a
     `memoryview` into the file.  `flags` and `elf_type` keep what ELF said where it
     matters (merge, strings, group, link order); 0 for sections that we make.
-    `linked_to` is the section that one of link order describes.
+    `linked_to` is the section that one of link order describes.  `number` is the linker's.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Section:
     entry_size: int = 0
     group: str = ""
     linked_to: Section | None = None
+    number: int = field(default=-1, compare=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +83,10 @@ class ObjectFile:
     symbols: list[Symbol] = field(default_factory=list)
     flags: int = 0
     format: str = "elf"
+
+    def outer_symbols(self) -> list[Symbol]:
+        """Those with a name that other objects may refer to, or that refer to other objects."""
+        return [one for one in self.symbols if one.binding != "local" and one.name]
 
     def section(self, name: str) -> Section | None:
         for section in self.sections:
