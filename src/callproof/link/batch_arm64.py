@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from callproof.link.arm64_fields import DATA
-from callproof.link.batch import Flags, Longs, Rules, Words
+from callproof.link.batch import Rules, Words
+from callproof.link.places import Flags, Longs
 from callproof.link.veneers import BRANCHES
 from callproof.object import elf_format as elf
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from callproof.link.batch import Flags, Longs, Rules, Words
+from callproof.link.batch import Rules, Words
+from callproof.link.places import Flags, Longs
 from callproof.link.relocate_x64 import FIELDS, RELAXABLE, SIGNED, UNSIGNED
 from callproof.link.tls_x64 import SEQUENCES
 from callproof.object import elf_format as elf

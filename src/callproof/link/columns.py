@@ -55,6 +55,7 @@ class Columns:
         if found is None:
             of_symbols = self.symbol_targets(file)
             found = self._targets[id(file)] = of_symbols[file.rows["symbol"]]
+            file.forget()
         return found
 
     def symbol_targets(self, file: ColumnObject) -> Numbers:
@@ -88,21 +89,25 @@ class Columns:
         """When sections were made or moved, or nobody asks again."""
         self._targets.clear()
 
+    def table_of_types(self, types: Iterable[str]) -> NDArray[np.bool_]:
+        """Which numbers of types are among some."""
+        known = elf.RELOCATION_NAMES[self.resolved.machine]
+        numbers = elf.RELOCATION_NUMBERS[self.resolved.machine]
+        return table_of([numbers[name] for name in types if name in numbers], max(known) + 1)
+
     def rows_of_types(self, types: Iterable[str]) -> dict[int, list[Relocation]]:
         """The relocations of some types in kept sections, by the ids of the sections."""
-        machine, live = self.resolved.machine, self.resolved.live
-        known = elf.RELOCATION_NAMES[machine]
-        numbers = elf.RELOCATION_NUMBERS[machine]
-        wanted = table_of([numbers[name] for name in types if name in numbers], max(known) + 1)
-        return {
-            id(section): section.decoded(rows)
-            for file in self.files
-            for section, rows in _sections_with(file, wanted[file.rows["type"]])
-            if id(section) in live and section.is_raw
-        }
+        live, wanted = self.resolved.live, self.table_of_types(types)
+        found = {}
+        for file in self.files:
+            for section, rows in sections_with(file, wanted[file.rows["type"]]):
+                if id(section) in live and section.is_raw:
+                    found[id(section)] = section.decoded(rows)
+            file.forget()
+        return found
 
 
-def _sections_with(
+def sections_with(
     file: ColumnObject, chosen: NDArray[np.bool_]
 ) -> Iterator[tuple[ColumnSection, list[int]]]:
     """The sections that chosen rows stand in, with the numbers of these in each."""

@@ -52,7 +52,7 @@ def make_image(layout: Layout, room: Room) -> None:
             for piece in pieces:
                 _copy(image, piece, distance)
         return
-    from callproof.link.batch import Places
+    from callproof.link.places import Places
 
     # Who loads the program is told of its words: these are looked at one by one.
     viewed = layout.dynamic is not None

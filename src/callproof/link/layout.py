@@ -26,8 +26,8 @@ from callproof.source import CallproofError
 
 if TYPE_CHECKING:
     from callproof.link import LinkOptions
-    from callproof.link.batch import Places
     from callproof.link.dynamic import Dynamic
+    from callproof.link.places import Places
 
 ADDRESS_LIMIT = 1 << 47
 NO_DATA = bytearray()

@@ -89,3 +89,16 @@ def size_of_objects(inputs: Iterable[object]) -> int:
             except OSError:
                 continue  # told when it is read
     return total
+
+
+def mentions(path: Path, text: bytes) -> bool:
+    """Whether a file has some bytes anywhere; true if it cannot be read, which `load` tells."""
+    try:
+        data = _contents(path, path.stat().st_size)
+    except OSError:
+        return True
+    if isinstance(data, bytes):
+        return text in data
+    from callproof.link.mapping import find
+
+    return find(data, text) >= 0

@@ -39,7 +39,7 @@ def mapped(path: Path) -> bytes | memoryview:
     return memoryview(found)
 
 
-def forget(contents: memoryview) -> None:
-    """The pages of a mapped file need not stay in memory; who looks again has them again."""
-    if isinstance(contents.obj, mmap.mmap):
-        contents.obj.madvise(mmap.MADV_DONTNEED)
+def find(contents: memoryview, text: bytes) -> int:
+    """Where some bytes are first in a mapped file; -1 if nowhere."""
+    whole = contents.obj
+    return whole.find(text) if isinstance(whole, mmap.mmap) else bytes(contents).find(text)

@@ -22,8 +22,9 @@ from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
 
 if TYPE_CHECKING:
-    from callproof.link.batch import Batch, Places
+    from callproof.link.batch import Batch
     from callproof.link.layout import Layout, Piece
+    from callproof.link.places import Places
     from callproof.link.resolve import Resolved
 
 WORD, DOUBLE = Struct("<I"), Struct("<Q")

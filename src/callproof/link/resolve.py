@@ -247,32 +247,36 @@ class _Resolver:
         result.machine = file.machine
         result.files.append(file)
         own_groups = {section.group for section in file.sections if section.group}
-        repeated = own_groups & self.groups
-        self.groups |= own_groups
-        for section in file.sections:
-            result.owner[id(section)] = file
-            if section.group and section.group in repeated:
-                result.dropped.add(id(section))
+        result.owner.update(dict.fromkeys(map(id, file.sections), file))
+        if own_groups:
+            repeated = own_groups & self.groups
+            self.groups |= own_groups
+            result.dropped.update(
+                id(section) for section in file.sections if section.group in repeated
+            )
+        names, dropped, wanted_names = result.names, result.dropped, self.wanted
         for symbol in file.outer_symbols():
-            if not symbol.name:
-                continue
+            name, section = symbol.name, symbol.section
             if symbol.visibility in HIDDEN:
-                result.hidden.add(symbol.name)
-            if not symbol.is_defined:
+                result.hidden.add(name)
+            if section is None and not symbol.is_defined:
                 wanted = result.wanted_name(symbol)
-                if symbol.visibility in ("hidden", "internal"):
+                if symbol.visibility in HIDDEN:
                     self.own.add(wanted)
-                if symbol.binding != "weak" and wanted not in result.names:
-                    self.wanted.setdefault(wanted, []).append(file.name)
+                if symbol.binding != "weak" and wanted not in names:
+                    wanted_names.setdefault(wanted, []).append(file.name)
                 continue
-            if symbol.section is not None and id(symbol.section) in result.dropped:
+            if dropped and section is not None and id(section) in dropped:
                 continue
-            is_query_wanted = symbol.kind == "ifunc" and file.machine == "aarch64"
-            if is_query_wanted and "getauxval" not in result.names:
-                self.wanted.setdefault("getauxval", [THE_LINKER])  # see ifunc.py
+            if symbol.kind == "ifunc" and file.machine == "aarch64" and "getauxval" not in names:
+                wanted_names.setdefault("getauxval", [THE_LINKER])  # see ifunc.py
             if symbol.common:
                 _ARCHIVES.clear()  # commons are changed in place: not to be used again
-            self.define(symbol, file)
+            if name in names:
+                self.define(symbol, file)
+            else:
+                wanted_names.pop(name, None)
+                names[name] = Definition(symbol, file)
 
     def define(self, symbol: Symbol, file: ObjectFile) -> None:
         name = symbol.name

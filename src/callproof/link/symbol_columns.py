@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from callproof.link.batch import MOVED, PLACED, THREAD, Flags, Longs, Places
+from callproof.link.places import MOVED, PLACED, THREAD, Flags, Longs, Places
 from callproof.object import elf_format as elf
 from callproof.object.columns import ColumnObject
 from callproof.object.elf_columns import SYMBOLS, table_of
@@ -33,6 +33,7 @@ def add_columns(rows: Rows, places: Places) -> Callable[[ObjectFile], None]:
     def add(file: ObjectFile) -> None:
         if isinstance(file, ColumnObject) and file.is_raw and not file.has_choices:
             adder.add(file)
+            file.forget()
         else:
             rows.add(file)
 

@@ -165,6 +165,15 @@ class ColumnObject(ObjectFile):
     def outer_symbols(self) -> list[Symbol]:
         return self.outer if self._symbols is None else super().outer_symbols()
 
+    def forget(self) -> None:
+        """Who was busy with the object is done for now: if it is a mapped file, its pages need
+        not stay in memory.  Whoever looks again has them again."""
+        import mmap
+
+        mapped = self.view.obj
+        if isinstance(mapped, mmap.mmap):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
     @property
     def first_outer(self) -> int:
         """The number of the first symbol that is not local."""
@@ -212,6 +221,30 @@ class ColumnObject(ObjectFile):
         return symbol
 
     def made(self, first: int) -> list[Symbol]:
-        """New objects of all rows from one on."""
-        rows = self.table[first:].tolist()
-        return [self.make(number, row) for number, row in enumerate(rows, first)]
+        """New objects of all rows from one on, which have names; as `make` has it."""
+        rows, homes = self.table[first:].tolist(), self.homes[first:].tolist()
+        if not self.strings.isascii():
+            return [self.make(number, row) for number, row in enumerate(rows, first)]
+        text, sections = self.strings.decode(), self.sections
+        find, bindings, kinds = text.find, elf.BINDINGS, elf.KINDS
+        found: list[Symbol] = []
+        for home, (name, info, other, index, value, size) in zip(homes, rows, strict=True):
+            section = sections[home] if home >= 0 else None
+            if section is None and index != elf.SHN_UNDEF:
+                found.append(self.make(first + len(found), (name, info, other, index, value, size)))
+                continue
+            found.append(
+                Symbol(
+                    text[name : find("\0", name)],
+                    section,
+                    value,
+                    size,
+                    bindings[info >> 4],
+                    kinds[info & 15],
+                    elf.VISIBILITIES[other & 3],
+                    False,
+                    0,
+                    other & ~3,
+                )
+            )
+        return found

@@ -34,8 +34,8 @@ SYMBOLS = np.dtype(
 )
 RELA = np.dtype([("offset", "<u8"), ("type", "<u4"), ("symbol", "<u4"), ("addend", "<i8")])
 
-LEAVE = (elf.SHT_REL, elf.SHT_CREL, elf.SHT_SYMTAB_SHNDX)
-TABLES = (elf.SHT_NULL, elf.SHT_STRTAB, elf.SHT_SYMTAB, elf.SHT_RELA, elf.SHT_GROUP)
+LEAVE = frozenset((elf.SHT_REL, elf.SHT_CREL, elf.SHT_SYMTAB_SHNDX))
+TABLES = frozenset((elf.SHT_NULL, elf.SHT_STRTAB, elf.SHT_SYMTAB, elf.SHT_RELA, elf.SHT_GROUP))
 # Names of which `section_kind` knows more than type and flags.
 NAMED = (".debug", ".init_array", ".fini_array")
 LTO = b"__gnu_lto_slim"
@@ -74,18 +74,23 @@ def read_columns(data: memoryview, name: str) -> ColumnObject | None:
     if not (is_inside | (headers["type"] == elf.SHT_NOBITS))[1:].all():
         return None
     reader = _Reader(data, ColumnObject(name, elf.MACHINE_NAMES[machine], flags), headers)
-    return reader.file if reader.read(names) else None
+    if not reader.read(names):
+        return None
+    reader.file.forget()
+    return reader.file
 
 
 class _Reader:
     """The steps of reading; each gives False where `read_elf` is to go on."""
 
-    __slots__ = ("by_number", "claimed", "data", "file", "headers")
+    __slots__ = ("by_number", "claimed", "data", "file", "headers", "types")
 
     def __init__(self, data: memoryview, file: ColumnObject, headers: Rows) -> None:
         self.data = data
         self.file = file
         self.headers = headers
+        self.types: list[int] = headers["type"].tolist()
+        self.types[0] = elf.SHT_NULL  # whatever the first header says
         self.by_number: list[ColumnSection | None] = [None] * len(headers)
         self.claimed = 0
         file.view = data
@@ -96,14 +101,13 @@ class _Reader:
         return bytes(self.data[offset : offset + size])
 
     def read(self, names: int) -> bool:
-        types = self.headers["type"]
-        if types[names] != elf.SHT_STRTAB or np.isin(types[1:], LEAVE).any():
+        types = self.types
+        if types[names] != elf.SHT_STRTAB or not LEAVE.isdisjoint(types):
             return False
-        tables = np.flatnonzero(types == elf.SHT_SYMTAB).tolist()
         return (
             self.sections(self.bytes_of(names))
-            and len(tables) == 1
-            and self.symbols(tables[0])
+            and types.count(elf.SHT_SYMTAB) == 1
+            and self.symbols(types.index(elf.SHT_SYMTAB))
             and self.groups()
             and self.rows()
         )
@@ -114,15 +118,15 @@ class _Reader:
         file, kinds, by_number = self.file, dict[tuple[int, int], str](), self.by_number
         add = file.sections.append
         linked: list[tuple[ColumnSection, int]] = []
-        find, last = names.find, len(names)
-        is_section = ~np.isin(self.headers["type"], TABLES)
-        is_section[0] = False
-        numbers = np.flatnonzero(is_section)
-        rows = self.headers[numbers].tolist()
-        for number, row in zip(numbers.tolist(), rows, strict=True):
+        numbers = [number for number, type_ in enumerate(self.types) if type_ not in TABLES]
+        headers = self.headers[numbers]
+        alignment = headers["alignment"]
+        is_odd = (alignment & (alignment - 1) != 0) | (alignment > 1 << 32)
+        if (is_odd | (headers["name"] >= len(names))).any():
+            return False
+        text = names.decode() if names.isascii() else ""
+        for number, row in zip(numbers, headers.tolist(), strict=True):
             name_at, type_, flags, _, offset, size, link, _, alignment, entry_size = row
-            if name_at >= last or alignment & (alignment - 1) or alignment > 1 << 32:
-                return False
             if flags & elf.SHF_COMPRESSED:
                 continue  # only debug information is ever compressed
             if type_ == elf.SHT_NOBITS:
@@ -131,7 +135,11 @@ class _Reader:
                 offset = -1
             else:
                 self.claimed += size
-            name = names[name_at : find(b"\0", name_at)].decode("utf-8", "surrogateescape")
+            name = (
+                text[name_at : text.find("\0", name_at)]
+                if text
+                else names[name_at : names.find(b"\0", name_at)].decode("utf-8", "surrogateescape")
+            )
             kind = kinds.get((type_, flags))
             if kind is None or name.startswith(NAMED):
                 kind = section_kind(name, type_, flags)
@@ -153,7 +161,7 @@ class _Reader:
         offset, size, link, first = (int(header[one]) for one in ("offset", "size", "link", "info"))
         if not 0 < link < len(self.headers) or size % SYMBOLS.itemsize:
             return False
-        if self.headers["type"][link] != elf.SHT_STRTAB:
+        if self.types[link] != elf.SHT_STRTAB:
             return False
         file = self.file
         table = file.table = np.frombuffer(self.data, SYMBOLS, size // SYMBOLS.itemsize, offset)
@@ -185,7 +193,9 @@ class _Reader:
         return True
 
     def groups(self) -> bool:
-        for number in np.flatnonzero(self.headers["type"] == elf.SHT_GROUP).tolist():
+        for number, type_ in enumerate(self.types):
+            if type_ != elf.SHT_GROUP:
+                continue
             data, info = self.bytes_of(number), int(self.headers["info"][number])
             if len(data) % 4 or len(data) < 4 or info >= len(self.file.table):
                 return False
@@ -203,7 +213,7 @@ class _Reader:
         file = self.file
         places: list[tuple[int, int]] = []
         total = end = 0
-        tables = self.headers[self.headers["type"] == elf.SHT_RELA]
+        tables = self.headers[[at for at, type_ in enumerate(self.types) if type_ == elf.SHT_RELA]]
         if (tables["info"] >= len(self.by_number)).any() or (tables["size"] % RELA.itemsize).any():
             return False
         shown = (tables["offset"].tolist(), tables["size"].tolist(), tables["info"].tolist())
