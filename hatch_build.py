@@ -1,8 +1,8 @@
 """Build hook: compile the C runtime, and the hot modules, into the wheel.
 
-Not into an editable install.  The modules only with CALLPROOF_MYPYC=1, and where they cannot
-be compiled (no mypyc, no C compiler, something that mypyc refuses) the wheel is pure Python
-and says so.
+Not into an editable install.  With CALLPROOF_MYPYC=0, and where the modules cannot be compiled
+(no mypyc, no C compiler, something that mypyc refuses), the wheel is of Python only; the
+second is said.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RuntimeHook(BuildHookInterface[Any]):  # type: ignore[misc]  # not install
 
     def compile_modules(self, out: Path, build_data: dict[str, Any]) -> None:
         """Put what `compile_modules.py` makes into the wheel, which is then this machine's."""
-        if os.environ.get("CALLPROOF_MYPYC", "0") in ("", "0"):
+        if os.environ.get("CALLPROOF_MYPYC") == "0":
             return
         # A process of its own: mypyc ends the one it runs in where it refuses.
         words = [sys.executable, str(Path(self.root) / "compile_modules.py"), str(out)]

@@ -31,6 +31,7 @@ Progress = Callable[[str], None]
 BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
 SOX_SUFFIX = ".sox"
 SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
+COMPILED_SUFFIXES = (*SOURCE_SUFFIXES, ".ir")
 LINK_SUFFIXES = (".o", ".a", ".so")
 
 
@@ -174,7 +175,7 @@ def front_ends(
     """
     start = time.perf_counter()
     for path in paths:
-        if path.suffix not in (*SOURCE_SUFFIXES, ".ir"):
+        if path.suffix not in COMPILED_SUFFIXES:
             raise CallproofError(
                 f"{path}: what language is '{path.suffix or path.name}'? "
                 f"Source files end in {', '.join((*SOURCE_SUFFIXES, '.ir'))}"
@@ -536,7 +537,7 @@ def split_run_arguments(path: Path, arguments: Sequence[str]) -> tuple[list[Path
     Files are the .o and .a directly behind a source; a "--" behind them is taken away.
     """
     count = 0
-    if path.suffix in (*SOURCE_SUFFIXES, ".ir"):
+    if path.suffix in COMPILED_SUFFIXES:
         while count < len(arguments) and is_link_input(Path(arguments[count])):
             count += 1
     rest = list(arguments[count:])

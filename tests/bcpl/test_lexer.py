@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,19 +16,43 @@ from callproof.bcpl.lexer import (
     KEYWORDS,
     NAME,
     STRING,
-    Token,
+    Tokens,
+    string_value,
     tokenize,
     words,
 )
 from callproof.source import Diagnostics, SourceFile
 
 
+@dataclass
+class Token:
+    """A row of the lexer's columns, its text as a parser reads it."""
+
+    kind: str
+    value: int | float | str
+    start: int
+    end: int
+    first: bool
+
+
+def row(tokens: Tokens, at: int) -> Token:
+    kind, text = tokens.kinds[at], tokens.texts[at]
+    value: int | float | str = text
+    if kind == STRING:
+        value = string_value(text)
+    elif kind in (INTEGER, FLOAT):
+        value = int(text) if kind == INTEGER else float(text)
+    return Token(kind, value, tokens.starts[at], tokens.ends[at], tokens.begins_line(at))
+
+
 def lex(text: str) -> tuple[list[Token], list[str]]:
     """The tokens without END, and the messages."""
     diagnostics = Diagnostics()
     tokens = tokenize(SourceFile("test.bcl", text), diagnostics)
-    assert tokens[-1].kind == END
-    return tokens[:-1], [one.message for one in diagnostics.found]
+    assert tokens.kinds[-1] == END
+    return [row(tokens, at) for at in range(len(tokens.kinds) - 1)], [
+        one.message for one in diagnostics.found
+    ]
 
 
 def one(text: str) -> Token:

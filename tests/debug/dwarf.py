@@ -29,6 +29,9 @@ class Wrong(Exception):
     """What no debugger could make sense of."""
 
 
+LEFT_OUT = (1 << 64) - 1  # where what is not in the program begins
+
+
 @dataclass(slots=True)
 class Variable:
     """`at`: (start, end, expression), absolute addresses; `depth` of its block."""
@@ -98,7 +101,7 @@ class Information:
             for entry in unit.get_top_DIE().iter_children():
                 if entry.tag == "DW_TAG_subprogram" and "DW_AT_low_pc" in entry.attributes:
                     self._function(unit, entry)
-        self.functions = [one for one in self.functions if one.start]
+        self.functions = [one for one in self.functions if one.start != LEFT_OUT]
         self.functions.sort(key=lambda one: one.start)
         self.starts = [one.start for one in self.functions]
         self.rows = self._frames()
@@ -177,7 +180,7 @@ class Information:
                 continue
             for entry in program.get_entries():
                 state = entry.state
-                if state is not None and state.address:
+                if state is not None and state.address < LEFT_OUT:
                     found.append((state.address, 0 if state.end_sequence else state.line))
         return sorted(found)
 
@@ -185,7 +188,7 @@ class Information:
         found: list[tuple[int, dict[Any, Any] | None]] = []
         entries = list(self.dwarf.CFI_entries()) if self.dwarf.has_CFI() else []
         for entry in entries:
-            if isinstance(entry, FDE) and entry.header["initial_location"]:
+            if isinstance(entry, FDE) and entry.header["initial_location"] != LEFT_OUT:
                 header = entry.header
                 found += [(row["pc"], row) for row in entry.get_decoded().table]
                 found.append((header["initial_location"] + header["address_range"], None))

@@ -16,7 +16,8 @@ FEWEST_TICKS, MOST_TICKS = 8, 120
 
 @dataclass(slots=True)
 class Statement:
-    """kind: 'let', 'set', 'call' (name := function(arguments)), 'tick', 'if', 'while', 'for'."""
+    """kind: 'let', 'set', 'call' (name := function(arguments)), 'poke' (another function adds 1
+    to it), 'tick', 'if', 'while', 'for'."""
 
     kind: str
     name: str = ""
@@ -70,10 +71,14 @@ class Truth:
 
 
 class Maker:
-    """Makes the functions of one program; `depth` bounds recursion."""
+    """Makes the functions of one program; `depth` bounds recursion.
 
-    def __init__(self, source: random.Random) -> None:
+    `in_slots`: variables whose address is taken, which are in memory at all levels.
+    """
+
+    def __init__(self, source: random.Random, in_slots: bool = False) -> None:
         self.source = source
+        self.in_slots = in_slots
         self.ticks = 0
         self.names = 0
         self.functions = ["f", "g"]
@@ -105,6 +110,8 @@ class Maker:
         kinds = ["let", "let", "set", "set", "set", "tick", "call"]
         if depth:
             kinds += ["if", "if", "for", "while"] if loops < 2 else ["if"]
+        if self.in_slots:
+            kinds += ["poke", "poke", "set", "set", "set", "set"]
         kind = source.choice(kinds)
         if kind == "tick":
             return self.tick()
@@ -118,6 +125,8 @@ class Maker:
         writable = [one for one in visible if not one.startswith("i")]
         if kind == "set" and writable:
             return Statement("set", source.choice(writable), self.expression(visible, 3))
+        if kind == "poke" and writable:
+            return Statement("poke", source.choice(writable))
         if kind == "call" and writable:
             target = source.choice(self.functions)
             arguments = [self.expression(visible, 1), self.expression(visible, 1)]
@@ -194,6 +203,8 @@ class Writer:
             verb = "RESULTIS" if self.bcpl else "return"
             function.result_line = self.add(1, f"{verb} {result}{self.end}")
             self.add(0, "$)" if self.bcpl else "}")
+        if self.bcpl and any(" poke(@" in line for line in self.lines):
+            self.add(0, "LET poke(place) BE !place := !place + 1")
         if self.bcpl:
             self.add(0, "LET START() BE $(")
             self.add(1, "LET r = first(3, 5)")
@@ -225,6 +236,8 @@ class Writer:
         elif one.kind == "call":
             arguments = ", ".join(["d - 1", *(self.reduced(a) for a in one.arguments)])
             one.line = self.add(depth, f"{one.name} {set_} {one.function}({arguments}){end}")
+        elif one.kind == "poke":
+            one.line = self.add(depth, f"poke(@{one.name})")
         elif one.kind == "tick":
             one.line = self.add(depth, f"WRITEN({one.number})" if bcpl else f"print {one.number};")
         elif one.kind == "if":
@@ -347,6 +360,8 @@ class Interpreter:
             result = self.call(one.function, arguments)
             self.note(one.line)  # the call has come back, the variable is as before
             self.assign(one.name, result)
+        elif one.kind == "poke":
+            self.assign(one.name, self.value(_variable(one.name)) + 1)
         elif one.kind == "tick":
             active = []
             for (name, scopes), line in zip(
@@ -400,10 +415,10 @@ class Interpreter:
         return {"+": left + right, "-": left - right, "*": left * right}[one.operator]
 
 
-def make(seed: int, language: str) -> tuple[str, Truth] | None:
+def make(seed: int, language: str, in_slots: bool = False) -> tuple[str, Truth] | None:
     """A program's text and its truth; None if that would not show enough, or
-    run too long."""
-    functions = Maker(random.Random(seed)).program()
+    run too long.  `in_slots`: NewBCPL only, with variables whose address is taken."""
+    functions = Maker(random.Random(seed), in_slots).program()
     text = Writer(language).program(functions)
     try:
         truth = Interpreter(functions).run()

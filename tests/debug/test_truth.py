@@ -33,8 +33,10 @@ def seeds(default: Sequence[int]) -> Sequence[int]:
     return range(int(first), int(last))
 
 
-def watched(folder: Path, language: str, seed: int, target: str, level: int) -> Seen | None:
-    made = make(seed, language)
+def watched(
+    folder: Path, language: str, seed: int, target: str, level: int, in_slots: bool = False
+) -> Seen | None:
+    made = make(seed, language, in_slots)
     if made is None:
         return None
     text, truth = made
@@ -62,6 +64,23 @@ def test_variables_are_right_or_absent(
         assert seen.elsewhere > 100 and seen.unwound > 50, "the test has looked at next to nothing"
     assert visible and located >= LEAST_SHOWN[level] * visible, f"{located} of {visible}"
     print(f"{language} {target} -O{level}: {located} of {visible} variables")
+
+
+@pytest.mark.parametrize(
+    ("target", "level", "chosen"), [(TARGETS[0], 0, 40), (TARGETS[1], 1, 21), (TARGETS[0], 2, 21)]
+)
+def test_variables_whose_address_is_taken(
+    tmp_path: Path, target: str, level: int, chosen: int
+) -> None:
+    """They are in memory at all levels, and stores that nothing reads are left out."""
+    looked_at = 0
+    for seed in seeds((chosen,)):
+        seen = watched(tmp_path, "bcpl", seed, target, level, in_slots=True)
+        if seen is not None:
+            assert not seen.wrong, f"seed {seed}: " + "\n".join(seen.wrong)
+            assert level or seen.located == seen.visible
+            looked_at += seen.elsewhere
+    assert looked_at > 100
 
 
 def test_it_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

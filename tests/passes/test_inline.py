@@ -237,3 +237,26 @@ def test_what_is_to_be_kept_is_a_function() -> None:
     module.kept = frozenset(("twice",))
     optimise(module, 2)
     assert calls(module, "f") == ["twice", "twice"]
+
+
+def test_a_function_that_goes_into_its_only_caller_is_not_optimised_before() -> None:
+    caller = "function @f(a: i64) -> i64 {\n^e(%a: i64):\n%p = call @big(%a)\nreturn %p\n}\n"
+    shown: list[str] = []
+    module = parse_module(large("big", 100) + caller)
+    optimise(module, 1, print_after="all", show=shown.append)
+    assert list(module.functions) == ["f"]
+    assert not any("; after gvn" in text and "@big(" in text for text in shown)
+    assert Interpreter(module).call("f", [1]) == [2]
+
+
+def test_a_function_whose_only_caller_is_too_large_is_optimised_after_it() -> None:
+    sums = "\n".join(f"%t{n + 1} = udiv i64 %t{n}, %p" for n in range(2990))
+    caller = (
+        "function @f(a: i64) -> i64 {\n^e(%a: i64):\n%p = call @big(%a)\n%t0 = add i64 %p, 1\n"
+        f"{sums}\nreturn %t2990\n}}\n"
+    )
+    callee = large("big", 100).replace("return", "%unused = mul i64 %x, %x\nreturn")
+    module = parse_module(callee + caller)
+    optimise(module, 1)
+    assert calls(module, "f") == ["big"]
+    assert not any("unused" in line for line in body(module, "big"))

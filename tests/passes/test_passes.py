@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
+import numpy
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from callproof.ir.interpret import Interpreter
+from callproof.ir import operations as op
+from callproof.ir.interpret import Interpreter, evaluate
 from callproof.ir.model import Function
 from callproof.ir.parse import parse_module
 from callproof.ir.text import print_function
+from callproof.ir.types import F32, F64
 from callproof.ir.verify import verify
 from callproof.passes import (
     copy_propagation,
@@ -74,6 +80,50 @@ def test_fold_to_an_operand(body: str, result: str) -> None:
 )
 def test_fold_in_place(body: str, line: str) -> None:
     assert line in after(fold.run, leaf(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("%v = fsub f64 %c, %d\n%s = ftrunc f32 %v", "%s = fsub f32 %a, %b"),
+        ("%v = fdiv f64 %c, 8.5\n%s = ftrunc f32 %v", "%s = fdiv f32 %a, 8.5"),
+        ("%v = fmul f64 %c, 0.1\n%s = ftrunc f32 %v", "%s = ftrunc f32 %v"),  # no f32
+        ("%v = fadd f64 %c, 1e300\n%s = ftrunc f32 %v", "%s = ftrunc f32 %v"),
+        ("%v = fadd f64 %x, %d\n%s = ftrunc f32 %v", "%s = ftrunc f32 %v"),
+    ],
+)
+def test_one_operation_rounded_to_f32_is_done_in_f32(body: str, line: str) -> None:
+    text = (
+        "function @f(a: f32, b: f32, x: f64) -> f32 {\n^e(%a: f32, %b: f32, %x: f64):\n"
+        f"%c = fext f64 %a\n%d = fext f64 %b\n{body}\nreturn %s\n}}"
+    )
+    assert line in after(fold.run, text)
+
+
+PROCESSOR = {
+    op.FADD: numpy.add,
+    op.FSUB: numpy.subtract,
+    op.FMUL: numpy.multiply,
+    op.FDIV: numpy.divide,
+}
+
+
+@given(st.sampled_from(list(PROCESSOR)), st.integers(0, 0xFFFFFFFF), st.integers(0, 0xFFFFFFFF))
+@example(op.FDIV, 0x00000001, 0x3F7FFFFF)
+@example(op.FMUL, 0x00FFFFFF, 0x3EFFFFFF)
+@settings(max_examples=500)
+def test_rounding_twice_is_rounding_once(operation: op.Operation, a: int, b: int) -> None:
+    """What `single_precision` relies on, also near zero and at infinity; the processor's own
+    single precision (NumPy's) is the judge."""
+    first, second = numpy.array([a, b], dtype=numpy.uint32).view(numpy.float32)
+    wide = evaluate(operation, F64, [float(first), float(second)], F64)
+    twice = evaluate(op.FTRUNC, F32, [wide], F64)
+    with numpy.errstate(all="ignore"):
+        once = float(PROCESSOR[operation](first, second))
+    if once == once:
+        assert struct.pack("<f", once) == struct.pack("<f", twice)
+    else:
+        assert twice != twice
 
 
 def test_floats_are_never_rearranged() -> None:

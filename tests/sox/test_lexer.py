@@ -7,15 +7,28 @@ from pathlib import Path
 import pytest
 
 from callproof.source import CallproofError, Span
-from callproof.sox.lexer import BAD, END, KEYWORDS, NAME, NUMBER, STRING, SoxSource, tokenize
+from callproof.sox.lexer import (
+    BAD,
+    END,
+    KEYWORDS,
+    NAME,
+    NUMBER,
+    STRING,
+    UNEXPECTED,
+    SoxSource,
+    tokenize,
+)
 
 
 def kinds(text: str | bytes) -> list[str]:
     """As `kind:text`, or only the text where that is the kind."""
     data = text.encode() if isinstance(text, str) else text
     tokens = tokenize(SoxSource("t", data))
-    assert tokens.pop().kind == END
-    return [one.text if one.kind == one.text else f"{one.kind}:{one.text}" for one in tokens]
+    assert tokens.kinds.pop() == END
+    return [
+        text if kind == text else f"{kind}:{text}"
+        for kind, text in zip(tokens.kinds, tokens.texts, strict=False)
+    ]
 
 
 def test_operators_are_the_longest_that_fit() -> None:
@@ -52,7 +65,8 @@ def test_numbers(text: str, expected: list[str]) -> None:
 def test_strings_have_no_escapes_and_may_hold_lines_and_any_byte() -> None:
     assert kinds(rb'"a\n\"') == [STRING + r':"a\n\"']
     tokens = tokenize(SoxSource("t", b'\n"a\nb\n" x'))
-    assert [(one.text, one.line) for one in tokens] == [('"a\nb\n"', 4), ("x", 4), ("", 4)]
+    assert tokens.texts == ['"a\nb\n"', "x", ""]
+    assert tokens.lines == [4, 4, 4]
     assert kinds(b'"\xff\xe9"') == ['string:"\xff\xe9"']
 
 
@@ -66,22 +80,29 @@ def test_space_and_comments() -> None:
 
 def test_lines_are_counted_through_comments() -> None:
     tokens = tokenize(SoxSource("t", b"a\n/* \n /* \n */ */ b // \n\n c"))
-    assert [one.line for one in tokens] == [1, 4, 6, 6]
+    assert tokens.lines == [1, 4, 6, 6]
 
 
 @pytest.mark.parametrize("character", [*"&|?'@$`^~\\", "\x80", "\xff", "\x01"])
 def test_characters_that_begin_no_token(character: str) -> None:
     tokens = tokenize(SoxSource("t", f"a {character} b".encode("latin-1")))
-    assert [one.kind for one in tokens] == [NAME, BAD, NAME, END]
-    assert tokens[1].message == "Unexpected character."
+    assert tokens.kinds == [NAME, BAD, NAME, END]
+    assert tokens.messages.get(1, UNEXPECTED) == "Unexpected character."
 
 
 def test_what_is_never_closed() -> None:
-    (bad, end) = tokenize(SoxSource("t", b'"ab\nc\n'))
-    assert (bad.kind, bad.line, bad.message) == (BAD, 3, "Unterminated string.")
-    assert end.line == 3
-    (bad, end) = tokenize(SoxSource("t", b"/* /* */ \n"))
-    assert (bad.kind, bad.line, bad.message) == (BAD, 2, "Unterminated comment.")
+    tokens = tokenize(SoxSource("t", b'"ab\nc\n'))
+    assert (tokens.kinds, tokens.lines) == ([BAD, END], [3, 3])
+    assert tokens.messages == {0: "Unterminated string."}
+    tokens = tokenize(SoxSource("t", b"/* /* */ \n"))
+    assert (tokens.kinds, tokens.lines) == ([BAD, END], [2, 2])
+    assert tokens.messages == {0: "Unterminated comment."}
+
+
+def test_many_comments_in_comments_take_no_more_than_their_length() -> None:
+    count = 20_000
+    tokens = tokenize(SoxSource("t", b"a /* /* */ */ " * count))
+    assert tokens.kinds == [NAME] * count + [END]
 
 
 def test_a_nul_ends_the_text() -> None:

@@ -1,8 +1,15 @@
-"""Lexical analysis (reference section 1): one regular expression, light tokens."""
+"""Lexical analysis (reference section 1): one regular expression, and tokens in columns.
+
+A token is an index into the lists of `Tokens`: an object for each would take longer to make
+than all the rest of the lexer's work.  For the same reason what can be done for all tokens
+at once is (`map`, `accumulate`), and only what is rare is looked at one by one.
+"""
 
 from __future__ import annotations
 
 import re
+from itertools import accumulate, compress
+from operator import sub
 
 from callproof.source import Diagnostics, Note, SourceFile, Span
 
@@ -28,33 +35,38 @@ KEYWORDS = words(
 NAME, INTEGER, FLOAT, STRING, END = "name", "integer", "float", "string", "end of file"
 BAD = "bad"  # reported by the lexer: whoever meets it says nothing more
 
-_SPACE = " \t\r\f\v"
+_SPACE = " \t\r\f\v\n"
 # What white space stands before is one match with it: half as many are made.
 _TOKEN = re.compile(
-    r"""[ \t\r\f\v]*+
-    (?: (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<newline>\n[ \t\r\f\v\n]*+)
-      | (?P<number>0[xX][0-9A-Fa-f]+(?![A-Za-z0-9_])|[0-9]+(?![A-Za-z0-9_.]|\.[0-9]))
-      | (?P<float>[0-9]+(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)(?![A-Za-z0-9_]))
-      | (?P<whole>[0-9]+(?![A-Za-z0-9_]))
-      | (?P<comment>//[^\n]*|/\*.*?\*/)
-      | (?P<based>\#(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_]))
-      | (?P<string>"(?:[^"*\\]++|\*.|\\.)*+")
-      | (?P<character>'(?:[^'*\\\n]|\*.|\\.)')
-      | (?P<operator>(?!/\*)(?:\$\(|\$\)|:=|->|<<|>>|%%|\#%|\.\.\.|\.%
+    r"""[ \t\r\f\v\n]*+
+    (?: [A-Za-z_][A-Za-z0-9_]*
+      | 0[xX][0-9A-Fa-f]+(?![A-Za-z0-9_])|[0-9]+(?![A-Za-z0-9_.]|\.[0-9])
+      | [0-9]+(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)(?![A-Za-z0-9_])
+      | [0-9]+(?![A-Za-z0-9_])
+      | //[^\n]*|/\*.*?\*/
+      | \#(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_])
+      | "(?:[^"*\\]++|\*.|\\.)*+"
+      | '(?:[^'*\\\n]|\*.|\\.)'
+      | (?!/\*)(?:\$\(|\$\)|:=|->|<<|>>|%%|\#%|\.\.\.|\.%
           |(?:~=|<=|>=|[-+*/=<>])
              (?:\.(?![0-9%|])|\#(?!%|(?:[xX][0-9A-Fa-f]+|[bB][01]+|[0-7]+)(?![A-Za-z0-9_])))
-          |~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}]))
-      | (?P<bad>.) )""",
+          |~=|<=|>=|<>|&&|\|\||\.\||[-+*/=<>&|~!%@^?.,;:()\[\]{}])
+      | [0-9][A-Za-z0-9_]*|/\*|. )""",  # no token begins with these
     re.VERBOSE | re.DOTALL,
 )
-_GROUP = _TOKEN.groupindex
-WORD_, NEWLINE_, COMMENT_, OPERATOR_, BAD_ = (
-    _GROUP[name] for name in ("word", "newline", "comment", "operator", "bad")
+_BASED = re.compile("0[xX][0-9A-Fa-f]+")
+_FLOAT = re.compile(r"[0-9]+(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)")
+# Kinds that no parser sees: a comment, a number or character that needs a closer look, and
+# what no token begins with.
+_COMMENT, _RARE, _NOTHING = "", "rare", "nothing"
+_OPERATORS = words(
+    """$( $) := -> << >> %% #% ... .% .| ~ ! % & | @ ^ ? . , ; : ( ) [ ]"""
+) | frozenset(
+    operator + mark for operator in words("+ - * / = ~= < <= > >=") for mark in ("", ".", "#")
 )
-NUMBER_, FLOAT_, STRING_, CHARACTER_ = (
-    _GROUP[name] for name in ("number", "float", "string", "character")
-)
+_SPELLINGS = {"{": "$(", "}": "$)", "<>": "~=", "&&": "AND", "||": "OR"}
+_KNOWN = {text: text for text in KEYWORDS | _OPERATORS} | _SPELLINGS
+_DIGITS = frozenset("0123456789")
 
 _STAR = {"N": "\n", "T": "\t", "S": " ", "B": "\b", "P": "\f", "C": "\r"}
 _BACKSLASH = {
@@ -76,27 +88,62 @@ _HINTS = {
 }
 LARGEST = (1 << 63) - 1
 
-_KIND_OF_WORD = {word: word for word in KEYWORDS}
-_SPELLINGS = {"{": "$(", "}": "$)", "<>": "~=", "&&": "AND", "||": "OR"}
+
+class Tokens:
+    """The tokens of a file as columns, ended by one of kind END.
+
+    `kinds` as above; `texts` what was written, but of INTEGERs decimal numerals, and of
+    what was wrong something right in its place; `starts` and `ends` their places.
+    """
+
+    __slots__ = ("ends", "kinds", "source", "starts", "texts")
+
+    def __init__(self, source: SourceFile) -> None:
+        self.source = source
+        self.kinds: list[str] = []
+        self.texts: list[str] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+
+    def add(self, kind: str, text: str, start: int, end: int) -> None:
+        self.kinds.append(kind)
+        self.texts.append(text)
+        self.starts.append(start)
+        self.ends.append(end)
+
+    def begins_line(self, at: int) -> bool:
+        """Whether a token is the first of its line (END always is)."""
+        if at == 0 or at == len(self.kinds) - 1:
+            return True
+        return self.source.text.find("\n", self.ends[at - 1], self.starts[at]) >= 0
 
 
-class Token:
-    """`kind` as above; `value` of literals and names; `first` if it begins a line."""
+class _Kinds(dict[str, str]):
+    """The kind of each text that the regular expression gives; looked at once each."""
 
-    __slots__ = ("end", "first", "kind", "start", "value")
-
-    def __init__(self, kind: str, value: object, start: int, end: int, first: bool) -> None:
-        self.kind = kind
-        self.value = value
-        self.start = start
-        self.end = end
-        self.first = first
-
-    def __repr__(self) -> str:
-        return f"{self.kind}:{self.value!r}"
+    def __missing__(self, text: str) -> str:
+        kind = self[text] = _kind_of(text)
+        return kind
 
 
-def _unescape(text: str) -> str:
+def _kind_of(text: str) -> str:
+    first = text[0]
+    if first.isascii() and (first.isalpha() or first == "_"):
+        return NAME
+    if first in _DIGITS:
+        if text.isdigit():
+            return INTEGER if len(text) <= 18 else _RARE
+        if _FLOAT.fullmatch(text):
+            return FLOAT if float(text) != float("inf") else _RARE
+        return _RARE if _BASED.fullmatch(text) else _NOTHING
+    if len(text) == 1 or text == "/*":
+        return _NOTHING
+    if first == "/":
+        return _COMMENT
+    return STRING if first == '"' else _RARE
+
+
+def unescape(text: str) -> str:
     """Both styles of escapes; an unknown one keeps both characters."""
 
     def replace(match: re.Match[str]) -> str:
@@ -113,80 +160,83 @@ def _unescape(text: str) -> str:
     return _ESCAPE.sub(replace, text)
 
 
-def tokenize(source: SourceFile, diagnostics: Diagnostics) -> list[Token]:
+def string_value(text: str) -> str:
+    """What is in a STRING token."""
+    inside = text[1:-1]
+    return unescape(inside) if "*" in inside or "\\" in inside else inside
+
+
+def tokenize(source: SourceFile, diagnostics: Diagnostics) -> Tokens:
     """All tokens, ended by one of kind END.  What is no token is reported and skipped."""
     text = source.text
-    tokens: list[Token] = []
-    position: int | None = int(text.startswith("\ufeff"))
+    tokens = Tokens(source)
+    kind_of = _Kinds(_KNOWN)
+    start = int(text.startswith("\ufeff"))
     last = len(text.rstrip(_SPACE))  # white space at the end is before no token
-    first = True
-    while position is not None:
-        position, first = _tokens(source, diagnostics, tokens, position, last, first)
-    tokens.append(Token(END, None, len(text), len(text), True))
+    parts = _TOKEN.findall(text, start, last)
+    position = _add_tokens(tokens, parts, start, kind_of, diagnostics)
+    while position < last:
+        parts = _until_wrong(text, position, last, kind_of)
+        position = _add_tokens(tokens, parts, position, kind_of, diagnostics)
+    tokens.add(END, "", len(text), len(text))
     return tokens
 
 
-def _tokens(
-    source: SourceFile,
-    diagnostics: Diagnostics,
-    tokens: list[Token],
-    position: int,
-    last: int,
-    first: bool,
-) -> tuple[int | None, bool]:
-    """Tokens from `position` on, to `last` or to what is none, which is reported.
+def _until_wrong(text: str, position: int, last: int, kind_of: _Kinds) -> list[str]:
+    """As `findall`, but only up to the next text that is no token: there may be many."""
+    parts = []
+    for match in _TOKEN.finditer(text, position, last):
+        part = match[0]
+        parts.append(part)
+        if kind_of[part.lstrip(_SPACE)] == _NOTHING:
+            break
+    return parts
 
-    Gives where to go on (None: nowhere) and whether what is there begins a line.
+
+def _add_tokens(
+    tokens: Tokens, parts: list[str], position: int, kind_of: _Kinds, diagnostics: Diagnostics
+) -> int:
+    """Tokens of parts of the text from `position` on, up to what is none: that is reported.
+
+    Gives where to go on.
     """
-    add = tokens.append
-    kind_of = _KIND_OF_WORD.get
-    spelled = _SPELLINGS.get
-    for match in _TOKEN.finditer(source.text, position, last):
-        index = match.lastindex
-        assert index is not None
-        if index == NEWLINE_:
-            first = True
-            continue
-        start, end = match.span(index)
-        if index == WORD_:
-            word = match[index]
-            add(Token(kind_of(word, NAME), word, start, end, first))
-        elif index == OPERATOR_:
-            operator = match[index]
-            operator = spelled(operator, operator)
-            add(Token(operator, operator, start, end, first))
-        elif index == NUMBER_:
-            add(
-                Token(
-                    INTEGER, _integer(source, match[index], start, diagnostics), start, end, first
-                )
-            )
-        elif index == COMMENT_:
-            if "\n" in match[index]:
-                first = True
-            continue
-        elif index == STRING_:
-            inside = match[index][1:-1]
-            if "*" in inside or "\\" in inside:
-                inside = _unescape(inside)
-            add(Token(STRING, inside, start, end, first))
-        elif index == BAD_:
-            end, stand_in, value = _bad(source, start, diagnostics)
-            add(Token(stand_in, value, start, end, first))
-            return (end if end < last else None), False
-        else:
-            add(_rare(source, diagnostics, index, match[index], Span(source, start, end), first))
-        first = False
-    return None, first
+    texts = [part.lstrip(_SPACE) for part in parts]
+    ends = list(accumulate(map(len, parts), initial=position))
+    position = ends[-1]
+    del ends[0]
+    starts = list(map(sub, ends, map(len, texts)))
+    kinds = list(map(kind_of.__getitem__, texts))
+    found = frozenset(kinds)
+    wrong: int | None = None
+    if _NOTHING in found:
+        at = kinds.index(_NOTHING)
+        wrong = starts[at]
+        del kinds[at:], texts[at:], starts[at:], ends[at:]
+    if _COMMENT in found:
+        texts = list(compress(texts, kinds))
+        starts = list(compress(starts, kinds))
+        ends = list(compress(ends, kinds))
+        kinds = list(filter(None, kinds))
+    if _RARE in found:
+        for at, kind in enumerate(kinds):
+            if kind == _RARE:
+                span = Span(tokens.source, starts[at], ends[at])
+                kinds[at], texts[at] = _rare(texts[at], span, diagnostics)
+    tokens.kinds += kinds
+    tokens.texts += texts
+    tokens.starts += starts
+    tokens.ends += ends
+    if wrong is None:
+        return position
+    end, kind, text = _bad(tokens.source, wrong, diagnostics)
+    tokens.add(kind, text, wrong, end)
+    return end
 
 
-def _rare(
-    source: SourceFile, diagnostics: Diagnostics, index: int, text: str, span: Span, first: bool
-) -> Token:
-    """The token of a character constant, a float or a number that is written in other ways."""
-    start, end = span.start, span.end
-    if index == CHARACTER_:
-        inside = _unescape(text[1:-1])
+def _rare(text: str, span: Span, diagnostics: Diagnostics) -> tuple[str, str]:
+    """Kind and text of a character, a number of another base or one that is very large."""
+    if text[0] == "'":
+        inside = unescape(text[1:-1])
         if len(inside) != 1:
             diagnostics.error(
                 f"'{inside}' is not an escape: a character constant holds one character",
@@ -194,19 +244,14 @@ def _rare(
                 [Note("the escapes are *N *T *S *B *P *C *\" *' **")],
                 code="bad-character-constant",
             )
-        return Token(INTEGER, ord(inside[0]), start, end, first)
-    if index == FLOAT_:
-        number = float(text)
-        if number == float("inf"):
-            diagnostics.error("this number is too large for a FLOAT", span, code="float-too-large")
-            number = 0.0
-        return Token(FLOAT, number, start, end, first)
-    return Token(INTEGER, _integer(source, text, start, diagnostics), start, end, first)
+        return INTEGER, str(ord(inside[0]))
+    if text[0] != "#" and text[:2] not in ("0x", "0X") and not text.isdigit():
+        diagnostics.error("this number is too large for a FLOAT", span, code="float-too-large")
+        return FLOAT, "0.0"
+    return INTEGER, str(_integer(text, span, diagnostics))
 
 
-def _integer(source: SourceFile, text: str, start: int, diagnostics: Diagnostics) -> int:
-    if len(text) <= 18 and text.isdigit():
-        return int(text)
+def _integer(text: str, span: Span, diagnostics: Diagnostics) -> int:
     if text[0] == "#":
         digits = text[2:] if text[1] in "xXbB" else text[1:]
         value = int(digits, {"x": 16, "b": 2}.get(text[1].lower(), 8))
@@ -218,16 +263,13 @@ def _integer(source: SourceFile, text: str, start: int, diagnostics: Diagnostics
         value = int(text) if len(text.lstrip("0")) <= 20 else 1 << 64
         limit = LARGEST + 1  # the smallest number is written -9223372036854775808
     if value > limit:
-        span = Span(source, start, start + len(text))
         diagnostics.error("this number does not fit a 64-bit word", span, code="integer-too-large")
         return 0
     return value - (1 << 64) if value > LARGEST else value
 
 
-def _bad(
-    source: SourceFile, position: int, diagnostics: Diagnostics
-) -> tuple[int, str, int | str | None]:
-    """Report what no token begins with; its end, and kind and value of a token in its place."""
+def _bad(source: SourceFile, position: int, diagnostics: Diagnostics) -> tuple[int, str, str]:
+    """Report what no token begins with; its end, and kind and text of a token in its place."""
     text = source.text
     character = text[position]
     line_end = text.find("\n", position)
@@ -239,7 +281,7 @@ def _bad(
             [Note("comments end with */, and do not nest")],
             code="unterminated-comment",
         )
-        return len(text), BAD, None
+        return len(text), BAD, ""
     if character == '"':
         diagnostics.error(
             "this string is not closed",
@@ -249,7 +291,7 @@ def _bad(
         )
         # The rest of the line may be code: the text ends before brackets that would close it.
         text_end = position + len(text[position:line_end].rstrip(" \t\r;)"))
-        return max(text_end, position + 1), STRING, ""
+        return max(text_end, position + 1), STRING, '""'
     if character == "'":
         closing = text.find("'", position + 1, line_end)
         end = closing + 1 if closing >= 0 else min(position + 2, line_end)
@@ -259,12 +301,12 @@ def _bad(
             [Note('strings stand in double quotes: "..."')] if closing > position + 1 else (),
             code="bad-character-constant",
         )
-        return end, INTEGER, 0
+        return end, INTEGER, "0"
     word = _NUMBER_LIKE.match(text, position)
     if word is not None:
         wrong = Span(source, position, word.end())
         diagnostics.error(f"'{word.group()}' is not a number", wrong, code="bad-number")
-        return word.end(), INTEGER, 0
+        return word.end(), INTEGER, "0"
     end = position + 1
     notes = [Note(_HINTS[character])] if character in _HINTS else []
     if not character.isascii():
@@ -277,4 +319,4 @@ def _bad(
         shown = " ".join(f"U+{ord(one):04X}" for one in shown)
     span = Span(source, position, end)
     diagnostics.error(f"unexpected character '{shown}'", span, notes, code="bad-character")
-    return end, BAD, None
+    return end, BAD, ""

@@ -18,6 +18,7 @@ from callproof.source import Span
 
 if TYPE_CHECKING:
     from callproof.bcpl.lower import ModuleLowering
+    from callproof.ir.debug import DebugVariable
 
 ZERO, ONE = Constant(I64, 0), Constant(I64, 1)
 FLOAT_ZERO = Constant(F64, 0.0)
@@ -62,19 +63,22 @@ class ValueLowering:
         else:
             variable.slot = None
             self.builder.declare(variable, ir_type(variable.type), variable.name)
-        if self.builder.keeps_debug:
-            self.show(variable)
+        shown = self.show(variable, value) if self.builder.keeps_debug else None
         self.write_variable(variable, value)
+        if shown is not None:
+            self.builder.stored(shown)
 
-    def show(self, variable: Variable) -> None:
-        """Tell the debugger of a local that comes into being."""
+    def show(self, variable: Variable, value: Operand) -> DebugVariable | None:
+        """Tell the debugger of a local that comes into being; it, if it has to be stored first."""
         types, slot = self.module.debug_types, variable.slot
         size = ir_type(variable.type).size
         shown = types.variable(variable, size, in_memory=slot is not None)
-        if isinstance(slot, Value):
-            self.builder.show_slot(shown, slot)
-        else:
+        if not isinstance(slot, Value):
             self.builder.show(shown, (variable,))
+            return None
+        # A pack is given as it is, and its slot has the address of one.
+        self.builder.show_slot(shown, slot, None if variable.type.pack else value)
+        return shown
 
     def write_variable(self, variable: Variable, value: Operand) -> None:
         type_ = variable.type

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.lexer import BAD, END, FLOAT, INTEGER, NAME, STRING, Token, words
+from callproof.bcpl.lexer import (
+    BAD,
+    END,
+    FLOAT,
+    INTEGER,
+    NAME,
+    STRING,
+    Tokens,
+    string_value,
+    words,
+)
 from callproof.source import Diagnostics, Note, SourceFile, Span
 
 MAXIMUM_DEPTH = 400
@@ -40,14 +50,17 @@ class SyntaxFailure(Exception):
 class ExpressionParser:
     """Tokens, and everything that can stand in an expression but VALOF's statement."""
 
-    def __init__(self, source: SourceFile, tokens: list[Token], diagnostics: Diagnostics) -> None:
+    def __init__(self, source: SourceFile, tokens: Tokens, diagnostics: Diagnostics) -> None:
         self.source = source
         self.tokens = tokens
+        self.kinds = tokens.kinds
+        self.texts = tokens.texts
+        self.starts = tokens.starts
+        self.ends = tokens.ends
         self.diagnostics = diagnostics
-        self._at = 0
-        self._last = len(tokens) - 1
-        self.token = tokens[0]
-        self.kind = self.token.kind
+        self.at = 0  # the present token; `kind` is its kind
+        self._last = len(tokens.kinds) - 1
+        self.kind = tokens.kinds[0]
         self.depth = 0
         self.gave_up = False
         self.in_class = False
@@ -57,51 +70,43 @@ class ExpressionParser:
 
     # --- tokens ---------------------------------------------------------------------------
 
-    @property
-    def at(self) -> int:
-        return self._at
-
-    @at.setter
-    def at(self, value: int) -> None:
-        self._at = value = min(value, self._last)
-        self.token = self.tokens[value]
-        self.kind = self.token.kind
-
     def advance(self) -> None:
         """To the next token; at the end of the file it is the END token again and again."""
-        at = self._at
-        if at < self._last:
-            self._at = at = at + 1
-        token = self.token = self.tokens[at]
-        self.kind = token.kind
+        if self.at < self._last:
+            self.at += 1
+            self.kind = self.kinds[self.at]
 
-    def token_span(self, token: Token) -> Span:
-        return Span(self.source, token.start, token.end)
+    @property
+    def text(self) -> str:
+        """That of the present token."""
+        return self.texts[self.at]
+
+    def begins_line(self) -> bool:
+        """Whether the present token is the first of its line."""
+        return self.tokens.begins_line(self.at)
 
     def span(self) -> Span:
-        token = self.token
-        return Span(self.source, token.start, token.end)
+        """The place of the present token."""
+        return Span(self.source, self.starts[self.at], self.ends[self.at])
 
     def last_span(self) -> Span:
-        at = self._at
-        token = self.tokens[at - 1 if at else 0]
-        return Span(self.source, token.start, token.end)
+        at = self.at - 1 if self.at else 0
+        return Span(self.source, self.starts[at], self.ends[at])
 
-    def since(self, start: Span) -> Span:
-        """From the start of a span to the end of the token that was taken last."""
-        at = self._at
-        end = self.tokens[at - 1 if at else 0].end
-        return Span(self.source, start.start, end if end > start.end else start.end)
-
-    def take_token(self) -> Token:
-        token = self.token
-        self.advance()
-        return token
+    def since(self, start: int) -> Span:
+        """From an offset to the end of the token that was taken last."""
+        return Span(self.source, start, self.ends[self.at - 1])
 
     def take(self) -> Span:
-        token = self.token
+        at = self.at
         self.advance()
-        return Span(self.source, token.start, token.end)
+        return Span(self.source, self.starts[at], self.ends[at])
+
+    def begin(self) -> int:
+        """Take a token; the offset where it starts, for `since`."""
+        at = self.at
+        self.advance()
+        return self.starts[at]
 
     def accept(self, kind: str) -> bool:
         if self.kind == kind:
@@ -113,7 +118,7 @@ class ExpressionParser:
         """The token as a message shows it."""
         if self.kind == END:
             return "the end of the file"
-        text = self.source.text[self.token.start : self.token.end]
+        text = self.source.text[self.starts[self.at] : self.ends[self.at]]
         return f"'{text}'" if len(text) < 30 and "\n" not in text else f"a {self.kind}"
 
     def fail_at(self, message: str, span: Span, notes: Iterable[Note] = ()) -> SyntaxFailure:
@@ -122,29 +127,32 @@ class ExpressionParser:
 
     def fail(self, message: str, notes: Iterable[Note] = ()) -> SyntaxFailure:
         """Report at the present token, or if that begins a line, behind the one before it."""
-        token = self.token
-        if token.kind == BAD:
+        if self.kind == BAD:
             return SyntaxFailure()
         span = self.span()
-        if token.first and self._at:
-            end = self.tokens[self._at - 1].end
+        if self.at and self.begins_line():
+            end = self.ends[self.at - 1]
             span = Span(self.source, end, end + 1)
         return self.fail_at(message, span, notes)
 
-    def expect(self, kind: str, wanted: str) -> Token:
+    def expect(self, kind: str, wanted: str) -> str:
+        """Take a token of that kind; its text."""
         if self.kind != kind:
             raise self.fail(f"expected {wanted}, found {self.shown()}")
-        return self.take_token()
+        text = self.texts[self.at]
+        self.advance()
+        return text
 
     def name(self, wanted: str) -> str:
-        token = self.token
-        if token.kind != NAME:
+        kind = self.kind
+        if kind != NAME:
             notes = []
-            if token.kind.isalpha() and token.kind.isupper():
-                notes.append(Note(f"{token.kind} is a keyword and cannot be a name"))
+            if kind.isalpha() and kind.isupper():
+                notes.append(Note(f"{kind} is a keyword and cannot be a name"))
             raise self.fail(f"expected {wanted}, found {self.shown()}", notes)
+        text = self.texts[self.at]
         self.advance()
-        return str(token.value)
+        return text
 
     def enter(self) -> None:
         self.depth += 1
@@ -155,7 +163,7 @@ class ExpressionParser:
         span = self.span()
         self.gave_up = True  # one message is enough: the rest is skipped
         self.depth = 0
-        self.at = len(self.tokens) - 1
+        self.at, self.kind = self._last, END
         raise self.fail_at(f"nested too deeply: more than {MAXIMUM_DEPTH} levels", span)
 
     def leave(self) -> None:
@@ -183,16 +191,16 @@ class ExpressionParser:
             kind = self.kind
             level = LEVELS.get(kind, 0)
             if level < lowest:
-                if kind == "=" and self.tokens[self._at + 1].kind == "=":
+                if kind == "=" and self.kinds[self.at + 1] == "=":
                     raise self.fail("equality is written with one '='")
                 return left
             if kind == "AND" and self.starts_declaration():
                 return left
             if kind == "OR" and (self.or_ends or (self.or_may_end and self.else_follows())):
                 return left
-            operator_end = self.token.end
+            operator_end = self.ends[self.at]
             self.advance()
-            if self.token.start == operator_end:
+            if self.starts[self.at] == operator_end:
                 self.check_adjacent(kind)
             self.depth += 1
             if self.depth > MAXIMUM_DEPTH:
@@ -205,18 +213,17 @@ class ExpressionParser:
 
     def check_adjacent(self, operator: str) -> None:
         """Refuse what looks like an operator of another language, or like two things at once."""
-        token = self.token
-        if operator == "=" and token.kind == "=":
+        if operator == "=" and self.kind == "=":
             raise self.fail("equality is written with one '='")
-        if operator in MARKABLE and token.kind == INTEGER:
-            text = self.source.text[token.start : token.end]
+        if operator in MARKABLE and self.kind == INTEGER:
+            text = self.source.text[self.starts[self.at] : self.ends[self.at]]
             if text[0] == "#":
                 raise self.fail(
                     f"'{operator}{text}' can be read as '{operator}#' (for floats) "
                     f"or as the number {text}",
                     [Note("put a space on one side of the #")],
                 )
-        if token.kind == operator and operator in "+-":
+        if self.kind == operator and operator in "+-":
             raise self.fail(
                 f"'{operator}{operator}' is not an operator",
                 [Note(f"write x := x {operator} 1, or a space between the two")],
@@ -238,20 +245,20 @@ class ExpressionParser:
         """`AND name (names) =` or `BE`, in the body of a LET f(..) = ... (6.1)."""
         if not self.function_bodies:
             return False
-        tokens, at = self.tokens, self._at + 1
-        if tokens[at].kind != NAME or tokens[at + 1].kind != "(":
+        kinds, at = self.kinds, self.at + 1
+        if kinds[at] != NAME or kinds[at + 1] != "(":
             return False
         at += 2
         wants_name = True
-        while tokens[at].kind != ")":
-            if tokens[at].kind not in ((NAME,) if wants_name else (",", "AS")):
+        while kinds[at] != ")":
+            if kinds[at] not in ((NAME,) if wants_name else (",", "AS")):
                 return False
-            if tokens[at].kind == "AS":
-                at += tokens[at + 1].kind != END
+            if kinds[at] == "AS":
+                at += kinds[at + 1] != END
             else:
                 wants_name = not wants_name
             at += 1
-        return tokens[at + 1].kind in ("=", "BE")
+        return kinds[at + 1] in ("=", "BE")
 
     def prefix(self) -> ast.Expression:
         kind = self.kind
@@ -259,11 +266,11 @@ class ExpressionParser:
         if operator is None and kind not in PREFIX_WORDS:
             left = self.primary()
             return self.postfix(left) if self.kind in POSTFIX else left
-        start = self.take()
+        start = self.begin()
         self.enter()
         operand = self.prefix()
         self.leave()
-        span = start.to(operand.span)
+        span = Span(self.source, start, operand.span.end)
         if operator == "-" and isinstance(operand, ast.IntegerLiteral):
             value = -operand.value
             return ast.IntegerLiteral(span, value - (1 << 64) if value >> 63 == 1 else value)
@@ -276,15 +283,15 @@ class ExpressionParser:
             kind = self.kind
             if kind not in POSTFIX:
                 return left
-            if kind == "(" and not self.token.first:
+            if kind == "(" and not self.begins_line():
                 left = self.call(left)
-            elif kind in ("!", "%", "#%", ".%") and not self.token.first:
+            elif kind in ("!", "%", "#%", ".%") and not self.begins_line():
                 self.advance()
                 self.enter()
                 right = self.prefix_operand()
                 self.leave()
                 left = ast.Binary(left.span.to(right.span), kind, left, right)
-            elif kind == "%%" and not self.token.first:
+            elif kind == "%%" and not self.begins_line():
                 left = self.bit_field(left)
             elif kind == ".":
                 left = self.dotted(left)
@@ -296,7 +303,7 @@ class ExpressionParser:
                 index = self.binary(3)  # a '|' ends it
                 self.leave()
                 self.expect("|", "'|' after the lane's number")
-                left = ast.Lane(self.since(left.span), left, index)
+                left = ast.Lane(self.since(left.span.start), left, index)
             else:
                 return left
 
@@ -306,7 +313,7 @@ class ExpressionParser:
         if kind in PREFIX or kind in PREFIX_WORDS:
             return self.prefix()
         operand = self.primary()
-        while self.kind in ("(", ".", ".|") and not (self.kind == "(" and self.token.first):
+        while self.kind in ("(", ".", ".|") and not (self.kind == "(" and self.begins_line()):
             if self.kind == "(":
                 operand = self.call(operand)
             elif self.kind == ".":
@@ -317,7 +324,7 @@ class ExpressionParser:
 
     def call(self, callee: ast.Expression) -> ast.Expression:
         arguments = self.arguments()
-        return ast.Call(self.since(callee.span), callee, arguments)
+        return ast.Call(self.since(callee.span.start), callee, arguments)
 
     def arguments(self, closing: str = ")") -> list[ast.Expression]:
         """From the opening bracket to the closing one; a comma may stand before that."""
@@ -328,18 +335,17 @@ class ExpressionParser:
         return found
 
     def bracketed(self, closing: str) -> list[ast.Expression]:
-        opened = self.take()
+        opened = self.at
+        self.advance()
         found: list[ast.Expression] = []
         while self.kind != closing:
             if self.kind == END:
-                raise self.fail(
-                    f"'{closing}' is missing", [Note("the bracket that is not closed", opened)]
-                )
+                raise self.fail(f"'{closing}' is missing", self.not_closed(opened))
             if found:
-                if self.kind != "," and self.token.first:
+                if self.kind != "," and self.begins_line():
                     raise self.fail(
                         f"expected ',' or '{closing}', found {self.shown()} on the next line",
-                        [Note("the bracket that is not closed", opened)],
+                        self.not_closed(opened),
                     )
                 self.expect(",", f"',' or '{closing}' in a list of arguments")
                 if self.kind == closing:
@@ -347,6 +353,10 @@ class ExpressionParser:
             found.append(self.expression())
         self.advance()
         return found
+
+    def not_closed(self, opened: int) -> list[Note]:
+        span = Span(self.source, self.starts[opened], self.ends[opened])
+        return [Note("the bracket that is not closed", span)]
 
     def dotted(self, left: ast.Expression) -> ast.Expression:
         self.advance()
@@ -357,10 +367,10 @@ class ExpressionParser:
                 [Note("a float has digits on both sides of its point: 1.0")],
             )
         name = self.name("a member's name after '.'")
-        span = self.since(left.span)
-        if self.kind == "(" and not self.token.first:
+        span = self.since(left.span.start)
+        if self.kind == "(" and not self.begins_line():
             arguments = self.arguments()
-            return ast.MethodCall(self.since(left.span), left, name, arguments)
+            return ast.MethodCall(self.since(left.span.start), left, name, arguments)
         if name in LANES:
             index = ast.IntegerLiteral(self.last_span(), LANES[name])
             return ast.Lane(span, left, index, name)
@@ -389,38 +399,33 @@ class ExpressionParser:
         if not 1 <= len(places) <= 2:
             raise self.fail_at("a bit field is (start, width)", self.last_span())
         width = places[1] if len(places) == 2 else None
-        return ast.BitField(self.since(left.span), left, places[0], width)
+        return ast.BitField(self.since(left.span.start), left, places[0], width)
 
     def primary(self) -> ast.Expression:
-        token = self.token
-        kind = token.kind
-        span = Span(self.source, token.start, token.end)
+        kind, at = self.kind, self.at
+        span = Span(self.source, self.starts[at], self.ends[at])
         if kind == NAME:
             self.advance()
-            return ast.Name(span, str(token.value))
+            return ast.Name(span, self.texts[at])
         if kind == INTEGER:
             self.advance()
-            assert isinstance(token.value, int)
-            if token.value == SMALLEST and self.source.text[token.start] == "9":
-                self.check_smallest(token)
-            return ast.IntegerLiteral(span, token.value)
+            value = int(self.texts[at])
+            if value == SMALLEST and self.source.text[span.start] == "9":
+                self.check_smallest(at, span)
+            return ast.IntegerLiteral(span, value)
         if kind == "(":
             self.advance()
             inside = self.condition()
             if self.kind != ")":
-                raise self.fail(
-                    f"expected ')', found {self.shown()}",
-                    [Note("the bracket that is not closed", span)],
-                )
+                raise self.fail(f"expected ')', found {self.shown()}", self.not_closed(at))
             self.advance()
             return inside
         if kind == STRING:
             self.advance()
-            return ast.StringLiteral(span, str(token.value))
+            return ast.StringLiteral(span, string_value(self.texts[at]))
         if kind == FLOAT:
             self.advance()
-            assert isinstance(token.value, float)
-            return ast.FloatLiteral(span, token.value)
+            return ast.FloatLiteral(span, float(self.texts[at]))
         if kind in ("TRUE", "FALSE"):
             self.advance()
             return ast.IntegerLiteral(span, int(kind == "TRUE"))
@@ -432,8 +437,8 @@ class ExpressionParser:
         if kind == "NEW":
             self.advance()
             name = self.name("a class after NEW")
-            arguments = self.arguments() if self.kind == "(" and not self.token.first else []
-            return ast.New(self.since(span), name, arguments)
+            arguments = self.arguments() if self.kind == "(" and not self.begins_line() else []
+            return ast.New(self.since(span.start), name, arguments)
         if kind == "SUPER":
             self.advance()
             self.expect(".", "'.' and a method after SUPER")
@@ -441,32 +446,32 @@ class ExpressionParser:
             if self.kind != "(":
                 raise self.fail(f"expected '(' after SUPER.{name}, found {self.shown()}")
             arguments = self.arguments()
-            return ast.SuperCall(self.since(span), name, arguments)
+            return ast.SuperCall(self.since(span.start), name, arguments)
         if kind in CONSTRUCTORS:
             return self.constructor()
         notes = []
-        if kind == "=" and self._at and self.tokens[self._at - 1].end == token.start:
-            before = self.tokens[self._at - 1].kind
+        if kind == "=" and at and self.ends[at - 1] == span.start:
+            before = self.kinds[at - 1]
             if before in ("!", "+", "-", "*", "/", "%"):
                 remedy = "not equal is ~=" if before == "!" else f"write x := x {before} e"
                 notes.append(Note(f"'{before}=' is not an operator: {remedy}"))
-        if kind == "." and self.tokens[self._at + 1].kind == INTEGER:
+        if kind == "." and self.kinds[at + 1] == INTEGER:
             notes.append(Note("a float has digits on both sides of its point: 0.5"))
         raise self.fail(f"expected an expression, found {self.shown()}", notes)
 
-    def check_smallest(self, token: Token) -> None:
+    def check_smallest(self, at: int, span: Span) -> None:
         """9223372036854775808 is no number by itself, only with the minus before it."""
-        if self._at < 2 or self.tokens[self._at - 2].kind != "-":
+        if at == 0 or self.kinds[at - 1] != "-":
             self.diagnostics.error(
                 "this number does not fit a 64-bit word",
-                self.token_span(token),
+                span,
                 [Note("the largest is 9223372036854775807")],
                 code="integer-too-large",
             )
 
     def constructor(self) -> ast.Expression:
         kind = self.kind
-        start = self.take()
+        start = self.begin()
         if kind in SIZED:
             if self.kind == "[":
                 elements = self.arguments("]")
@@ -482,7 +487,7 @@ class ExpressionParser:
                 return ast.Constructor(span, kind, elements)
             size = self.prefix()
             self.refuse_arithmetic(kind)
-            return ast.Constructor(start.to(size.span), kind, [], size)
+            return ast.Constructor(Span(self.source, start, size.span.end), kind, [], size)
         if self.kind in ("(", "["):
             elements = self.arguments("]" if self.kind == "[" else ")")
             return ast.Constructor(self.since(start), kind, elements)
@@ -502,15 +507,15 @@ class ExpressionParser:
             )
 
     def valof(self) -> ast.Expression:
-        token = self.take_token()
+        is_float = self.kind == "FVALOF"
+        start = self.begin()
         annotation = self.type_expression() if self.accept("AS") else None
         outer, self.function_bodies = self.function_bodies, 0
         try:
             body = self.statement()
         finally:
             self.function_bodies = outer
-        span = self.token_span(token).to(body.span)
-        return ast.Valof(span, body, token.kind == "FVALOF", annotation)
+        return ast.Valof(Span(self.source, start, body.span.end), body, is_float, annotation)
 
     # The statement parser provides these.
     def statement(self) -> ast.Statement:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.lexer import END, NAME, STRING
+from callproof.bcpl.lexer import END, NAME, STRING, string_value
 from callproof.bcpl.parse_expressions import SyntaxFailure
 from callproof.bcpl.parse_statements import DECLARATIONS, StatementParser
 from callproof.source import Note, Span
@@ -28,10 +28,10 @@ class ExternalParser(StatementParser):
     """See the module."""
 
     def external(self) -> ast.External:
-        start = self.take()
+        start = self.begin()
         library = C_LIBRARY
         if self.kind == STRING:
-            library = str(self.take_token().value)
+            library = string_value(self.expect(STRING, "a library's name"))
         functions: list[ast.ExternalFunction] = []
         if self.kind != "$(":
             functions.append(self.external_function("after EXTERNAL"))
@@ -60,7 +60,9 @@ class ExternalParser(StatementParser):
 
     def to_next_external(self) -> None:
         """To the next declaration that begins a line, or the block's end."""
-        while self.kind not in ("$)", END) and not (self.token.first and self.kind in DECLARATIONS):
+        while self.kind not in ("$)", END) and not (
+            self.begins_line() and self.kind in DECLARATIONS
+        ):
             self.advance()
 
     def external_function(self, where: str) -> ast.ExternalFunction:
@@ -68,16 +70,17 @@ class ExternalParser(StatementParser):
             raise self.fail_at(
                 f"expected FUNCTION or ROUTINE {where}, found {self.shown()}", self.span()
             )
-        keyword = self.take_token()
-        name = self.name(f"a name after {keyword.kind}")
+        keyword = self.kind
+        start = self.begin()
+        name = self.name(f"a name after {keyword}")
         name_span = self.last_span()
         parameters, is_variadic = self.external_parameters(name)
-        result = self.external_result(keyword.kind, name, name_span)
+        result = self.external_result(keyword, name, name_span)
         symbol = name
         if self.accept("AS"):
             symbol = self.c_name()
         return ast.ExternalFunction(
-            self.token_span(keyword).to(self.last_span()),
+            self.since(start),
             name,
             parameters,
             result,
@@ -133,18 +136,17 @@ class ExternalParser(StatementParser):
         return None
 
     def c_type(self) -> ast.TypeExpression:
-        token = self.token
-        if token.kind != NAME and not (token.kind.isalpha() and token.kind.isupper()):
+        kind, text = self.kind, self.text
+        if kind != NAME and not (kind.isalpha() and kind.isupper()):
             raise self.fail(f"expected a C type, found {self.shown()}")
-        return ast.TypeExpression(self.take(), str(token.value))
+        return ast.TypeExpression(self.take(), text)
 
     def c_name(self) -> str:
-        token = self.expect(STRING, "the function's name in C, in quotes")
-        symbol = str(token.value)
+        symbol = string_value(self.expect(STRING, "the function's name in C, in quotes"))
         if not _C_NAME.fullmatch(symbol):
             self.diagnostics.error(
                 f'"{symbol}" cannot be the name of a C function',
-                self.token_span(token),
+                self.last_span(),
                 code="syntax",
             )
         return symbol

@@ -69,7 +69,7 @@ class StatementParser(ExpressionParser):
 
     def end_span(self) -> Span:
         """Behind the last token of the file."""
-        end = self.tokens[-2].end if len(self.tokens) > 1 else 0
+        end = self.ends[-2] if len(self.ends) > 1 else 0
         return Span(self.source, end, end + 1)
 
     def block(self) -> ast.Block:
@@ -94,10 +94,10 @@ class StatementParser(ExpressionParser):
                 self.advance()
         self.function_bodies = outer
         self.leave()
-        return ast.Block(self.since(opened), statements)
+        return ast.Block(self.since(opened.start), statements)
 
     def at_margin(self) -> bool:
-        start = self.token.start
+        start = self.starts[self.at]
         return start == 0 or self.source.text[start - 1] == "\n"
 
     def recover_in_block(self) -> None:
@@ -107,7 +107,7 @@ class StatementParser(ExpressionParser):
             if depth == 0 and (
                 self.kind == "$)"
                 or (
-                    self.token.first
+                    self.begins_line()
                     and (self.kind in STATEMENTS or self.kind in DECLARATIONS or self.kind == NAME)
                 )
             ):
@@ -171,28 +171,30 @@ class StatementParser(ExpressionParser):
 
     def is_prefix_repeat(self) -> bool:
         """A REPEAT that begins a line before a bracket is a loop of its own (1.4)."""
-        following = self.tokens[min(self.at + 1, len(self.tokens) - 1)]
-        return self.kind == "REPEAT" and self.token.first and following.kind == "$("
+        if self.kind != "REPEAT" or not self.begins_line():
+            return False
+        return self.kinds[self.at + 1] == "$("
 
     def repeat_after(self, body: ast.Statement) -> ast.Statement:
-        keyword = self.take_token().kind
+        keyword = self.kind
+        self.advance()
         if keyword == "REPEAT":
             if self.kind in ("WHILE", "UNTIL") and not self.is_new_loop():
-                negated = self.take_token().kind == "UNTIL"
+                negated = self.kind == "UNTIL"
+                self.advance()
                 condition = self.expression()
                 return ast.Repeat(body.span.to(condition.span), body, condition, negated)
-            return ast.Repeat(self.since(body.span), body, None, False)
+            return ast.Repeat(self.since(body.span.start), body, None, False)
         condition = self.expression()
         negated = keyword == "REPEATUNTIL"
         return ast.Repeat(body.span.to(condition.span), body, condition, negated)
 
     def is_new_loop(self) -> bool:
         """After REPEAT or its body: a WHILE that begins a line and has a DO begins a new loop."""
-        if not self.token.first:
+        if not self.begins_line():
             return False
         depth = 0
-        for token in itertools.islice(self.tokens, self.at + 1, None):
-            kind = token.kind
+        for kind in itertools.islice(self.kinds, self.at + 1, None):
             if kind in ("$(", "("):
                 depth += 1
             elif kind in ("$)", ")"):
@@ -217,7 +219,7 @@ class StatementParser(ExpressionParser):
             return method(self)
         if kind in SIMPLE_JUMPS:
             span = self.take()
-            if kind == "FINISH" and self.kind == "(" and not self.token.first:
+            if kind == "FINISH" and self.kind == "(" and not self.begins_line():
                 self.advance()
                 self.expect(")", "')'")
             return ast.Jump(span, kind)
@@ -228,21 +230,16 @@ class StatementParser(ExpressionParser):
         if kind in NEVER_FIRST:
             raise self.fail_at(f"expected a statement, found {self.shown()}", self.span())
         if kind == NAME:
-            following = self.tokens[self.at + 1].kind
-            if following == ":" and self.tokens[self.at + 2].kind != "=":
+            at = self.at
+            if self.kinds[at + 1] == ":" and self.kinds[at + 2] != "=":
                 span = self.take()
                 self.advance()
-                return ast.Label(span, str(self.tokens[self.at - 2].value))
+                return ast.Label(span, self.texts[at])
         return self.assignment_or_call()
 
     def assignment_or_call(self) -> ast.Statement:
-        start = self.span()
-        word = str(self.token.value)
-        lower_keyword = (
-            self.kind == NAME
-            and not word.isupper()
-            and (word.upper() in STATEMENTS or word.upper() in DECLARATIONS)
-        )
+        begin = self.at
+        start = self.starts[begin]
         # Of a statement OR can only be the old ELSE of TEST; in brackets it is an operator.
         or_ends = self.or_ends
         targets = [self.expression()]
@@ -270,17 +267,24 @@ class StatementParser(ExpressionParser):
             return ast.CallStatement(span, targets[0])
         if len(targets) == 1 and isinstance(targets[0], ast.Valof):
             return ast.CallStatement(span, targets[0])
-        if lower_keyword:
-            raise self.fail_at(f"'{word}' is not a keyword; did you mean {word.upper()}?", start)
+        word = self.texts[begin].upper()
+        if (
+            self.kinds[begin] == NAME
+            and self.texts[begin] != word
+            and (word in STATEMENTS or word in DECLARATIONS)
+        ):
+            place = Span(self.source, start, self.ends[begin])
+            raise self.fail_at(
+                f"'{self.texts[begin]}' is not a keyword; did you mean {word}?", place
+            )
         raise self.fail_at("this expression is not a statement: only calls are", span)
 
     def else_follows(self) -> bool:
-        following = self.tokens[self.at + 1].kind
+        following = self.kinds[self.at + 1]
         if following == "$(" or following in STATEMENTS:
             return True
         depth = 0
-        for token in itertools.islice(self.tokens, self.at + 1, None):
-            kind = token.kind
+        for kind in itertools.islice(self.kinds, self.at + 1, None):
             if kind in ("$(", "(", "["):
                 depth += 1
             elif kind in ("$)", ")", "]"):
@@ -299,43 +303,44 @@ class StatementParser(ExpressionParser):
             raise self.fail(f"expected {words[0]} and a statement, found {self.shown()}")
 
     def if_statement(self) -> ast.Statement:
-        keyword = self.take_token()
-        start = self.token_span(keyword)
+        keyword = self.kind
+        start = self.begin()
         condition = self.condition()
         self.then("THEN", "DO")
-        self.or_ends = keyword.kind == "TEST"
+        self.or_ends = keyword == "TEST"
         then = self.statement()
         self.or_ends = False
         otherwise = None
-        if self.kind == "ELSE" or (keyword.kind == "TEST" and self.kind == "OR"):
-            if keyword.kind == "UNLESS":
+        if self.kind == "ELSE" or (keyword == "TEST" and self.kind == "OR"):
+            if keyword == "UNLESS":
                 raise self.fail("UNLESS has no ELSE; use TEST")
             self.advance()
             otherwise = self.statement()
         span = self.since(start)
-        return ast.If(span, condition, then, otherwise, keyword.kind == "UNLESS")
+        return ast.If(span, condition, then, otherwise, keyword == "UNLESS")
 
     def while_statement(self) -> ast.Statement:
-        keyword = self.take_token()
+        negated = self.kind == "UNTIL"
+        start = self.begin()
         condition = self.condition()
         self.then("DO", "THEN")
         body = self.statement()
-        span = self.token_span(keyword).to(self.last_span())
-        return ast.While(span, condition, body, keyword.kind == "UNTIL")
+        return ast.While(self.since(start), condition, body, negated)
 
     def repeat_statement(self) -> ast.Statement:
-        start = self.take()
+        start = self.begin()
         self.enter()
         body = self.simple_statement()
         self.leave()
         if self.kind in ("WHILE", "UNTIL") and not self.is_new_loop():
-            negated = self.take_token().kind == "UNTIL"
+            negated = self.kind == "UNTIL"
+            self.advance()
             condition = self.expression()
             return ast.Repeat(self.since(start), body, condition, negated)
         return ast.Repeat(self.since(start), body, None, False)
 
     def for_statement(self) -> ast.Statement:
-        start = self.take()
+        start = self.begin()
         name = self.name("the loop's variable")
         self.expect("=", "'=' and the first value")
         first = self.condition()
@@ -347,7 +352,7 @@ class StatementParser(ExpressionParser):
         return ast.For(self.since(start), name, first, last, step, body)
 
     def foreach_statement(self) -> ast.Statement:
-        start = self.take()
+        start = self.begin()
         is_pattern = self.accept("(")
         names = [self.name("the loop's variable")]
         while self.accept(","):
@@ -363,7 +368,7 @@ class StatementParser(ExpressionParser):
         return ast.Foreach(span, names, collection, body, is_pattern, annotation)
 
     def switch_statement(self) -> ast.Statement:
-        start = self.take()
+        start = self.begin()
         value = self.condition()
         if self.kind in ("INTO", "DO"):
             self.advance()
@@ -372,43 +377,44 @@ class StatementParser(ExpressionParser):
         return ast.Switch(self.since(start), value, self.block())
 
     def case_label(self) -> ast.Statement:
-        keyword = self.take_token()
-        value = self.expression() if keyword.kind == "CASE" else None
+        has_value = self.kind == "CASE"
+        start = self.begin()
+        value = self.expression() if has_value else None
         self.expect(":", "':' after the case")
-        return ast.Case(self.token_span(keyword).to(self.last_span()), value)
+        return ast.Case(self.since(start), value)
 
     def resultis(self) -> ast.Statement:
-        start = self.take()
+        start = self.begin()
         value = self.expression()
-        return ast.Resultis(start.to(value.span), value)
+        return ast.Resultis(Span(self.source, start, value.span.end), value)
 
     def goto(self) -> ast.Statement:
         start = self.take()
         return ast.Goto(start, self.name("a label"))
 
     def defer(self) -> ast.Statement:
-        start = self.take()
+        start = self.begin()
         body = self.statement()
-        return ast.Defer(start.to(body.span), body)
+        return ast.Defer(Span(self.source, start, body.span.end), body)
 
     def using(self) -> ast.Statement:
-        start = self.take()
+        start = self.begin()
         name = self.name("a name after USING")
         self.expect("=", "'='")
         value = self.condition()
         self.then("DO")
         body = self.statement()
-        return ast.Using(start.to(body.span), name, value, body)
+        return ast.Using(Span(self.source, start, body.span.end), name, value, body)
 
     def ownership(self) -> ast.Statement:
-        keyword = self.take_token()
-        start = self.token_span(keyword)
-        if keyword.kind in ("SEND", "FREEVEC", "FREELIST"):
+        keyword = self.kind
+        start = self.begin()
+        if keyword in ("SEND", "FREEVEC", "FREELIST"):
             value: ast.Expression | None = self.expression()
-            return ast.Ownership(self.since(start), keyword.kind, "", value)
-        name = self.name(f"a name after {keyword.kind}")
+            return ast.Ownership(self.since(start), keyword, "", value)
+        name = self.name(f"a name after {keyword}")
         value = self.expression() if self.accept("=") else None
-        return ast.Ownership(self.since(start), keyword.kind, name, value)
+        return ast.Ownership(self.since(start), keyword, name, value)
 
     BY_KEYWORD: ClassVar[dict[str, Callable[[StatementParser], ast.Statement]]] = {
         "IF": if_statement,

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 
 from callproof.bcpl import nodes as ast
-from callproof.bcpl.lexer import BAD, END, INTEGER, NAME, STRING, tokenize
+from callproof.bcpl.lexer import BAD, END, INTEGER, NAME, STRING, string_value, tokenize
 from callproof.bcpl.parse_expressions import MAXIMUM_DEPTH, SyntaxFailure
 from callproof.bcpl.parse_external import ExternalParser
 from callproof.bcpl.parse_statements import DECLARATIONS, STATEMENTS
@@ -45,7 +45,7 @@ class Parser(ExternalParser):
         """To the next token of these kinds that begins a line, past brackets on the way."""
         depth = 0
         while self.kind != END:
-            if depth <= 0 and self.kind in kinds and (self.token.first or self.kind == "$)"):
+            if depth <= 0 and self.kind in kinds and (self.begins_line() or self.kind == "$)"):
                 return
             if self.kind == "$(":
                 depth += 1
@@ -67,8 +67,8 @@ class Parser(ExternalParser):
             self.advance()
             self.diagnostics.error("'$)' closes nothing", span)
             return []
-        if kind == NAME and str(self.token.value).upper() in DECLARATIONS:
-            raise self.fail_at(f"'{self.token.value}' is not a keyword; write it in capitals", span)
+        if kind == NAME and self.text.upper() in DECLARATIONS:
+            raise self.fail_at(f"'{self.text}' is not a keyword; write it in capitals", span)
         if kind in STATEMENTS or kind in (NAME, "$(", "!", "%"):
             raise self.fail_at(
                 "a statement cannot stand here: only declarations can be outside a routine",
@@ -92,23 +92,22 @@ class Parser(ExternalParser):
         if kind in ("GLOBAL", "GLOBALS"):
             return self.globals()
         if kind == "GET":
-            start = self.take()
-            path = self.expect(STRING, "a file name in quotes after GET")
-            return [ast.Get(self.since(start), str(path.value))]
+            start = self.begin()
+            path = string_value(self.expect(STRING, "a file name in quotes after GET"))
+            return [ast.Get(self.since(start), path)]
         if kind == "EXTERNAL":
             return [self.external()]
         return [self.class_declaration()]
 
     def let(self) -> list[ast.Statement]:
         """A LET, and what follows it with AND."""
-        start = self.take_token()
-        found = [self.definition(start.kind, self.token_span(start))]
+        keyword = self.kind
+        found = [self.definition(keyword, self.begin())]
         while self.kind == "AND":
-            span = self.take()
-            found.append(self.definition(start.kind, span))
+            found.append(self.definition(keyword, self.begin()))
         return found
 
-    def definition(self, keyword: str, start: Span) -> ast.Statement:
+    def definition(self, keyword: str, start: int) -> ast.Statement:
         if self.kind == "(":
             raise self.fail(
                 f"expected a name after {keyword}, found '('",
@@ -117,7 +116,7 @@ class Parser(ExternalParser):
         name = self.name(f"a name after {keyword}")
         name_span = self.last_span()
         is_float = keyword == "FLET"
-        if self.kind == "(" and not self.token.first:
+        if self.kind == "(" and not self.begins_line():
             return self.function(name, name_span, is_float, start)
         if keyword in ("FUNCTION", "ROUTINE"):
             raise self.fail(f"expected '(' and the parameters of {name}, found {self.shown()}")
@@ -144,7 +143,7 @@ class Parser(ExternalParser):
         return ast.Let(self.since(start), names, values, is_float, annotation)
 
     def function(
-        self, name: str, name_span: Span, is_float: bool, start: Span
+        self, name: str, name_span: Span, is_float: bool, start: int
     ) -> ast.FunctionDeclaration:
         parameters = self.parameters()
         annotation = self.annotation()
@@ -193,17 +192,16 @@ class Parser(ExternalParser):
         while self.kind in ("^", "POINTER", "TO"):
             is_pointer = True
             self.advance()
-        token = self.token
-        if token.kind != NAME and not (token.kind.isalpha() and token.kind.isupper()):
+        kind, name = self.kind, self.text
+        if kind != NAME and not (kind.isalpha() and kind.isupper()):
             raise self.fail(f"expected a type, found {self.shown()}")
         span = self.take()
-        name = str(token.value)
         of = self.type_expression() if self.accept("OF") else None
         self.leave()
         return ast.TypeExpression(span, name, of, is_pointer)
 
     def manifest(self) -> ast.Manifest:
-        start = self.take()
+        start = self.begin()
         names: list[str] = []
         values: list[ast.Expression] = []
         spans: list[Span] = []
@@ -228,15 +226,15 @@ class Parser(ExternalParser):
                 entry()
             except SyntaxFailure:
                 while self.kind not in ("$)", ";", ",", END) and not (
-                    self.token.first and self.kind in (NAME, "LET", "FLET") and self.at > before
+                    self.begins_line() and self.kind in (NAME, "LET", "FLET") and self.at > before
                 ):
                     self.advance()
             while self.kind in (";", ","):
                 self.advance()
 
     def static(self) -> ast.Static:
-        keyword = self.take_token()
-        start = self.token_span(keyword)
+        is_float = self.kind == "FSTATIC"
+        start = self.begin()
         names: list[str] = []
         values: list[ast.Expression | None] = []
 
@@ -251,11 +249,10 @@ class Parser(ExternalParser):
             entry()
             while self.accept(","):
                 entry()
-        is_float = keyword.kind == "FSTATIC"
         return ast.Static(self.since(start), names, values, is_float)
 
     def globals(self) -> list[ast.Statement]:
-        start = self.take()
+        start = self.begin()
         declarations: list[ast.Let] = []
         forward: list[str] = []
         if self.kind != "$(":
@@ -269,7 +266,7 @@ class Parser(ExternalParser):
         return found
 
     def global_entry(self, declarations: list[ast.Let], forward: list[str]) -> None:
-        start = self.span()
+        start = self.starts[self.at]
         is_float = self.kind == "FLET"
         if self.kind in ("LET", "FLET"):
             self.advance()
@@ -290,7 +287,7 @@ class Parser(ExternalParser):
     # --- classes -----------------------------------------------------------------------------
 
     def class_declaration(self) -> ast.ClassDeclaration:
-        start = self.take()
+        start = self.begin()
         name = self.name("the class's name")
         name_span = self.last_span()
         base = self.name("the base class's name") if self.accept("EXTENDS") else None
@@ -307,7 +304,8 @@ class Parser(ExternalParser):
             before = self.at
             try:
                 if self.kind in ("PUBLIC", "PRIVATE", "PROTECTED"):
-                    visibility = self.take_token().kind
+                    visibility = self.kind
+                    self.advance()
                     self.expect(":", f"':' after {visibility}")
                 elif self.kind == ";":
                     self.advance()
@@ -340,7 +338,7 @@ class Parser(ExternalParser):
             is_final |= self.kind == "FINAL"
             self.advance()
         if self.kind == "DECL":
-            start = self.take()
+            start = self.begin()
             names = [self.name("a field's name")]
             while self.accept(","):
                 names.append(self.name("a field's name"))

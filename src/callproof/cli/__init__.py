@@ -14,8 +14,9 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         # Before anything is imported: scripts ask this often.
         from callproof import version_text
+        from callproof.cli.guard import guarded
 
-        print(version_text())
+        guarded(lambda: print(version_text()))
         return
     if sys.argv[1:2] == ["build"]:
         from callproof.cli import quick

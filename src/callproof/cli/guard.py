@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from callproof.source import CallproofError, InternalError
 
@@ -21,6 +22,25 @@ def guarded(action: Callable[[], None]) -> None:
     """Do it; errors become diagnostics and exit statuses (see `app.py`)."""
     gc.freeze()
     gc.set_threshold(*COLLECTIONS)
+    try:
+        try:
+            _told(action)
+        finally:
+            if sys.stdout is not None:  # it may be closed
+                sys.stdout.flush()  # while errors can still be told
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells do for SIGINT; who interrupts knows it
+    except BrokenPipeError:
+        _forget_output()  # nobody reads any more
+        sys.exit(141)
+    except OSError as error:
+        _fail(_said(error))
+    except MemoryError:
+        _fail("there is not enough memory")
+
+
+def _told(action: Callable[[], None]) -> None:
+    """Do it, and tell of its errors."""
     try:
         action()
     except CallproofError as error:
@@ -42,9 +62,23 @@ def guarded(action: Callable[[], None]) -> None:
 
         print_error(CallproofError("the program is nested too deeply for this compiler"))
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)  # as shells do for SIGINT; who interrupts knows it
-    except BrokenPipeError:
-        # Nobody reads any more; keep the interpreter from complaining at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+
+
+def _said(error: OSError) -> str:
+    why = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {why}"
+    return f"input or output failed: {why}"
+
+
+def _fail(message: str) -> NoReturn:
+    from callproof.cli.output import print_error
+
+    _forget_output()
+    print_error(CallproofError(message))
+    sys.exit(1)
+
+
+def _forget_output() -> None:
+    """Keep the interpreter from writing at its end what could not be written before."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

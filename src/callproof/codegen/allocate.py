@@ -6,7 +6,8 @@ where the best register stops being free, or it displaces the interval whose nex
 use is farthest away.  What loses its register waits in memory until its next use,
 or until the start of the loop that has this use:
 
-- every value is defined once, so it is stored once, right after its definition;
+- every value is defined once, so it is stored once, right after its definition, or in
+  front of the rare code that wants it in memory (`stores.py`);
   losing a register later costs nothing, getting one back is a load;
 - a value that can be computed again from nothing is not stored but recomputed.
 
@@ -38,6 +39,7 @@ from callproof.codegen.machine import (
 )
 from callproof.codegen.resolve import Resolver
 from callproof.codegen.slots import assign_slots
+from callproof.codegen.stores import find_late_stores
 from callproof.codegen.wishes import Wishes
 from callproof.source import InternalError
 
@@ -120,7 +122,7 @@ class _Allocator(Wishes):
             self._assign(interval, best)
             return
         if need == FAR:
-            self._keep(interval)
+            self._place_moved(interval, candidates, clobbered)
             return
         best, limit = self._free_longest(interval, candidates, clobbered, need)
         later = self._gap(max(interval.start, limit), need)
@@ -143,6 +145,20 @@ class _Allocator(Wishes):
         self._keep(interval)
         if rest is not None:
             self._push(rest)
+
+    def _place_moved(
+        self, interval: Interval, candidates: tuple[int, ...], clobbered: list[tuple[int, int]]
+    ) -> None:
+        """Moves alone want the value: a register that is free until the first of them saves
+        its way through memory, but not at the price of another value's or of a frame's."""
+        wanted = self.moved.get(interval.register, FAR)
+        if interval.start < wanted < interval.end:
+            best, limit = self._free_longest(interval, candidates, clobbered, wanted)
+            unsaved = self.register_file.callee_saved & ~self.used
+            if limit > wanted + 1 and not unsaved >> best & 1:
+                self._assign_until(interval, best, limit)
+                return
+        self._keep(interval)
 
     def _crosses_call(self, interval: Interval) -> bool:
         calls = self.call_positions
@@ -447,7 +463,12 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     for pieces in allocator.pieces.values():
         if len(pieces) > 1:
             pieces.sort(key=_start)
-    slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, allocator.in_slot)
+    in_slot = allocator.in_slot
+    slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, in_slot)
+    only_spilled = {r: s for r, s in slot_of.items() if r not in in_slot} if in_slot else slot_of
+    late = find_late_stores(
+        function, allocator.flow, allocator.block_starts, allocator.pieces, only_spilled
+    )
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
     if positions:
@@ -457,7 +478,7 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
                 crossed += bisect_left(positions, end - 1) - bisect_left(positions, start)
             if crossed:
                 allocation.crossed_calls[register] = crossed
-    Resolver(function, allocator.ranges, allocator.pieces, slot_of, allocation).run()
+    Resolver(function, allocator.ranges, allocator.pieces, slot_of, late, allocation).run()
     return allocation
 
 

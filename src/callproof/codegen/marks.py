@@ -52,8 +52,9 @@ def blurred_lines(lines: list[Line], improved: list[Line]) -> set[int]:
         index = before.get(id(line))
         if index is None:
             # Nothing is moved over a call or a branch.
-            ends = (at for at in range(place + 1, len(lines)) if lines[at].form.control)
-            last = min(next(ends, len(lines)), place + BLURRED)
+            behind = range(place + 1, len(lines))
+            end = next((at for at in behind if lines[at].form.control), len(lines))
+            last = min(end, place + BLURRED)
             until = max(until, max((one for one in gone if place <= one <= last), default=-1))
             continue
         place = index

@@ -27,6 +27,7 @@ from callproof.codegen.machine import (
     Move,
     SpillSlot,
 )
+from callproof.codegen.stores import LateStores
 from callproof.source import InternalError
 
 NOWHERE = IN_MEMORY  # after slots are assigned: a value without a slot, to be made again
@@ -38,11 +39,13 @@ class Resolver:
 
     pieces    each register's intervals in order, all with their locations
     slot_of   the spill slot, as a location, of each register that has one
+    late      which of them are not stored where they are defined
     """
 
     __slots__ = (
         "allocation",
         "function",
+        "late",
         "pieces",
         "ranges",
         "slot_of",
@@ -57,12 +60,14 @@ class Resolver:
         ranges: Ranges,
         pieces: dict[int, list[Interval]],
         slot_of: dict[int, int],
+        late: LateStores,
         allocation: Allocation,
     ) -> None:
         self.function = function
         self.ranges = ranges
         self.pieces = pieces
         self.slot_of = slot_of
+        self.late = late
         self.allocation = allocation
         self.starts_of: dict[int, list[int]] = {}
         self.spares: list[int] = []
@@ -111,7 +116,7 @@ class Resolver:
     ) -> None:
         number = self.ranges.starts[block.index]
         # Moves for the next gap: copies from fixed places, and the stores of values with a slot.
-        pending = self._stores_of_parameters(block, 4 * number)
+        pending = self._stores_at_start(block, 4 * number)
         fresh = NOTHING_FRESH
         pieces, slot_of = self.pieces, self.slot_of
         for index, instruction in enumerate(block.instructions):
@@ -244,19 +249,25 @@ class Resolver:
                 if first.end > position + 5 and first.location not in (NOWHERE, place):
                     moves.append(Move(place, first.location, register))
             slot = self.slot_of.get(register)
-            if slot is not None and slot != place:
+            if slot is not None and slot != place and register not in self.late.registers:
                 moves.append(Move(place, slot, register))
         return moves, fresh
 
-    def _stores_of_parameters(self, block: MachineBlock, position: int) -> list[Move]:
-        """Block parameters that arrive in a register but are in memory later."""
+    def _stores_at_start(self, block: MachineBlock, position: int) -> list[Move]:
+        """Of block parameters that arrive in a register but are in memory later, and of
+        values whose rare code begins here."""
+        late = self.late
         stores = []
         for register in block.parameters:
             slot = self.slot_of.get(register)
-            if slot is not None:
+            if slot is not None and register not in late.registers:
                 source = self.location(register, position)
                 if source != slot:
                     stores.append(Move(source, slot, register))
+        for register in late.at.get(block.index, ()):
+            source, slot = self.location(register, position), self.slot_of[register]
+            if source != slot:  # else the edge does it
+                stores.append(Move(source, slot, register))
         return stores
 
     def _edges(self, block: MachineBlock) -> None:
@@ -267,11 +278,12 @@ class Resolver:
             start = 4 * self.ranges.starts[successor.index]
             group = []
             moved = self.ranges.live_in[successor.index] & self.split
+            stored = self.late.at.get(successor.index, ())
             for register in members(moved, self.ranges.registers):
                 source = self.location(register, end)
                 destination = self.location(register, start)
-                # A value in memory was stored when it was defined: nothing to move there.
-                if source != destination and destination >= 0:
+                # A value in memory is stored there already: nothing to move.
+                if source != destination and (destination >= 0 or register in stored):
                     group.append(self._move(source, destination, register))
             if block.arguments:
                 for argument, parameter in zip(block.arguments, successor.parameters, strict=True):

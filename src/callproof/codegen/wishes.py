@@ -48,6 +48,7 @@ class Wishes:
         "hints",
         "in_slot",
         "late",
+        "moved",
         "needs",
         "pairs",
         "pieces",
@@ -85,6 +86,9 @@ class Wishes:
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
         self.needs: dict[int, list[int]] = {}
+        # Where a result in a loop first begins in a value's place (`SAME_AS`), for which memory
+        # would do.
+        self.moved: dict[int, int] = {}
         self.pieces: dict[int, list[Interval]] = {}
         self.unhandled: list[tuple[int, int, int, Interval]] = []
         # Instruction numbers behind a block's first terminator -> that terminator's number.
@@ -211,6 +215,8 @@ class Wishes:
                     self._reserve(constraint, position + 1, end, register)
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
+                    if self.weight > 1:
+                        self.moved.setdefault(register, position)
                     continue
                 needs = self.needs.setdefault(register, [])
                 if operand.role != DEF:

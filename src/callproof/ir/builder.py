@@ -33,6 +33,27 @@ if TYPE_CHECKING:
     from callproof.ir.debug import DebugVariable
 
 
+class _Place:
+    """What is known of a block while the function is built.
+
+    `definitions` has the variables' values at its end (so far), `incomplete` the parameters
+    that wait for arguments until all jumps to it are known: until it is `sealed`.
+    """
+
+    __slots__ = ("block", "definitions", "incomplete", "predecessors", "sealed")
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.definitions: dict[Hashable, Operand] = {}
+        self.predecessors: list[_Place] = []
+        self.sealed = False
+        self.incomplete: list[tuple[Hashable, Value]] = NOTHING_INCOMPLETE
+
+
+NOTHING_INCOMPLETE: list[tuple[Hashable, Value]] = []  # shared, never changed
+Pending = list[tuple[_Place, Hashable, Value]]
+
+
 class FunctionBuilder:
     """Builds one function; `line` is put on every instruction made."""
 
@@ -40,16 +61,12 @@ class FunctionBuilder:
         self.function = function
         self.line: PlaceNumber = 0
         self._names: dict[str, int] = {}
-        self._predecessors: dict[Block, list[Block]] = {}
-        self._sealed: set[Block] = set()
-        self._definitions: dict[Block, dict[Hashable, Operand]] = {}
+        self._places: dict[Block, _Place] = {}
         self._types: dict[Hashable, tuple[Type, str]] = {}
-        self._incomplete: dict[Block, list[tuple[Hashable, Value]]] = {}
         # parameter -> block it came from -> argument
         self._arguments: dict[Value, dict[Block, Operand]] = {}
         self.entry = self.new_block("entry")
-        self.seal(self.entry)
-        self.current = self.entry
+        self.start(self.entry)
         for type_, name in parameter_leaves(function.signature):
             function.add_parameter(self.entry, type_, name.replace(".", "_"))
 
@@ -59,21 +76,26 @@ class FunctionBuilder:
         number = self._names.get(name, 0)
         self._names[name] = number + 1
         block = self.function.new_block(f"{name}{number}" if number else name)
-        self._predecessors[block] = []
-        self._definitions[block] = {}
+        self._places[block] = _Place(block)
         return block
 
     def seal(self, block: Block) -> None:
         """All jumps to the block have been made."""
-        self._sealed.add(block)
-        pending = [(block, variable, value) for variable, value in self._incomplete.pop(block, [])]
-        self._complete(pending)
+        self._seal(self._places[block])
+
+    def _seal(self, place: _Place) -> None:
+        place.sealed = True
+        if place.incomplete:
+            incomplete, place.incomplete = place.incomplete, NOTHING_INCOMPLETE
+            self._complete([(place, variable, value) for variable, value in incomplete])
 
     def start(self, block: Block, *, seal: bool = True) -> None:
         """Go on building at a block."""
+        place = self._places[block]
         if seal:
-            self.seal(block)
+            self._seal(place)
         self.current = block
+        self._current = place
 
     @property
     def is_terminated(self) -> bool:
@@ -96,30 +118,43 @@ class FunctionBuilder:
         offset: int = 0,
     ) -> Value | None:
         """Append an instruction; its result if the operation has one."""
-        results: list[Value] = []
-        if not operation.effect:
-            assert type_ is not None
-            result_type = I64 if operation.compares else type_
-            results = [self.function.new_value(result_type, name)]
-        instruction = Instruction(operation, type_, operands, results, self.line)
+        if operation.effect:
+            instruction = Instruction(operation, type_, operands, [], self.line)
+            instruction.offset = offset
+            self.current.instructions.append(instruction)
+            return None
+        assert type_ is not None
+        function = self.function
+        result = Value(function.next_number, I64 if operation.compares else type_, name)
+        function.next_number += 1
+        instruction = Instruction(operation, type_, operands, [result], self.line)
         instruction.offset = offset
         self.current.instructions.append(instruction)
-        return results[0] if results else None
+        return result
 
     def value(
         self, operation: op.Operation, type_: Type, *operands: Operand, name: str = ""
     ) -> Value:
-        result = self.emit(operation, type_, list(operands), name=name)
-        assert result is not None
+        function = self.function
+        result = Value(function.next_number, I64 if operation.compares else type_, name)
+        function.next_number += 1
+        instruction = Instruction(operation, type_, list(operands), [result], self.line)
+        self.current.instructions.append(instruction)
         return result
 
     def load(self, type_: Type, address: Operand, offset: int = 0, name: str = "") -> Value:
-        result = self.emit(op.LOAD, type_, [address], name=name, offset=offset)
-        assert result is not None
+        function = self.function
+        result = Value(function.next_number, type_, name)
+        function.next_number += 1
+        instruction = Instruction(op.LOAD, type_, [address], [result], self.line)
+        instruction.offset = offset
+        self.current.instructions.append(instruction)
         return result
 
     def store(self, type_: Type, value: Operand, address: Operand, offset: int = 0) -> None:
-        self.emit(op.STORE, type_, [value, address], offset=offset)
+        instruction = Instruction(op.STORE, type_, [value, address], [], self.line)
+        instruction.offset = offset
+        self.current.instructions.append(instruction)
 
     def slot(self, size: int, alignment: int, name: str) -> Value:
         """Stack memory; made in the entry block, so that a loop does not make it again."""
@@ -145,27 +180,26 @@ class FunctionBuilder:
         self.current.instructions.append(call)
         return results
 
-    def _terminate(self, operation: op.Operation, operands: list[Operand]) -> Instruction:
+    def _terminate(
+        self, operation: op.Operation, operands: list[Operand], *blocks: Block
+    ) -> Instruction:
         instruction = Instruction(operation, None, operands, [], self.line)
-        instruction.targets = []
+        instruction.targets = list(map(Target, blocks))
         self.current.instructions.append(instruction)
+        here, places = self._current, self._places
+        for block in blocks:
+            places[block].predecessors.append(here)
         return instruction
 
-    def _target(self, block: Block) -> Target:
-        self._predecessors[block].append(self.current)
-        return Target(block)
-
     def jump(self, block: Block) -> None:
-        self._terminate(op.JUMP, []).targets = [self._target(block)]
+        self._terminate(op.JUMP, [], block)
 
     def branch(self, condition: Operand, then: Block, otherwise: Block) -> None:
-        targets = [self._target(then), self._target(otherwise)]
-        self._terminate(op.BRANCH, [condition]).targets = targets
+        self._terminate(op.BRANCH, [condition], then, otherwise)
 
     def switch(self, selector: Operand, default: Block, cases: Sequence[tuple[int, Block]]) -> None:
-        targets = [self._target(default), *(self._target(block) for _, block in cases)]
-        instruction = self._terminate(op.SWITCH, [selector])
-        instruction.targets = targets
+        blocks = [block for _, block in cases]
+        instruction = self._terminate(op.SWITCH, [selector], default, *blocks)
         instruction.cases = [value for value, _ in cases]
 
     def return_(self, *values: Operand) -> None:
@@ -193,44 +227,56 @@ class FunctionBuilder:
     def show(self, variable: DebugVariable, keys: Sequence[Hashable]) -> None:
         """A variable of the source, whose value are the declared variables `keys`."""
 
-    def show_slot(self, variable: DebugVariable, address: Value) -> None:
-        """A variable of the source that is in the memory of a `slot`."""
+    def show_slot(
+        self, variable: DebugVariable, address: Value, incoming: Operand | None = None
+    ) -> None:
+        """A variable of the source that will be in the memory of a `slot`."""
+
+    def stored(self, variable: DebugVariable) -> None:
+        """It is there now."""
 
     def write(self, variable: Hashable, value: Operand) -> None:
-        self._definitions[self.current][variable] = value
+        self._current.definitions[variable] = value
 
     def read(self, variable: Hashable) -> Operand:
-        pending: list[tuple[Block, Hashable, Value]] = []
-        result = self._lookup(variable, self.current, pending)
-        self._complete(pending)
-        return result
+        found = self._current.definitions.get(variable)
+        if found is not None:
+            return found
+        pending: Pending = []
+        found = self._lookup(variable, self._current, pending)
+        if pending:
+            self._complete(pending)
+        return found
 
-    def _lookup(
-        self, variable: Hashable, block: Block, pending: list[tuple[Block, Hashable, Value]]
-    ) -> Operand:
+    def _lookup(self, variable: Hashable, place: _Place, pending: Pending) -> Operand:
         """The variable's value at the end of a block; parameters made on the way join `pending`."""
-        passed = []
+        found = place.definitions.get(variable)
+        if found is not None:
+            return found
+        passed = [place]
         while True:
-            found = self._definitions[block].get(variable)
-            if found is not None:
+            if not place.sealed:
+                found = self._parameter(place.block, variable)
+                if place.incomplete is NOTHING_INCOMPLETE:
+                    place.incomplete = []
+                place.incomplete.append((variable, found))
                 break
-            passed.append(block)
-            if block not in self._sealed:
-                found = self._parameter(block, variable)
-                self._incomplete.setdefault(block, []).append((variable, found))
-                break
-            predecessors = self._predecessors[block]
+            predecessors = place.predecessors
             if len(predecessors) == 1:
-                block = predecessors[0]
+                place = predecessors[0]
+                found = place.definitions.get(variable)
+                if found is not None:
+                    break
+                passed.append(place)
                 continue
             if not predecessors:  # read before any write: only in code that is not reached
                 found = zero(self._types[variable][0])
                 break
-            found = self._parameter(block, variable)
-            pending.append((block, variable, found))
+            found = self._parameter(place.block, variable)
+            pending.append((place, variable, found))
             break
-        for block in passed:
-            self._definitions[block][variable] = found
+        for place in passed:
+            place.definitions[variable] = found
         return found
 
     def _parameter(self, block: Block, variable: Hashable) -> Value:
@@ -239,12 +285,12 @@ class FunctionBuilder:
         self._arguments[value] = {}
         return value
 
-    def _complete(self, pending: list[tuple[Block, Hashable, Value]]) -> None:
+    def _complete(self, pending: Pending) -> None:
         while pending:
-            block, variable, value = pending.pop()
-            for predecessor in self._predecessors[block]:
-                argument = self._lookup(variable, predecessor, pending)
-                self._arguments[value][predecessor] = argument
+            place, variable, value = pending.pop()
+            arguments = self._arguments[value]
+            for predecessor in place.predecessors:
+                arguments[predecessor.block] = self._lookup(variable, predecessor, pending)
 
     def finish(self) -> Function:
         """Put the arguments into the jumps; drop what cannot be reached."""
@@ -253,18 +299,20 @@ class FunctionBuilder:
             if not block.instructions or not block.instructions[-1].operation.terminator:
                 self.current = block
                 self.unreachable()
-        reached = {id(self.entry)}
+        reached = {self.entry}
         pending = [self.entry]
         while pending:
-            for successor in pending.pop().successors():
-                if id(successor) not in reached:
-                    reached.add(id(successor))
-                    pending.append(successor)
-        function.blocks = [block for block in function.blocks if id(block) in reached]
-        for block in function.blocks:
-            for target in block.terminator.targets:
-                target.arguments = [
-                    self._arguments[value][block] for value in target.block.parameters
-                ]
+            for target in pending.pop().instructions[-1].targets:
+                if target.block not in reached:
+                    reached.add(target.block)
+                    pending.append(target.block)
+        blocks = function.blocks
+        if len(reached) != len(blocks):
+            blocks = function.blocks = [block for block in blocks if block in reached]
+        for block in blocks:
+            for target in block.instructions[-1].targets:
+                parameters = target.block.parameters
+                if parameters:
+                    target.arguments = [self._arguments[value][block] for value in parameters]
         remove_trivial_parameters(function)
         return function

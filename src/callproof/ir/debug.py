@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from callproof.ir.model import VALUE, Function, Operand, Value
+from callproof.ir.places import PlaceNumber
 
 # --- types -----------------------------------------------------------------------------------
 
@@ -154,7 +155,9 @@ class Place(int):
         return found
 
 
-def know(line: int, original: int, into: DebugFunction, values: dict[int, Operand]) -> None:
+def know(
+    line: PlaceNumber, original: PlaceNumber, into: DebugFunction, values: dict[int, Operand]
+) -> None:
     """What the variables at `original` are at its copy `line` in the function `into`: the
     `values` there, by the numbers of those in the called function."""
     if not isinstance(line, Place) or not isinstance(original, Place):
@@ -167,7 +170,7 @@ def know(line: int, original: int, into: DebugFunction, values: dict[int, Operan
     into.places.append(line)
 
 
-def inlined(line: int, call_line: int, number: int | None = None) -> int:
+def inlined(line: PlaceNumber, call_line: PlaceNumber, number: int | None = None) -> PlaceNumber:
     """The line of an instruction that was copied in place of a call at `call_line`.
 
     That is the `number` that `places.py` makes of it (else the same), with what `line` tells
@@ -178,7 +181,7 @@ def inlined(line: int, call_line: int, number: int | None = None) -> int:
     return line if number is None else number
 
 
-def moved(line: int) -> int:
+def moved(line: PlaceNumber) -> PlaceNumber:
     """The line of an instruction that goes to where other values may be known than here.
 
     It stays the line; of the variables only those in their homes are told of.

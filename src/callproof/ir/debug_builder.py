@@ -75,7 +75,7 @@ class DebugBuilder(FunctionBuilder):
         place = Place(self._number)
         place.owner, place.scope = info, self._scope
         place.values = {}
-        definitions = self._definitions[self.current]
+        definitions = self._places[self.current].definitions
         scope: Scope | None = self._scope
         while scope is not None:
             for variable in scope.variables:
@@ -133,15 +133,25 @@ class DebugBuilder(FunctionBuilder):
                 offset += type_.size
         self._place = None
 
-    def show_slot(self, variable: DebugVariable, address: Value) -> None:
-        """A variable that has a `slot` of its own anyway."""
+    def show_slot(
+        self, variable: DebugVariable, address: Value, incoming: Operand | None = None
+    ) -> None:
+        """A variable that has a `slot` of its own anyway; it is there from `stored` on, a
+        parameter before that where the function is given it (`incoming`)."""
         if self._info is None or variable in self._keys:
             return
-        self._keys[variable] = ()
+        self._keys[variable] = (variable,)
         variable.home = address
         self._scope.variables.append(variable)
         if variable.is_parameter:
             self._info.parameters.append(variable)
+            if isinstance(incoming, Value) and incoming.block is self.entry:
+                variable.incoming = (incoming,)
+        self._place = None
+
+    def stored(self, variable: DebugVariable) -> None:
+        """A variable of `show_slot` has its first value."""
+        self._written.add(variable)
         self._place = None
 
     def write(self, variable: Hashable, value: Operand) -> None:
@@ -214,17 +224,17 @@ class DebugBuilder(FunctionBuilder):
             current = pending.pop()
             found: Operand | None = self._at_entry.get((current, key))
             if found is None:
-                before = [one for one in self._predecessors[current] if one in reached]
+                before = [one for one in self._places[current].predecessors if one.block in reached]
                 if not before and current is not block:
                     return None  # from the function's beginning there is a way without a write
                 if current is self.entry:
                     return None
                 for one in before:
-                    written = self._definitions[one].get(key)
+                    written = one.definitions.get(key)
                     if written is None:
-                        if one not in seen:
-                            seen.add(one)
-                            pending.append(one)
+                        if one.block not in seen:
+                            seen.add(one.block)
+                            pending.append(one.block)
                     elif only is None:
                         only = written
                     elif not _same(only, written):

@@ -1,28 +1,43 @@
-"""Reverse postorder and dominators of a function's blocks."""
+"""Reachable blocks, reverse postorder and dominators of a function's blocks."""
 
 from __future__ import annotations
 
 from callproof.ir.model import Block, Function
 
 
+def reachable(function: Function) -> set[Block]:
+    """The blocks that control can get to."""
+    entry = function.blocks[0]
+    found = {entry}
+    pending = [entry]
+    for block in pending:  # grows
+        for target in block.instructions[-1].targets:
+            if target.block not in found:
+                found.add(target.block)
+                pending.append(target.block)
+    return found
+
+
 def reverse_postorder(function: Function) -> list[Block]:
     """Reachable blocks, each before those that it dominates; without recursion."""
-    entry = function.blocks[0]
-    seen = {entry}
+    seen: set[Block] = set()
     postorder: list[Block] = []
-    stack = [entry]
-    edges = [reversed(entry.instructions[-1].targets)]
-    while stack:
-        for target in edges[-1]:
-            following = target.block
-            if following not in seen:
-                seen.add(following)
-                stack.append(following)
-                edges.append(reversed(following.instructions[-1].targets))
-                break
-        else:
-            edges.pop()
-            postorder.append(stack.pop())
+    path: list[Block] = []  # the blocks that the walk is in
+    pending: list[Block | None] = [function.blocks[0]]
+    while pending:
+        block = pending.pop()
+        if block is None:  # all behind the last block of the path is done
+            postorder.append(path.pop())
+        elif block not in seen:
+            seen.add(block)
+            targets = block.instructions[-1].targets
+            if not targets:
+                postorder.append(block)
+                continue
+            path.append(block)
+            pending.append(None)
+            for target in targets:
+                pending.append(target.block)
     postorder.reverse()
     return postorder
 
@@ -30,30 +45,32 @@ def reverse_postorder(function: Function) -> list[Block]:
 def immediate_dominators(predecessors: list[list[int]]) -> list[int]:
     """Of nodes numbered in reverse postorder, 0 the entry; all are reachable.
 
+    Each node's predecessors come in ascending order, so that the first is before the node.
     The iterative algorithm of Cooper, Harvey and Kennedy.
     """
     idom = [-1] * len(predecessors)
     idom[0] = 0
     changed = True
+    waiting = False  # for what is known of some predecessor in the next round only
     while changed:
         changed = False
         for position in range(1, len(predecessors)):
-            new = -1
-            for predecessor in predecessors[position]:
-                if idom[predecessor] < 0:
-                    continue
-                if new < 0:
-                    new = predecessor
-                    continue
-                other = predecessor
-                while new != other:
-                    while new > other:
-                        new = idom[new]
-                    while other > new:
-                        other = idom[other]
+            before = predecessors[position]
+            new = before[0]
+            if len(before) > 1:
+                for other in before:
+                    if idom[other] < 0:
+                        waiting = True
+                        continue
+                    while new != other:
+                        while new > other:
+                            new = idom[new]
+                        while other > new:
+                            other = idom[other]
             if new != idom[position]:
                 idom[position] = new
                 changed = True
+        changed &= waiting  # without cycles the first round is the last
     return idom
 
 
@@ -63,24 +80,38 @@ class Dominators:
     `order` is the reverse postorder, `predecessors[i]` the positions in it of the blocks
     that jump to block i, `idom[i]` the position in it of the immediate
     dominator of block i (0 for the entry), `children[i]` the blocks that i immediately
-    dominates, `index` maps `id(block)` to its position.
+    dominates, `index` maps a block to its position.  `has_cycles`: some block is followed by
+    itself or one before it.
     """
 
-    __slots__ = ("_enter", "_leave", "children", "idom", "index", "order", "predecessors")
+    __slots__ = (
+        "_enter",
+        "_leave",
+        "children",
+        "has_cycles",
+        "idom",
+        "index",
+        "order",
+        "predecessors",
+    )
 
     def __init__(self, function: Function) -> None:
-        self.order = reverse_postorder(function)
-        self.index = {id(block): position for position, block in enumerate(self.order)}
-        predecessors: list[list[int]] = [[] for _ in self.order]
-        for position, block in enumerate(self.order):
-            for successor in block.successors():
-                predecessors[self.index[id(successor)]].append(position)
-        self.predecessors = predecessors
-        self.idom = idom = immediate_dominators(predecessors)
-        self.children: list[list[int]] = [[] for _ in self.order]
-        for position in range(1, len(self.order)):
-            self.children[idom[position]].append(position)
-        self._number()
+        self.order = order = reverse_postorder(function)
+        self.index = index = {block: position for position, block in enumerate(order)}
+        self.predecessors: list[list[int]] = [[] for _ in order]
+        self.children: list[list[int]] = [[] for _ in order]
+        self.has_cycles = False
+        self._enter: list[int] = []
+        self._leave: list[int] = []
+        for position, block in enumerate(order):
+            for target in block.instructions[-1].targets:
+                following = index[target.block]
+                self.predecessors[following].append(position)
+                if following <= position:
+                    self.has_cycles = True
+        self.idom = immediate_dominators(self.predecessors)
+        for position in range(1, len(order)):
+            self.children[self.idom[position]].append(position)
 
     def _number(self) -> None:
         """Enter and leave times of a walk over the dominator tree."""
@@ -100,6 +131,8 @@ class Dominators:
 
     def dominates(self, first: int, second: int) -> bool:
         """Whether block `first` (a position in `order`) dominates `second`."""
+        if not self._enter:  # most trees are never asked
+            self._number()
         return (
             self._enter[first] <= self._enter[second] and self._leave[second] <= self._leave[first]
         )

@@ -41,15 +41,20 @@ class Loops:
         found: list[Loop] = []
         # Inner headers come behind outer ones, so a loop that is met is inside whole.
         for header in range(count - 1, -1, -1):
+            before = predecessors[header]
+            if not before or before[-1] < header:  # they are in ascending order
+                continue
             latches = [
                 position
-                for position in predecessors[header]
+                for position in before
                 if position >= header and _dominates(header, position, idom)
             ]
             if latches:
                 found.append(self._collect(Loop(header, latches), predecessors))
-        found.reverse()
         self.loops = found
+        if not found:
+            return
+        found.reverse()
         for loop in found:
             loop.depth = loop.parent.depth + 1 if loop.parent is not None else 1
         for position, innermost in enumerate(self.innermost):

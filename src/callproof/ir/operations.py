@@ -167,3 +167,5 @@ SWITCH = Operation(
 )
 RETURN = Operation("return", -1, "terminator", "operands are the leaves of the result, in order")
 UNREACHABLE = Operation("unreachable", 0, "terminator", "control never gets here; traps if it does")
+
+STORES = frozenset((STORE, STORE8, STORE16, STORE32))

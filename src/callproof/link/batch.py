@@ -29,6 +29,7 @@ from callproof.link.places import (
     Places,
     Symbols,
 )
+from callproof.link.tombstones import RANGES, tombstone
 from callproof.object import elf_format as elf
 from callproof.object.columns import ColumnObject, ColumnSection
 
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 
 CHUNK = 1 << 16  # rows that are looked at together, about
-ENDS_LIST = (".debug_ranges", ".debug_loc")
+BEFORE = 16  # rows of the chunk before that are looked at, too
+LINES = ".debug_line"
 
 
 class Rules:
@@ -46,11 +48,12 @@ class Rules:
     extent    bytes of the field
     size      the same; 0 for a type that is left to the `Relocator`
     is_data   whether it is data, so that in debug information it may be of what was left out
+    relative  whether it holds the distance from its place
     lead      bytes before the field that may be rewritten with it
     ordered   whether it is of a sequence: all of its section is done in order
     """
 
-    __slots__ = ("extent", "is_data", "lead", "ordered", "size")
+    __slots__ = ("extent", "is_data", "lead", "ordered", "relative", "size")
 
     def __init__(self, machine: str) -> None:
         count = max(elf.RELOCATION_NAMES[machine]) + 1
@@ -58,6 +61,7 @@ class Rules:
         self.size = np.zeros(count, np.int64)
         self.lead = np.zeros(count, np.int64)
         self.is_data = np.zeros(count, np.bool_)
+        self.relative = np.zeros(count, np.bool_)
         self.ordered = np.zeros(count, np.bool_)
 
     def fields(self, words: Words, type_: int, value: Longs, place: Longs, at: Longs) -> Flags:
@@ -81,14 +85,14 @@ class Words:
         """Words of 4 bytes."""
         return self.of[4][at].astype(np.int64)
 
-    def put(self, at: Longs, size: int, values: Longs) -> None:
+    def put(self, at: Longs, size: int, values: Longs | NDArray[np.uint64]) -> None:
         self.of[size][at] = values.astype(f"<u{size}")
 
 
 class Batch:
     """All rows of the link."""
 
-    __slots__ = ("ends_list", "layout", "places", "rules", "words")
+    __slots__ = ("folded", "is_line", "is_range", "layout", "places", "rules", "tombs", "words")
 
     def __init__(self, layout: Layout, places: Places, rules: Rules) -> None:
         assert layout.image is not None
@@ -97,7 +101,14 @@ class Batch:
         self.rules = rules
         self.words = Words(layout.image)
         every = places.columns.sections
-        self.ends_list = np.array([*(one.name in ENDS_LIST for one in every), False])
+        # What stands for an address that is not in the program, by the section that has it.
+        self.tombs = np.zeros(len(every) + 1, np.uint64)
+        self.tombs[:-1] = [tombstone(one, 8) for one in every]
+        # Of these all is left where something is not in the program.
+        self.is_range = np.array([*(one.name == RANGES for one in every), False])
+        self.is_line = np.array([*(one.name == LINES for one in every), False])
+        folded = layout.resolved.folded
+        self.folded = np.array([*(id(one) in folded for one in every), False]) if folded else None
 
     def run(self) -> dict[int, list[int] | None]:
         """Copy the contents of all sections with columns, and do their rows.
@@ -148,17 +159,13 @@ class Batch:
     ) -> None:
         """The rows of some objects, or of one large object a chunk from the row `start` on."""
         places, rules = self.places, self.rules
-        first, end = (max(start - 1, 0), start + CHUNK) if start >= 0 else (0, 2 * CHUNK)
+        first, end = (max(start - BEFORE, 0), start + CHUNK) if start >= 0 else (0, 2 * CHUNK)
         rows = _joined(files, places.columns, first, end)
         # What is kept, without R_*_NONE.
         rows.choose((places.source[rows.owner] != 0) & (rows.type != 0))
         ordered = self._in_order(rows)
-        for number in np.flatnonzero(ordered).tolist():
-            left[number] = None
         if start > 0:
-            rows.choose(rows.at >= start)  # the first one was done; it showed what is in order
-        if not len(rows.type):
-            return
+            rows.choose(rows.at >= start)  # what is before was done; it showed what is in order
         size = rules.size[rows.type]
         is_loaded = places.source[rows.owner] == 1
         is_left = ordered[rows.owner] | (size == 0)
@@ -167,6 +174,16 @@ class Batch:
         address, state = _addresses(symbols, places.moved, rows, is_left)
         is_left |= state == ODD
         is_out = state == LEFT_OUT
+        if self.folded is not None:
+            # Debug information of a function that became another one, but for its lines.
+            homes = np.concatenate([one[2] for one in symbols])[rows.symbol]
+            is_out |= self.folded[homes] & ~is_loaded & ~self.is_line[rows.owner]
+        ranges = np.unique(rows.owner[is_out & self.is_range[rows.owner]])
+        if len(ranges):
+            ordered[ranges] = True
+            is_left |= ordered[rows.owner]
+        for number in np.flatnonzero(ordered).tolist():
+            left[number] = None
         is_left |= is_out & (is_loaded | ~rules.is_data[rows.type])
         value = address + rows.addend
         place = places.address[rows.owner] + rows.offset
@@ -180,8 +197,9 @@ class Batch:
             # Debug information about code that was left out.
             chosen = np.flatnonzero(mine & is_out)
             if len(chosen):
-                ends = self.ends_list[rows.owner[chosen]].astype(np.int64)
-                self.words.put(at[chosen], int(rules.size[type_]), ends)
+                is_address = rules.size[type_] == 8 and not rules.relative[type_]
+                tombs = self.tombs[rows.owner[chosen]] * np.uint64(is_address)
+                self.words.put(at[chosen], int(rules.size[type_]), tombs)
         _leave(places.columns, rows, is_left, left)
         for file in files:
             file.forget()

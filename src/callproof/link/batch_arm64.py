@@ -74,14 +74,13 @@ INSTRUCTIONS: dict[str, Change] = {
 class Arm64Rules(Rules):
     """`reach`: how far a branch goes without a veneer."""
 
-    __slots__ = ("changes", "is_branch", "reach", "relative")
+    __slots__ = ("changes", "is_branch", "reach")
 
     def __init__(self, reach: int) -> None:
         super().__init__("aarch64")
         self.reach = reach
         self.changes = {NUMBERS[PREFIX + name]: change for name, change in INSTRUCTIONS.items()}
         self.is_branch = {NUMBERS[name] for name in BRANCHES} & set(self.changes)
-        self.relative = {}
         for number in self.changes:
             self.size[number] = 4
         for name, (size, relative) in DATA.items():

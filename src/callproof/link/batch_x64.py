@@ -23,7 +23,7 @@ class X64Rules(Rules):
 
     def __init__(self) -> None:
         super().__init__("x86_64")
-        self.ranges: dict[int, tuple[bool, int, int]] = {}
+        self.ranges: dict[int, tuple[int, int]] = {}
         for name, (size, relative, fits) in FIELDS.items():
             self.extent[NUMBERS[name]] = size
             if name.removeprefix("R_X86_64_") in PLAIN:
@@ -31,14 +31,15 @@ class X64Rules(Rules):
                 self.size[number], self.is_data[number] = size, True
                 low = 0 if fits == UNSIGNED else -(1 << (bits - 1))
                 high = 1 << (bits - 1 if fits == SIGNED else bits)
-                self.ranges[number] = relative, low, high
+                self.ranges[number] = low, high
+                self.relative[number] = relative
         self.ordered[[NUMBERS[name] for name in ORDERED]] = True
         self.lead[[NUMBERS[name] for name in RELAXABLE]] = OPCODE
 
     def fields(self, words: Words, type_: int, value: Longs, place: Longs, at: Longs) -> Flags:
-        relative, low, high = self.ranges[type_]
+        low, high = self.ranges[type_]
         size = int(self.size[type_])
-        if relative:
+        if self.relative[type_]:
             value = value - place
         if size == 8:
             words.put(at, size, value)

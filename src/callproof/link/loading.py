@@ -69,7 +69,7 @@ def load(
         return archive
     if is_shared_library(data):
         return read_shared(data, str(path))
-    if data[:4] in (b"\x7fELF", *BITCODE):
+    if data[:4] == b"\x7fELF" or data[:4] in BITCODE:
         return read_elf(data, str(path), columns=columns)
     if is_macho(data):
         if is_darwin:

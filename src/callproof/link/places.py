@@ -141,7 +141,11 @@ class Places:
             names = enumerate(file.outer, first_outer)
             others += [at for at, symbol in names if symbol.name == TLS_QUERY]
         for number in others:
-            address[number], state[number] = self._outer(file.outer[number - first_outer])
+            symbol = file.outer[number - first_outer]
+            address[number], state[number] = self._outer(symbol)
+            meaning = self.layout.resolved.meaning(symbol)
+            home = None if meaning is None else meaning.section
+            homes[number] = last if home is None else home.number
         return address, state, homes
 
     def _outer(self, symbol: Symbol) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from callproof.link import got_arm64, tls_arm64
 from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange, adrp, imm12, page
 from callproof.link.image import Room, make_image, plain_room
+from callproof.link.tombstones import empty_range, tombstone
 from callproof.link.veneers import BRANCHES
 from callproof.object.columns import ColumnSection
 from callproof.object.model import Relocation, Section
@@ -60,8 +61,6 @@ PLAIN = {
         *(f"R_AARCH64_LDST{bits}_ABS_LO12_NC" for bits in (8, 16, 32, 64, 128)),
     )
 }
-# Debug information about code that was left out: 0 and 0 would end a list of ranges.
-ENDS_LIST = (".debug_ranges", ".debug_loc")
 
 
 @cache
@@ -224,8 +223,9 @@ class Relocator:
 
     def value(self, piece: Piece, relocation: Relocation, loaded: bool) -> int | None:
         """S; None for a weak name without definition, or (in debug data) for what was left out."""
+        folded = self.layout.resolved.folded
         known = self.known.get(id(relocation.symbol))
-        if known is not None and not is_thread_local(relocation.type):
+        if known is not None and (loaded or not folded) and not is_thread_local(relocation.type):
             return known
         symbol = self.layout.resolved.meaning(relocation.symbol)
         if symbol is None:
@@ -236,6 +236,8 @@ class Relocator:
         if not symbol.is_defined and symbol.binding == "local" and symbol.name:
             raise self.fail(piece, relocation, "a local symbol without definition")
         section = symbol.section
+        if not loaded and id(section) in folded and piece.section.name != ".debug_line":
+            return None  # lines are kept: breakpoints at any of the functions are to be hit
         if loaded and section is not None:
             is_thread = section.kind in ("tdata", "tbss")
             if is_thread != is_thread_local(relocation.type):
@@ -300,8 +302,8 @@ class Relocator:
         if width is not None:
             value = (address or 0) + relocation.addend
             if address is None and not loaded:
-                # debug information about code that was left out
-                value = 1 if piece.section.name in ENDS_LIST else 0
+                value = 0 if width[1] else tombstone(piece.section, size)
+                empty_range(piece.section, data, relocation.offset)
             if width[1] and address is not None:
                 value -= place
             self.store(piece, relocation, size, value)

@@ -15,8 +15,9 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from callproof.link import tls_x64
-from callproof.link.relocate import ENDS_LIST, NO_SLOT, GotKey, Relocator, slot_key
+from callproof.link.relocate import NO_SLOT, GotKey, Relocator, slot_key
 from callproof.link.resolve import TLS_QUERY, Resolved
+from callproof.link.tombstones import empty_range, tombstone
 from callproof.object.model import Relocation, Section
 
 if TYPE_CHECKING:
@@ -184,8 +185,8 @@ class X64Relocator(Relocator):
         address = self.value(piece, relocation, loaded)
         place = piece.address + offset
         if address is None and not loaded:
-            # debug information about code that was left out
-            self.put(piece, offset, size, 1 if piece.section.name in ENDS_LIST else 0)
+            self.put(piece, offset, size, 0 if relative else tombstone(piece.section, size))
+            empty_range(piece.section, piece.data, offset)
             return
         if type_ in tls_x64.SEQUENCES:
             self.relax_sequence(piece, relocation, address)

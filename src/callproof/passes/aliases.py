@@ -9,6 +9,8 @@ written at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Instruction, Module, Operand
 from callproof.ir.operations import (
     ADD,
@@ -19,11 +21,12 @@ from callproof.ir.operations import (
     LOAD_U16,
     LOAD_U32,
     SLOT,
-    STORE,
     STORE8,
     STORE16,
     STORE32,
+    STORES,
 )
+from callproof.passes.survey import Survey
 
 SIZES = {
     LOAD_S8: 1,
@@ -36,7 +39,6 @@ SIZES = {
     STORE16: 2,
     STORE32: 4,
 }
-STORES = frozenset((STORE, STORE8, STORE16, STORE32))
 UNKNOWN, OF_SYMBOL, OF_SLOT = 0, 1, 2
 DEEPEST = 8  # additions that are followed; more is as good as unknown
 
@@ -112,28 +114,18 @@ class Memory:
 
     __slots__ = ("constant", "module", "private")
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, surveys: Iterable[Survey] | None = None) -> None:
+        """`surveys`: of all functions of the module, if somebody has them."""
         self.module = module
         self.constant = {name for name, datum in module.data.items() if not datum.writable}
         shown = {name for name, datum in module.data.items() if datum.exported}
         for datum in module.data.values():
             if not datum.only_read:
                 shown.update(address.symbol for address in datum.addresses)
-        for function in module.functions.values():
-            for block in function.blocks:
-                for instruction in block.instructions:
-                    operands = instruction.operands
-                    if instruction.operation.reads:
-                        continue  # the address is used, and nobody is given it
-                    if instruction.operation in STORES:
-                        operands = operands[:1]
-                    for operand in operands:
-                        if operand.kind == SYMBOL:
-                            shown.add(operand.name)  # type: ignore[union-attr]
-                    for target in instruction.targets:
-                        for operand in target.arguments:
-                            if operand.kind == SYMBOL:
-                                shown.add(operand.name)  # type: ignore[union-attr]
+        if surveys is None:
+            surveys = map(Survey, module.functions.values())
+        for survey in surveys:
+            shown |= survey.shown
         self.private = self.module.data.keys() - shown
 
     def is_constant(self, one: Place) -> bool:

@@ -7,9 +7,10 @@ backwards, through jumps' arguments only for parameters that are needed themselv
 from __future__ import annotations
 
 from callproof.ir.model import VALUE, Block, Function, Operand, Target
+from callproof.ir.shape import Shape
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     needed: set[int] = set()
     pending: list[Operand] = []
     edges: dict[int, list[Target]] = {}

@@ -7,10 +7,10 @@ result, or changes the instruction in place.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 from callproof.ir import operations as op
-from callproof.ir.dominance import reverse_postorder
 from callproof.ir.interpret import evaluate
 from callproof.ir.model import (
     CONSTANT,
@@ -22,11 +22,14 @@ from callproof.ir.model import (
     Operand,
     Symbol,
 )
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
-from callproof.ir.types import I64
+from callproof.ir.types import F32, I64
 from callproof.ir.vectors import VECTOR_OPERATIONS, zero
 
 OFFSET_LIMIT = 1 << 31
+FLOAT_ARITHMETIC = (op.FADD, op.FSUB, op.FMUL, op.FDIV)
+LARGEST_F32 = (2.0 - 2.0**-23) * 2.0**127
 NEGATED = {
     op.EQ: op.NE,
     op.NE: op.EQ,
@@ -55,7 +58,7 @@ MIRRORED = {
 }
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     replacements: dict[int, Operand] = {}
     changed = False
 
@@ -68,7 +71,8 @@ def run(function: Function) -> bool:
         return operand
 
     # Definitions come before uses in this order, so one round sees most of what it makes.
-    for block in reverse_postorder(function):
+    shape = shape_of(function, shape)
+    for block in shape.order():
         for instruction in block.instructions:
             operands = instruction.operands
             for index, operand in enumerate(operands):
@@ -82,6 +86,8 @@ def run(function: Function) -> bool:
                 if answer is None:
                     continue
                 changed = True
+                if instruction.operation is op.BRANCH:  # its targets may have changed places
+                    shape.forget()
                 if answer is not IN_PLACE:
                     replacements[instruction.results[0].number] = answer
                     break
@@ -330,6 +336,31 @@ def there_and_back(i: Instruction) -> Operand | None:
     return None
 
 
+def single_precision(i: Instruction) -> Operand | None:
+    """One operation on widened numbers, rounded to their own precision, is that precision's
+    operation: 53 bits are at least 2 * 24 + 2, so rounding twice is as rounding once (Figueroa,
+    "When is double rounding innocuous?", 1995; also for results below the normal numbers).
+    """
+    definition = i.operands[0].definition if i.operands[0].kind == VALUE else None  # type: ignore[union-attr]
+    if i.type is not F32 or definition is None or definition.operation not in FLOAT_ARITHMETIC:
+        return None
+    narrow: list[Operand] = []
+    for operand in definition.operands:
+        widened = defined_by(operand, op.FEXT)
+        if widened is not None:
+            narrow.append(widened.operands[0])
+            continue
+        value = operand.value if operand.kind == CONSTANT else None  # type: ignore[union-attr]
+        if not isinstance(value, float) or abs(value) > LARGEST_F32:
+            return None
+        if struct.unpack("f", struct.pack("f", value))[0] != value:
+            return None
+        narrow.append(Constant(F32, value))
+    i.operation = definition.operation
+    i.operands = narrow
+    return IN_PLACE
+
+
 def address_offset(i: Instruction) -> Operand | None:
     """A constant added to an address moves into the access."""
     total = defined_by(i.operands[-1], op.ADD)
@@ -421,7 +452,8 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     **dict.fromkeys(FLOAT_COMPARED, (constants,)),
     **dict.fromkeys(CONVERTED, (constants,)),
     op.BITCAST: (constants, cast_again),
-    **dict.fromkeys((op.TRUNC, op.FTRUNC), (constants, there_and_back)),
+    op.TRUNC: (constants, there_and_back),
+    op.FTRUNC: (constants, there_and_back, single_precision),
     **dict.fromkeys(VECTOR_OPERATIONS, (constants,)),
     op.EXTRACT: (constants, extracted),
     **dict.fromkeys((op.LOW, op.HIGH), (constants, half_of_joined)),

@@ -6,9 +6,9 @@ shared inside a block only, as long as nothing that may write memory comes betwe
 
 from __future__ import annotations
 
-from callproof.ir.dominance import Dominators
 from callproof.ir.model import CONSTANT, VALUE, Function, Instruction, Operand, Value
 from callproof.ir.operations import SLOT
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 
 Key = tuple[object, ...]
@@ -39,8 +39,8 @@ def _key(instruction: Instruction, renamed: dict[int, Value]) -> Key:
     return (instruction.operation.index, kind, result.name, instruction.offset, *keys)
 
 
-def run(function: Function) -> bool:
-    tree = Dominators(function)
+def run(function: Function, shape: Shape | None = None) -> bool:
+    tree = shape_of(function, shape).tree()
     renamed: dict[int, Value] = {}
     table: dict[Key, Value] = {}
     # Entries that a block adds are taken out again when the walk leaves its subtree.

@@ -14,13 +14,14 @@ from __future__ import annotations
 from callproof.ir import debug
 from callproof.ir import operations as op
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Operand, Target
+from callproof.ir.shape import Shape
 
 CHEAP = frozenset((op.ADD, op.SUB, op.AND, op.OR, op.XOR))
 SHIFTS = frozenset((op.SHL, op.LSHR, op.ASHR))
 MOST_MOVED = 1
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     predecessors: dict[int, int] = {}
     for block in function.blocks:
         for target in block.terminator.targets:
@@ -34,6 +35,8 @@ def run(function: Function) -> bool:
     if not gone:
         return False
     function.blocks = [block for block in function.blocks if id(block) not in gone]
+    if shape is not None:
+        shape.forget()
     return True
 
 

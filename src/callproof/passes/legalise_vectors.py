@@ -23,6 +23,7 @@ from callproof.ir.model import (
     Value,
 )
 from callproof.ir.operations import Operation
+from callproof.ir.places import PlaceNumber
 from callproof.ir.types import HALVES, I32, I64, Type
 from callproof.ir.vectors import constant, lanes_of
 
@@ -103,7 +104,7 @@ class _Legaliser:
         self.lacks = lacks
         self.halves: dict[int, Halves] = {}
         self.found: list[Instruction] = []
-        self.line = 0
+        self.line: PlaceNumber = 0
 
     def run(self) -> None:
         function = self.function

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from callproof.ir import debug
 from callproof.ir import operations as op
-from callproof.ir.dominance import Dominators
-from callproof.ir.loops import Loop, Loops
+from callproof.ir.loops import Loop
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Block, Function, Instruction, Operand, Value
 from callproof.ir.operations import Operation
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 from callproof.passes.aliases import STORES, Memory, Place, place
 from callproof.passes.preheaders import make_preheaders
@@ -39,24 +39,10 @@ DEAR = frozenset(
 FREE = frozenset((op.BITCAST, op.TRUNC, op.EXTRACT, op.LOW, op.SLOT))
 
 
-def run(function: Function, memory: Memory | None = None) -> bool:
+def run(function: Function, memory: Memory | None = None, shape: Shape | None = None) -> bool:
     """Move what is invariant, in place.  Without `memory` loads stay."""
-    if not may_have_loops(function):
-        return False
-    tree = Dominators(function)
-    loops = Loops(tree.predecessors, tree.idom)
-    return bool(loops.loops) and _Mover(function, tree, loops, memory).run()
-
-
-def may_have_loops(function: Function) -> bool:
-    """A quick no: some block is followed by one that stands before it."""
-    seen: set[int] = set()
-    for block in function.blocks:
-        seen.add(id(block))
-        for target in block.terminator.targets:
-            if id(target.block) in seen:
-                return True
-    return False
+    shape = shape_of(function, shape)
+    return shape.has_loops() and _Mover(function, shape, memory).run()
 
 
 class _Facts:
@@ -79,24 +65,24 @@ class _Mover:
         "level",
         "loops",
         "memory",
+        "shape",
         "tree",
         "user",
         "users",
     )
 
-    def __init__(
-        self, function: Function, tree: Dominators, loops: Loops, memory: Memory | None
-    ) -> None:
+    def __init__(self, function: Function, shape: Shape, memory: Memory | None) -> None:
         self.function = function
-        self.tree = tree
-        self.loops = loops
+        self.shape = shape
+        self.tree = shape.tree()
+        self.loops = shape.loops()
         self.memory = memory
         count = function.next_number
         # By value number: the innermost loop around its definition, or around where it may go.
         self.home: list[Loop | None] = [None] * count
         self.users = [0] * count
         self.user: list[Instruction | None] = [None] * count
-        self.facts = {loop: _Facts() for loop in loops.loops}
+        self.facts = {loop: _Facts() for loop in self.loops.loops}
         # Instructions (by id) that may move, and the loop that they may leave.
         self.level: dict[int, Loop] = {}
 
@@ -212,7 +198,7 @@ class _Mover:
         tree = self.tree
         for member in loop.blocks:
             leaves = member in loop.latches or any(
-                tree.index[id(successor)] not in loop.members
+                tree.index[successor] not in loop.members
                 for successor in tree.order[member].successors()
             )
             if leaves and not tree.dominates(position, member):
@@ -248,7 +234,7 @@ class _Mover:
                 block.instructions = kept
         left = {loop for loop, _ in moved}
         places = make_preheaders(
-            self.function, self.tree, [loop for loop in self.loops.loops if loop in left]
+            self.function, self.shape, [loop for loop in self.loops.loops if loop in left]
         )
         known: dict[tuple[object, ...], Value] = {}
         renamed: dict[int, Operand] = {}
@@ -282,7 +268,7 @@ class _Mover:
 
     def _occupy(self, result: Value, block: Block, loop: Loop) -> None:
         """Count a value kept in all the loops that it now comes from outside of."""
-        inner = self.loops.innermost[self.tree.index[id(block)]]
+        inner = self.loops.innermost[self.tree.index[block]]
         while inner is not None:
             self.facts[inner].kept[result.type.is_float] += 1
             if inner is loop:
@@ -327,4 +313,4 @@ def _key(instruction: Instruction) -> tuple[object, ...]:
     return (instruction.operation.index, instruction.type, instruction.offset, *operands)
 
 
-__all__ = ["may_have_loops", "run"]
+__all__ = ["CALLS", "run"]

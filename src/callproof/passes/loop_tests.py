@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from callproof.ir import operations as op
 from callproof.ir.dominance import Dominators
-from callproof.ir.loops import Loops
 from callproof.ir.model import Function, Instruction
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.types import I64, PTR
 from callproof.passes import dce
 from callproof.passes.induction import (
@@ -23,19 +23,16 @@ from callproof.passes.induction import (
     loop_form,
     word,
 )
-from callproof.passes.licm import may_have_loops
 
 FARTHEST = 1 << 62  # bytes; on the way there no pointer has its last value too early
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     """Expects that what is dead has gone: any use keeps a variable."""
-    if not may_have_loops(function):
+    shape = shape_of(function, shape)
+    if not shape.has_loops():
         return False
-    tree = Dominators(function)
-    loops = Loops(tree.predecessors, tree.idom)
-    if not loops.loops:
-        return False
+    tree, loops = shape.tree(), shape.loops()
     home = homes(function, tree, loops)
     uses = count_uses(function)
     changed = False

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from callproof.ir.interpret import signed
 from callproof.ir.model import Block, Constant, Function, Instruction, Operand, Target, Value
 from callproof.ir.operations import ADD, BRANCH, EQ, JUMP, SLT, SWITCH, ULT, ZEXT, Operation
+from callproof.ir.places import PlaceNumber
 from callproof.ir.types import I64, Type
 
 LINEAR_CASES = 3
@@ -162,7 +163,7 @@ def _branch(
     value: int,
     then: Target,
     otherwise: Target,
-    line: int,
+    line: PlaceNumber,
 ) -> None:
     result = function.new_value(I64)
     compare = Instruction(comparison, type_, [selector, Constant(type_, value)], [result], line)

@@ -47,15 +47,15 @@ from callproof.ir.operations import (
     RETURN,
     SLOT,
     STORE,
-    STORE8,
-    STORE16,
-    STORE32,
+    STORES,
     UNREACHABLE,
     Operation,
 )
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import Type, compatible
 from callproof.passes.aliases import SIZES
+from callproof.passes.debug_homes import Access, tell_of_missing
 
 MOST_FACTS = 48  # at one place: what there is to compare stays linear in the function
 MOST_STEPS = 8  # through additions to an address' base
@@ -81,7 +81,7 @@ Key = tuple[Base, int, Operation, str]
 Facts = dict[Key, tuple[Place, Operand]]
 
 
-def run(function: Function, module: Module) -> bool:
+def run(function: Function, module: Module, shape: Shape | None = None) -> bool:
     """Change one function of a module; gives whether anything was changed."""
     accesses = any(
         i.operation.reads or (i.operation.effect and i.operation.arity == 2)
@@ -90,7 +90,7 @@ def run(function: Function, module: Module) -> bool:
     )
     if not accesses:
         return False
-    forwarding = _Forwarding(function, module)
+    forwarding = _Forwarding(function, module, shape_of(function, shape).tree())
     changed = forwarding.run()
     changed |= _delete_stores(function, forwarding.places)
     return changed
@@ -146,6 +146,11 @@ class _Places:
         if offset is not None:
             offset += instruction.offset
         return Place(base, offset, size_of(instruction), base in self.slots)
+
+    def written(self, instruction: Instruction) -> Access | None:
+        """What a store writes, for `debug_homes`."""
+        place = self.of(instruction) if instruction.operation in STORES else None
+        return None if place is None else (place.base, place.offset, place.size)
 
     def may_overlap(self, one: Place | None, other: Place | None) -> bool:
         if one is None or other is None:
@@ -208,7 +213,7 @@ class _Places:
                 elif operation is ADD:
                     if owners.get(i.results[0].number) is None:
                         self.escaped.add(owner)
-                elif not (_stores(operation) and index == 1):
+                elif not (operation in STORES and index == 1):
                     self.escaped.add(owner)
             for target in i.targets:
                 for operand in target.arguments:
@@ -217,13 +222,6 @@ class _Places:
                         if owner is not None:
                             self.escaped.add(owner)
         self.unread = self.slots - read - self.escaped
-
-
-def _stores(operation: Operation) -> bool:
-    return operation is STORE or operation in STORES
-
-
-STORES = frozenset((STORE, STORE8, STORE16, STORE32))
 
 
 def size_of(instruction: Instruction) -> int:
@@ -258,19 +256,16 @@ def constant_at(datum: Datum, offset: int, instruction: Instruction) -> Operand 
 class _Forwarding:
     """The walk that replaces loads."""
 
-    def __init__(self, function: Function, module: Module) -> None:
+    def __init__(self, function: Function, module: Module, tree: Dominators) -> None:
         self.function = function
         self.module = module
+        self.tree = tree
         self.places = _Places(function, module)
         self.changed = False
 
     def run(self) -> bool:
-        tree = Dominators(self.function)
-        order = tree.order
-        predecessors: list[list[int]] = [[] for _ in order]
-        for position, block in enumerate(order):
-            for successor in block.successors():
-                predecessors[tree.index[id(successor)]].append(position)
+        tree = self.tree
+        order, predecessors = tree.order, tree.predecessors
         at_end: list[Facts] = []
         for position, block in enumerate(order):
             facts = self.at_start(position, tree, predecessors, at_end)
@@ -417,6 +412,7 @@ def _same(first: Operand, second: Operand) -> bool:
 
 def _delete_stores(function: Function, places: _Places) -> bool:
     changed = False
+    debug = function.debug
     for block in function.blocks:
         dead: set[int] = set()
         # Places that are written further down, before anything reads them.
@@ -444,6 +440,8 @@ def _delete_stores(function: Function, places: _Places) -> bool:
             elif operation is CALL or operation is CALL_INDIRECT:
                 coming = [one for one in coming if places.is_private(one)]
         if dead:
+            if debug is not None:
+                tell_of_missing(debug, block.instructions, dead, places.written)
             block.instructions = [i for i in block.instructions if id(i) not in dead]
             changed = True
     return changed

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from callproof.ir.model import Function, Module
+from callproof.ir.shape import Shape
 from callproof.ir.text import print_function
 from callproof.ir.verify import problems
 from callproof.passes import (
@@ -36,7 +37,9 @@ from callproof.passes.aliases import Memory
 from callproof.passes.debug_guard import CAREFUL, Guard
 from callproof.source import CallproofError, InternalError
 
-Pass = Callable[..., bool]  # of a function, and of its module if the name is in WITH_MODULE
+# Of a function, and of its module if the name is in WITH_MODULE; `shape=` what is known of it
+Pass = Callable[..., bool]
+Step = Callable[[Function, Shape], bool]
 
 ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg", simplify_cfg.run),
@@ -59,12 +62,13 @@ ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg-2", simplify_cfg.run),
 ]
 WITH_MODULE = frozenset(("memory", "tail-recursion"))
+WITH_MEMORY = frozenset(("licm",))
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
-WITH_MEMORY: dict[str, Callable[[Function, Memory], bool]] = {"licm": licm.run}
 FIRST_ROUND_ONLY = {"unroll"}  # each round would do it again
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
 NAMES = ["all", INLINE, *(name for name, _ in [*ONCE, *LAST])]
+_OF_RUN = {run: number for number, run in enumerate(dict.fromkeys(run for _, run in ONCE))}
 
 
 def optimise(
@@ -85,49 +89,126 @@ def optimise(
     """
     if print_after is not None and print_after not in NAMES:
         raise CallproofError(f"there is no pass '{print_after}'; there is {', '.join(NAMES)}")
-    seconds = timings if timings is not None else {}
-    aliases = Memory(module) if level else None
-
-    def run_pass(name: str, run: Pass, function: Function) -> bool:
-        start = time.perf_counter()
-        guard = None
-        if function.debug is not None and name not in CAREFUL:
-            guard = Guard(function)
-        if aliases is not None and name in WITH_MEMORY:
-            changed = WITH_MEMORY[name](function, aliases)
-        else:
-            changed = run(function, module) if name in WITH_MODULE else run(function)
-        if guard is not None:
-            guard.check(function)
-        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
-        if verify_each:
-            found = problems(function, module)
-            if found:
-                raise InternalError(f"after {name}, @{function.name}: {found[0]}")
-        if print_after in (name, "all") and show is not None:
-            show(f"; after {name}\n{print_function(function, module)}")
-        return changed
-
+    runner = _Runner(module, print_after, show, verify_each, timings)
     inliner = inline.Inliner(module, level) if inlining and level else None
+    aliases = None
+    if level:
+        aliases = Memory(module, inliner.surveys.values() if inliner is not None else None)
+    steps = _steps(module, aliases, inlining)
     functions = inliner.order if inliner else list(module.functions.values())
+    rounds = MAXIMUM_ROUNDS[level]
+    postponed: list[Function] = []
     for function in functions:
+        shape = Shape(function)
         if inliner is not None:
-            run_pass(INLINE, inliner.run, function)
-        for number in range(MAXIMUM_ROUNDS[level]):
-            changed = False
-            for name, run in ONCE:
-                if name == "tail-recursion" and not inlining:
-                    continue
-                if number and name in FIRST_ROUND_ONLY:
-                    continue
-                changed |= run_pass(name, run, function)
-            if not changed:
-                break
+            runner.run(INLINE, inliner.run, function, shape)
+        if inliner is not None and inliner.will_go(function):
+            postponed.append(function)
+        else:
+            _optimise_one(function, shape, steps, rounds, runner)
         if inliner is not None:
             inliner.finished(function)
     if inliner is not None:
+        for function in postponed:
+            if inliner.is_called(function):  # it did not go, as its caller was too large
+                _optimise_one(function, Shape(function), steps, rounds, runner)
+                inliner.finished(function)
         inliner.remove_unused()
     if level >= 2 and not module.trace_names:
         for function in module.functions.values():
             for name, run in LAST:
-                run_pass(name, run, function)
+                runner.run(name, run, function, Shape(function))
+
+
+def _steps(module: Module, aliases: Memory | None, inlining: bool) -> list[tuple[str, int, Step]]:
+    """The passes of one round: name, a number that is the same for the same pass, and what runs
+    it."""
+
+    def step(name: str, run: Pass) -> Step:
+        if name in WITH_MODULE:
+            return lambda function, shape: run(function, module, shape)
+        if name in WITH_MEMORY:
+            return lambda function, shape: run(function, aliases, shape)
+        return run
+
+    return [
+        (name, _OF_RUN[run], step(name, run))
+        for name, run in ONCE
+        if inlining or name != "tail-recursion"
+    ]
+
+
+def _optimise_one(
+    function: Function,
+    shape: Shape,
+    steps: list[tuple[str, int, Step]],
+    rounds: int,
+    runner: _Runner,
+) -> None:
+    """All passes over one function, but for those that would find what they found before."""
+    version = 0  # how often the function was changed
+    # By the pass's number: at which version it had nothing (more) to do.
+    quiet = [-1] * len(_OF_RUN)
+    for number in range(rounds):
+        before = version
+        for name, which, step in steps:
+            if quiet[which] == version:
+                runner.skip(name, function)
+                continue
+            if number and name in FIRST_ROUND_ONLY:
+                continue
+            if runner.run(name, step, function, shape):
+                version += 1
+                if step is not dce.run:  # what is dead goes all at once
+                    continue
+            quiet[which] = version
+        if version == before:
+            break
+
+
+class _Runner:
+    """Runs a pass, and does around it what was asked for: times, texts, verification."""
+
+    __slots__ = ("module", "plain", "print_after", "seconds", "show", "verify_each")
+
+    def __init__(
+        self,
+        module: Module,
+        print_after: str | None,
+        show: Callable[[str], None] | None,
+        verify_each: bool,
+        seconds: dict[str, float] | None,
+    ) -> None:
+        self.module = module
+        self.print_after = print_after
+        self.show = show
+        self.verify_each = verify_each
+        self.seconds = seconds
+        self.plain = print_after is None and not verify_each and seconds is None
+
+    def run(self, name: str, step: Step, function: Function, shape: Shape) -> bool:
+        if self.plain and function.debug is None:
+            return step(function, shape)
+        start = time.perf_counter()
+        guard = None
+        if function.debug is not None and name not in CAREFUL:
+            guard = Guard(function)
+        changed = step(function, shape)
+        if guard is not None:
+            guard.check(function)
+        if self.seconds is not None:
+            spent = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+        if self.verify_each:
+            found = problems(function, self.module)
+            if found:
+                raise InternalError(f"after {name}, @{function.name}: {found[0]}")
+            if not shape.is_true():
+                raise InternalError(f"after {name}, @{function.name}: its shape has changed")
+        self.skip(name, function)
+        return changed
+
+    def skip(self, name: str, function: Function) -> None:
+        """Show the function behind a pass, which may have had nothing to do."""
+        if self.print_after in (name, "all") and self.show is not None:
+            self.show(f"; after {name}\n{print_function(function, self.module)}")

@@ -6,14 +6,16 @@ from callproof.ir.dominance import Dominators
 from callproof.ir.loops import Loop
 from callproof.ir.model import Block, Function, Instruction, Operand, Target
 from callproof.ir.operations import JUMP
+from callproof.ir.shape import Shape
 
 
-def make_preheaders(function: Function, tree: Dominators, loops: list[Loop]) -> dict[Loop, Block]:
+def make_preheaders(function: Function, shape: Shape, loops: list[Loop]) -> dict[Loop, Block]:
     """For each loop the only block outside that jumps to its header, and nowhere else.
 
-    It is made where there is none.  `tree` and `loops` are of the function as it was; blocks
-    made here are not in them.
+    It is made where there is none.  `loops` are of the function as it was; blocks made here
+    are not in them.
     """
+    tree = shape.tree()
     found: dict[Loop, Block] = {}
     new: dict[int, Block] = {}  # by the header's id
     for loop in loops:
@@ -28,6 +30,7 @@ def make_preheaders(function: Function, tree: Dominators, loops: list[Loop]) -> 
                 blocks.append(new[id(block)])
             blocks.append(block)
         function.blocks = blocks
+        shape.forget()
     return found
 
 

@@ -12,9 +12,8 @@ compares is narrowed, until the walk leaves that subtree.
 from __future__ import annotations
 
 from callproof.ir import operations as op
-from callproof.ir.dominance import Dominators
-from callproof.ir.loops import Loops
 from callproof.ir.model import CONSTANT, VALUE, Constant, Function, Instruction, Operand
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import I64
 from callproof.passes.fold import MIRRORED, NEGATED
@@ -26,7 +25,6 @@ from callproof.passes.induction import (
     loop_form,
     word,
 )
-from callproof.passes.licm import may_have_loops
 
 LEAST, GREATEST = -(1 << 63), (1 << 63) - 1
 Range = tuple[int, int]
@@ -42,31 +40,32 @@ LOADED: dict[op.Operation, Range] = {
 SIGNED = {op.ULT: op.SLT, op.ULE: op.SLE, op.UGT: op.SGT, op.UGE: op.SGE}
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     if not any(
         block.terminator.operation is op.BRANCH for block in function.blocks
     ):  # nothing is decided by ranges without a branch
         return False
-    return _Analysis(function).run()
+    return _Analysis(function, shape_of(function, shape)).run()
 
 
 class _Analysis:
-    __slots__ = ("changed", "decided", "function", "known", "ranges", "tree")
+    __slots__ = ("changed", "decided", "function", "known", "ranges", "shape", "tree")
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, shape: Shape) -> None:
         self.function = function
-        self.tree = Dominators(function)
+        self.shape = shape
+        self.tree = shape.tree()
         self.ranges: dict[int, Range] = {}  # by value number; ANY is not in it
         self.known: dict[int, int] = {}  # conditions by value number: 0 or 1
         self.decided: dict[int, Operand] = {}
         self.changed = False
-        if may_have_loops(function):
+        if shape.has_loops():
             self._count()
 
     def _count(self) -> None:
         """The variables of loops that go round a known number of times."""
         tree = self.tree
-        loops = Loops(tree.predecessors, tree.idom)
+        loops = self.shape.loops()
         home = homes(self.function, tree, loops)
         for loop in loops.loops:
             form = loop_form(tree, loop, home)

@@ -16,20 +16,21 @@ from __future__ import annotations
 
 from callproof.ir import operations as op
 from callproof.ir.dominance import Dominators
-from callproof.ir.loops import Loop, Loops
+from callproof.ir.loops import Loop
 from callproof.ir.model import VALUE, Block, Function, Instruction, Operand, Target, Value
-from callproof.passes.licm import CALLS, may_have_loops
+from callproof.ir.shape import Shape, shape_of
+from callproof.passes.licm import CALLS
 
 MOST_INSTRUCTIONS = 8  # of the head, with its branch
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     """One loop after the other; those in each other have different heads and latches."""
-    if not may_have_loops(function):
+    shape = shape_of(function, shape)
+    if not shape.has_loops():
         return False
-    tree = Dominators(function)
-    loops = Loops(tree.predecessors, tree.idom)
-    found = [loop for loop in loops.loops if _is_suitable(tree, loop)]
+    tree = shape.tree()
+    found = [loop for loop in shape.loops().loops if _is_suitable(tree, loop)]
     if not found:
         return False
     uses = _Uses(function, tree)
@@ -51,6 +52,7 @@ def run(function: Function) -> bool:
             together.append(block)
             together += new.get(id(block), ())
         function.blocks = together
+        shape.forget()
     return bool(new)
 
 
@@ -65,7 +67,7 @@ def _is_suitable(tree: Dominators, loop: Loop) -> bool:
         return False
     if any(i.operation in CALLS or i.operation is op.SLOT for i in head.instructions):
         return False
-    inside = [tree.index[id(target.block)] in loop.members for target in terminator.targets]
+    inside = [tree.index[target.block] in loop.members for target in terminator.targets]
     return sorted(inside) == [False, True] and head.successors()[inside.index(True)] is not head
 
 
@@ -96,9 +98,9 @@ def _rotate(function: Function, tree: Dominators, loop: Loop, uses: _Uses) -> li
     head, latch = tree.order[loop.header], tree.order[loop.latches[0]]
     terminator = head.terminator
     targets = terminator.targets
-    inside = next(n for n, t in enumerate(targets) if tree.index[id(t.block)] in loop.members)
-    body = tree.index[id(targets[inside].block)]
-    out = tree.index[id(targets[1 - inside].block)]
+    inside = next(n for n, t in enumerate(targets) if tree.index[t.block] in loop.members)
+    body = tree.index[targets[inside].block]
+    out = tree.index[targets[1 - inside].block]
     made = [*head.parameters, *(v for i in head.instructions for v in i.results)]
     # Which values are needed where; a block that has other ways into it is no place for them.
     wanted_inside: list[Value] = []

@@ -20,10 +20,11 @@ from callproof.ir.model import (
     Value,
 )
 from callproof.ir.operations import BRANCH, JUMP, SWITCH
+from callproof.ir.shape import Shape
 from callproof.ir.ssa import replace_operands
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     changed = False
     for block in function.blocks:
         changed |= _decide(block)
@@ -31,6 +32,8 @@ def run(function: Function) -> bool:
     changed |= _thread_jumps(function)
     changed |= _remove_unreachable(function)
     changed |= _merge_lines(function)
+    if changed and shape is not None:
+        shape.forget()
     return changed
 
 

@@ -19,6 +19,7 @@ from callproof.ir.dominance import reverse_postorder
 from callproof.ir.model import CONSTANT, VALUE, Block, Constant, Function, Instruction, Value
 from callproof.ir.model import Operand as IrOperand
 from callproof.ir.operations import Operation
+from callproof.ir.places import PlaceNumber
 from callproof.ir.types import I64, V2F32, V2F64, V2I32, V2I64, Type
 from callproof.ir.vectors import lanes_of
 
@@ -146,7 +147,7 @@ class _Splitter:
         self.chosen = chosen
         self.lanes: dict[int, Lanes] = {}
         self.found: list[Instruction] = []
-        self.line = 0
+        self.line: PlaceNumber = 0
 
     def is_split(self, operand: IrOperand) -> bool:
         if operand.kind != VALUE or operand.type not in PAIRS:

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from callproof.ir import operations as op
-from callproof.ir.dominance import Dominators
-from callproof.ir.loops import Loop, Loops
+from callproof.ir.loops import Loop
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Operand, Value
 from callproof.ir.places import PlaceNumber
+from callproof.ir.shape import Shape, shape_of
 from callproof.ir.types import I64, PTR
 from callproof.passes.aliases import STORES, access_size
 from callproof.passes.induction import (
@@ -31,7 +31,7 @@ from callproof.passes.induction import (
     signed,
     word,
 )
-from callproof.passes.licm import CALLS, may_have_loops
+from callproof.passes.licm import CALLS
 from callproof.passes.preheaders import make_preheaders
 
 MOST_BASES = 2  # of one group; more registers than that, and a pointer is better
@@ -63,13 +63,11 @@ class Group:
     accesses: list[Access] = field(default_factory=list)
 
 
-def run(function: Function) -> bool:
-    if not may_have_loops(function):
+def run(function: Function, shape: Shape | None = None) -> bool:
+    shape = shape_of(function, shape)
+    if not shape.has_loops():
         return False
-    tree = Dominators(function)
-    loops = Loops(tree.predecessors, tree.idom)
-    if not loops.loops:
-        return False
+    tree, loops = shape.tree(), shape.loops()
     home = homes(function, tree, loops)
     work: list[tuple[LoopForm, list[Group]]] = []
     own: dict[Loop, list[Block]] = {loop: [] for loop in loops.loops}
@@ -93,7 +91,7 @@ def run(function: Function) -> bool:
             work.append((form, groups))
     if not work:
         return False
-    places = make_preheaders(function, tree, [form.loop for form, _ in work])
+    places = make_preheaders(function, shape, [form.loop for form, _ in work])
     for form, groups in work:
         _Reducer(function, form, places[form.loop]).run(groups)
     return True

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from callproof.ir.model import Function, Instruction, Operand
 from callproof.ir.operations import CALL, CALL_INDIRECT, JUMP, RETURN, SLOT
+from callproof.ir.shape import Shape
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     changed = False
     if any(i.operation is SLOT for block in function.blocks for i in block.instructions):
         return False  # the callee may be given the address of something in our frame
@@ -27,6 +28,8 @@ def run(function: Function) -> bool:
         if last.operation is not RETURN:
             block.instructions[-1] = Instruction(RETURN, None, values, [], last.line)
             changed = True
+            if shape is not None:
+                shape.forget()
         if not call.tail:
             call.tail = changed = True
     return changed

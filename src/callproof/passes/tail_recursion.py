@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from callproof.ir.model import Block, Function, Instruction, Module, Operand, Target, Value
 from callproof.ir.operations import CALL, JUMP, SLOT
+from callproof.ir.places import PlaceNumber
+from callproof.ir.shape import Shape
 from callproof.passes.tail_calls import returned, same_values
 
 
-def run(function: Function, module: Module) -> bool:
+def run(function: Function, module: Module, shape: Shape | None = None) -> bool:
     signature = function.signature
     if (
         module.trace_names
@@ -39,6 +41,8 @@ def run(function: Function, module: Module) -> bool:
         call = block.instructions[-2]
         del block.instructions[-2:]
         block.instructions.append(_jump(again, list(call.operands), call.line))
+    if shape is not None:
+        shape.forget()
     return True
 
 
@@ -54,7 +58,7 @@ def _calls_itself(block: Block, function: Function) -> bool:
     return values is not None and same_values(values, call)
 
 
-def _jump(block: Block, arguments: list[Operand], line: int) -> Instruction:
+def _jump(block: Block, arguments: list[Operand], line: PlaceNumber) -> Instruction:
     jump = Instruction(JUMP, None, [], [], line)
     jump.targets = [Target(block, arguments)]
     return jump

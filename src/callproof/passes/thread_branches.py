@@ -14,11 +14,12 @@ from callproof.ir.debug import forget_values_of_skipped
 from callproof.ir.interpret import evaluate
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Operand, Target, Value
 from callproof.ir.operations import BRANCH, EQ, NE, XOR
+from callproof.ir.shape import Shape
 
 QUESTIONS = (XOR, EQ, NE)
 
 
-def run(function: Function) -> bool:
+def run(function: Function, shape: Shape | None = None) -> bool:
     asking = _asking(function)
     if not asking:
         return False
@@ -38,6 +39,8 @@ def run(function: Function) -> bool:
                     skipped += instruction.results
                 target.block, target.arguments = further.block, further.arguments
                 changed = True
+    if changed and shape is not None:
+        shape.forget()
     forget_values_of_skipped(function, skipped)
     return changed
 

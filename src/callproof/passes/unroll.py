@@ -8,9 +8,8 @@ the copies compute of the variable are sums with numbers, which addresses take a
 from __future__ import annotations
 
 from callproof.ir import operations as op
-from callproof.ir.dominance import Dominators
-from callproof.ir.loops import Loops
 from callproof.ir.model import VALUE, Block, Function, Instruction, Operand, Target
+from callproof.ir.shape import Shape, shape_of
 from callproof.passes.induction import (
     LoopForm,
     counted_exit,
@@ -19,7 +18,7 @@ from callproof.passes.induction import (
     loop_form,
     word,
 )
-from callproof.passes.licm import CALLS, may_have_loops
+from callproof.passes.licm import CALLS
 
 FACTORS = (4, 3, 2)  # how many turns become one, the best first; their number must be a multiple
 MOST_INSTRUCTIONS = 56  # of the result
@@ -31,11 +30,11 @@ WIDEST = 16  # bytes: what is wider becomes several instructions later
 Last = dict[int, tuple[Block, Operand]]
 
 
-def run(function: Function) -> bool:
-    if not may_have_loops(function):
+def run(function: Function, shape: Shape | None = None) -> bool:
+    shape = shape_of(function, shape)
+    if not shape.has_loops():
         return False
-    tree = Dominators(function)
-    loops = Loops(tree.predecessors, tree.idom)
+    tree, loops = shape.tree(), shape.loops()
     home = homes(function, tree, loops)
     last: Last = {}
     for loop in loops.loops:
@@ -53,6 +52,7 @@ def run(function: Function) -> bool:
             last |= {number: (form.header, operand) for number, operand in now.items()}
     if last:
         _replace_behind(function, last)
+        shape.forget()
     return bool(last)
 
 

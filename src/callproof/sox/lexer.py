@@ -1,4 +1,7 @@
-"""Lexical analysis (reference section 1; block comments: section 20).
+"""Lexical analysis (reference section 1; block comments: section 20): tokens in columns.
+
+A token is an index into the lists of `Tokens`, and what can be done for all tokens at once
+is: an object for each would take longer to make than all the rest of the lexer's work.
 
 A Sox program is a byte string.  We keep it as text with one character for each byte
 (Latin-1), so that spans count bytes; only what a person sees is decoded (`SoxSource`).
@@ -7,6 +10,8 @@ A Sox program is a byte string.  We keep it as text with one character for each 
 from __future__ import annotations
 
 import re
+from itertools import accumulate, compress, repeat
+from operator import sub
 from pathlib import Path
 
 from callproof.source import CallproofError, SourceFile
@@ -57,83 +62,147 @@ UNEXPECTED = "Unexpected character."
 OPEN_STRING = "Unterminated string."
 OPEN_COMMENT = "Unterminated comment."
 
+_SPACE = " \t\r\n"
+# What white space stands before is one match with it: half as many are made.  Comments in
+# comments are left to `_comment_end`.
 _TOKEN = re.compile(
-    r"""(?P<space>(?:[ \t\r\n]++|//[^\n]*+)++)
-      | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<number>[0-9]+(?:\.[0-9]+)?)
-      | (?P<string>"[^"]*")
-      | (?P<comment>/\*)
-      | (?P<operator>[=!<>]=|[][(){},.\-+;/*%:\#!=<>])""",
-    re.VERBOSE,
+    r"""[ \t\r\n]*+
+    (?: [A-Za-z_][A-Za-z0-9_]*
+      | [0-9]+(?:\.[0-9]+)?
+      | "[^"]*"
+      | //[^\n]*
+      | /\*(?:[^*/]|\*(?!/)|/(?!\*))*+\*/
+      | /\*
+      | [=!<>]=
+      | . )""",
+    re.VERBOSE | re.DOTALL,
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
+# Kinds that no parser sees: a comment, and a text or comment whose end is not so clear.
+_COMMENT, _OPEN = "", "open"
+_OPERATORS = "[ ] ( ) { } , . - + ; / * % : # ! = < > == != <= >=".split()
+_KNOWN = {text: text for text in (*KEYWORDS, *_OPERATORS)}
+_DIGITS = frozenset("0123456789")
 
 
-class Token:
-    """`text` as written; `line` as the reference counts it: that of the token's last character.
+class Tokens:
+    """The tokens of a file as columns, ended by one of kind END.
 
-    A BAD token is what no token begins with; `message` says why.
+    `texts` as written; `lines` as the reference counts them: those of the tokens' last
+    characters.  A BAD token is what no token begins with; `messages` has the reasons of
+    those that are not UNEXPECTED.
     """
 
-    __slots__ = ("end", "kind", "line", "message", "start", "text")
+    __slots__ = ("ends", "kinds", "lines", "messages", "starts", "texts")
 
-    def __init__(
-        self, kind: str, text: str, start: int, end: int, line: int, message: str = ""
-    ) -> None:
-        self.kind = kind
-        self.text = text
-        self.start = start
-        self.end = end
-        self.line = line
-        self.message = message
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.texts: list[str] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.lines: list[int] = []
+        self.messages: dict[int, str] = {}
 
-    def __repr__(self) -> str:
-        return f"{self.kind}:{self.text!r}"
+    def add(self, kind: str, text: str, start: int, end: int, line: int) -> None:
+        self.kinds.append(kind)
+        self.texts.append(text)
+        self.starts.append(start)
+        self.ends.append(end)
+        self.lines.append(line)
 
 
-def tokenize(source: SourceFile) -> list[Token]:
+class _Kinds(dict[str, str]):
+    """The kind of each text that the regular expression gives; looked at once each."""
+
+    def __missing__(self, text: str) -> str:
+        kind = self[text] = _kind_of(text)
+        return kind
+
+
+def _kind_of(text: str) -> str:
+    first = text[0]
+    if first.isascii() and (first.isalpha() or first == "_"):
+        return NAME
+    if first in _DIGITS:
+        return NUMBER
+    if first == '"':
+        return STRING if len(text) > 1 else _OPEN
+    if first == "/":
+        return _COMMENT if text != "/*" else _OPEN
+    return BAD
+
+
+def tokenize(source: SourceFile) -> Tokens:
     """All tokens, ended by one of kind END.  The parser reports the BAD ones."""
     text = source.text
-    tokens: list[Token] = []
-    add = tokens.append
-    match_at = _TOKEN.match
-    position, line, length = 0, 1, len(text)
-    while position < length:
-        match = match_at(text, position)
-        if match is None:
-            if text[position] == '"':
-                line += text.count("\n", position)
-                add(Token(BAD, text[position:], position, length, line, OPEN_STRING))
-                position = length
-            else:
-                end = position + 1
-                add(Token(BAD, text[position], position, end, line, UNEXPECTED))
-                position = end
-            continue
-        kind = match.lastgroup
-        end = match.end()
-        if kind == "space":
-            line += text.count("\n", position, end)
-        elif kind == "word":
-            word = match.group()
-            add(Token(word if word in KEYWORDS else NAME, word, position, end, line))
-        elif kind == "operator":
-            operator = match.group()
-            add(Token(operator, operator, position, end, line))
-        elif kind == "number":
-            add(Token(NUMBER, match.group(), position, end, line))
-        elif kind == "string":
-            line += text.count("\n", position, end)
-            add(Token(STRING, match.group(), position, end, line))
-        else:
-            closing = _comment_end(text, end)
-            end = length if closing < 0 else closing
-            line += text.count("\n", position, end)
-            if closing < 0:
-                add(Token(BAD, "/*", position, end, line, OPEN_COMMENT))
-        position = end
-    add(Token(END, "", length, length, line))
+    tokens = Tokens()
+    kind_of = _Kinds(_KNOWN)
+    last = len(text.rstrip(_SPACE))
+    parts = _TOKEN.findall(text, 0, last)
+    position, line = _add_tokens(tokens, text, parts, 0, 1, kind_of)
+    while position < last:
+        parts = _until_open(text, position, last, kind_of)
+        position, line = _add_tokens(tokens, text, parts, position, line, kind_of)
+    length = len(text)
+    tokens.add(END, "", length, length, line + text.count("\n", position))
     return tokens
+
+
+def _until_open(text: str, position: int, last: int, kind_of: _Kinds) -> list[str]:
+    """As `findall`, but only up to the next comment in a comment: there may be many."""
+    parts = []
+    for match in _TOKEN.finditer(text, position, last):
+        part = match[0]
+        parts.append(part)
+        if kind_of[part.lstrip(_SPACE)] == _OPEN:
+            break
+    return parts
+
+
+def _add_tokens(
+    tokens: Tokens, text: str, parts: list[str], position: int, line: int, kind_of: _Kinds
+) -> tuple[int, int]:
+    """Tokens of parts of the text from `position`, in `line`, on, up to what is not closed.
+
+    Gives where to go on, and the line there.
+    """
+    texts = [part.lstrip(_SPACE) for part in parts]
+    ends = list(accumulate(map(len, parts), initial=position))
+    lines = list(accumulate(map(str.count, parts, repeat("\n")), initial=line))
+    position, line = ends[-1], lines[-1]
+    del ends[0], lines[0]
+    starts = list(map(sub, ends, map(len, texts)))
+    kinds = list(map(kind_of.__getitem__, texts))
+    found = frozenset(kinds)
+    opened: int | None = None
+    if _OPEN in found:
+        at = kinds.index(_OPEN)
+        opened, line = starts[at], lines[at]
+        del kinds[at:], texts[at:], starts[at:], ends[at:], lines[at:]
+    if _COMMENT in found:
+        texts = list(compress(texts, kinds))
+        starts = list(compress(starts, kinds))
+        ends = list(compress(ends, kinds))
+        lines = list(compress(lines, kinds))
+        kinds = list(filter(None, kinds))
+    tokens.kinds += kinds
+    tokens.texts += texts
+    tokens.starts += starts
+    tokens.ends += ends
+    tokens.lines += lines
+    if opened is None:
+        return position, line
+    if text[opened] == "/":
+        end = _comment_end(text, opened + 2)
+        if end >= 0:
+            return end, line + text.count("\n", opened, end)
+        lexeme, message = "/*", OPEN_COMMENT
+    else:
+        lexeme, message = text[opened:], OPEN_STRING
+    line += text.count("\n", opened)
+    tokens.messages[len(tokens.kinds)] = message
+    tokens.add(BAD, lexeme, opened, len(text), line)
+    return len(text), line
 
 
 def _comment_end(text: str, position: int) -> int:

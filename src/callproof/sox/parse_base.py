@@ -17,7 +17,6 @@ from callproof.sox.lexer import (
     OPEN_STRING,
     UNEXPECTED,
     SoxSource,
-    Token,
     tokenize,
 )
 from callproof.sox.resolve import Resolver
@@ -50,7 +49,7 @@ class TooDeep(Exception):
 
 
 class ParserBase:
-    """`previous` is the last token taken, `current` the next one."""
+    """`at` is the next token and `kind` its kind, `taken` the one that was taken last."""
 
     def __init__(
         self, source: SoxSource, module: Module, kind: str, diagnostics: Diagnostics
@@ -61,13 +60,19 @@ class ParserBase:
         self.source = source
         self.module = module
         self.diagnostics = diagnostics
-        self.tokens = tokenize(source)
-        self.at = 0
+        tokens = tokenize(source)
+        self.kinds = tokens.kinds
+        self.texts = tokens.texts
+        self.starts = tokens.starts
+        self.ends = tokens.ends
+        self.lines = tokens.lines
+        self.messages = tokens.messages
+        self.at = self.taken = 0
+        self.kind = self.kinds[0]
         self.panic = False
         self.failed = False
         self.depth = 0
         self.height = 0
-        self.previous = self.current = self.tokens[0]
         whole = Span(source, 0, len(source.text))
         top = FunctionInfo("", kind, whole, module, line=1)
         self.resolver = Resolver(module, top, self.error_of_meaning)
@@ -76,32 +81,32 @@ class ParserBase:
     # --- tokens ---------------------------------------------------------------------------
 
     def skip_bad(self) -> None:
-        while self.current.kind == BAD:
-            token = self.current
-            hint = _HINTS.get(token.text)
+        while self.kind == BAD:
+            hint = _HINTS.get(self.texts[self.at])
             notes = [Note(hint)] if hint else []
-            self.report(token, token.message, LEXICAL_CODES[token.message], notes)
+            message = self.messages.get(self.at, UNEXPECTED)
+            self.report(self.at, message, LEXICAL_CODES[message], notes)
             self.at += 1
-            self.current = self.tokens[self.at]
+            self.kind = self.kinds[self.at]
 
-    def advance(self) -> Token:
+    def advance(self) -> int:
         """Take a token; at the end of the file it is the END token again and again."""
-        taken = self.previous = self.current
-        if taken.kind != END:
-            self.at += 1
-            self.current = self.tokens[self.at]
-            if self.current.kind == BAD:
+        taken = self.taken = self.at
+        if self.kind != END:
+            self.at = taken + 1
+            kind = self.kind = self.kinds[taken + 1]
+            if kind == BAD:
                 self.skip_bad()
         return taken
 
     def match(self, kind: str) -> bool:
-        if self.current.kind != kind:
+        if self.kind != kind:
             return False
         self.advance()
         return True
 
     def consume(self, kind: str, message: str) -> bool:
-        if self.current.kind == kind:
+        if self.kind == kind:
             self.advance()
             return True
         self.error_at_current(message)
@@ -110,22 +115,28 @@ class ParserBase:
     def name(self, message: str) -> str:
         """A name, or what stands in its place after an error was reported."""
         if self.consume(NAME, message):
-            return self.previous.text
+            return self.texts[self.taken]
         return ""
 
-    def peek(self, distance: int = 1) -> Token:
-        """The token behind the current one (BAD tokens are not passed over)."""
-        return self.tokens[min(self.at + distance, len(self.tokens) - 1)]
+    @property
+    def line(self) -> int:
+        """That of the token taken last."""
+        return self.lines[self.taken]
 
-    def span(self, token: Token) -> Span:
-        return Span(self.source, token.start, token.end)
+    def peek(self) -> str:
+        """The kind of the token behind the next one (BAD tokens are not passed over)."""
+        return self.kinds[min(self.at + 1, len(self.kinds) - 1)]
 
-    def since(self, first: Token | Span) -> Span:
-        return Span(self.source, first.start, max(first.end, self.previous.end))
+    def span(self, token: int) -> Span:
+        return Span(self.source, self.starts[token], self.ends[token])
+
+    def since(self, start: int) -> Span:
+        """From an offset to the end of the token taken last."""
+        return Span(self.source, start, self.ends[self.taken])
 
     # --- errors ---------------------------------------------------------------------------
 
-    def report(self, token: Token, message: str, code: str, notes: list[Note]) -> None:
+    def report(self, token: int, message: str, code: str, notes: list[Note]) -> None:
         if self.panic:
             return
         self.panic = True
@@ -134,19 +145,19 @@ class ParserBase:
 
     def error(self, message: str, note: str = "") -> None:
         """At the token taken last."""
-        self.report(self.previous, message, SYNTAX, [Note(note)] if note else [])
+        self.report(self.taken, message, SYNTAX, [Note(note)] if note else [])
 
     def error_of_meaning(self, message: str) -> None:
-        self.report(self.previous, message, MEANING, [])
+        self.report(self.taken, message, MEANING, [])
 
     def error_at_current(self, message: str) -> None:
-        self.report(self.current, message, SYNTAX, [])
+        self.report(self.at, message, SYNTAX, [])
 
     def synchronize(self) -> None:
         """To after a `;` or before a token that begins a statement."""
         self.panic = False
-        while self.current.kind != END:
-            if self.previous.kind == ";" or self.current.kind in SYNCHRONIZE:
+        while self.kind != END:
+            if self.kinds[self.taken] == ";" or self.kind in SYNCHRONIZE:
                 return
             self.advance()
 
@@ -155,7 +166,7 @@ class ParserBase:
         self.depth += 1
         if self.depth + self.height > MAXIMUM_DEPTH:
             self.panic = False  # the last word about this file
-            self.report(self.current, TOO_DEEP, "too-deep", [])
+            self.report(self.at, TOO_DEEP, "too-deep", [])
             raise TooDeep
 
     def leave(self) -> None:

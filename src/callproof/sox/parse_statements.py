@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 
 from callproof.sox import nodes as ast
-from callproof.sox.lexer import END, NAME, Token
+from callproof.sox.lexer import END, NAME
 from callproof.sox.parse_expressions import PREFIX, ExpressionParser
 from callproof.sox.symbols import INITIALIZER, SCRIPT, SET, LocalInfo
 
@@ -16,7 +16,7 @@ class StatementParser(ExpressionParser):
 
     def statement(self) -> ast.Statement:
         self.enter()
-        rule = STATEMENTS.get(self.current.kind)
+        rule = STATEMENTS.get(self.kind)
         if rule is None:
             found = self.expression_statement()
         else:
@@ -34,9 +34,9 @@ class StatementParser(ExpressionParser):
         """What follows `var`, without the semicolon."""
 
     def expression_statement(self) -> ast.Statement:
-        start = self.current
+        start = self.starts[self.at]
         expression = self.expression()
-        line = self.previous.line
+        line = self.line
         self.match(";")
         return ast.ExpressionStatement(self.since(start), line, expression)
 
@@ -44,15 +44,15 @@ class StatementParser(ExpressionParser):
 
     def block(self) -> ast.Block:
         """After `{`: a scope of its own."""
-        start = self.previous
+        start = self.starts[self.taken]
         self.resolver.begin_scope()
         statements = self.block_body()
         self.resolver.end_scope()
-        return ast.Block(self.since(start), self.previous.line, statements)
+        return ast.Block(self.since(start), self.line, statements)
 
     def block_body(self) -> list[ast.Statement]:
         found: list[ast.Statement] = []
-        while self.current.kind not in ("}", END):
+        while self.kind not in ("}", END):
             found += self.declaration()
         self.consume("}", "Expect '}' after block.")
         return found
@@ -60,70 +60,70 @@ class StatementParser(ExpressionParser):
     # --- simple statements ----------------------------------------------------------------
 
     def print_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         expression = self.expression()
         self.match(";")
-        return ast.Print(self.since(start), self.previous.line, expression)
+        return ast.Print(self.since(start), self.line, expression)
 
     def assert_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         self.consume("(", "Expect '(' after 'assert'.")
         condition = self.expression()
         message = self.expression() if self.match(",") else None
         self.consume(")", "Expect ')' after assert.")
         self.match(";")
-        return ast.Assert(self.since(start), self.previous.line, condition, message)
+        return ast.Assert(self.since(start), self.line, condition, message)
 
     def return_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         kind = self.resolver.kind
         if kind == SCRIPT:
             self.error_of_meaning("Can't return from top-level code.")
         if self.match(";"):
-            return ast.Return(self.since(start), self.previous.line, None)
+            return ast.Return(self.since(start), self.line, None)
         if kind == INITIALIZER:
             self.error_of_meaning("Can't return a value from an initializer.")
         value = self.expression()
         self.match(";")
-        return ast.Return(self.since(start), self.previous.line, value)
+        return ast.Return(self.since(start), self.line, value)
 
     def break_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         if not self.resolver.scope.loops and not self.resolver.scope.switches:
             self.error_of_meaning("Can't use break outside of a loop or switch statement.")
         self.match(";")
-        return ast.Break(self.since(start), self.previous.line)
+        return ast.Break(self.since(start), self.line)
 
     def continue_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         if not self.resolver.scope.loops:
             self.error_of_meaning("Can't use continue outside of a loop statement.")
         self.match(";")
-        return ast.Continue(self.since(start), self.previous.line)
+        return ast.Continue(self.since(start), self.line)
 
     # --- choices --------------------------------------------------------------------------
 
     def if_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         condition = self.expression()
-        line = self.previous.line
+        line = self.line
         then = self.statement()
         otherwise = self.statement() if self.match("else") else None
         return ast.If(self.since(start), line, condition, then, otherwise)
 
     def switch_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         subject = self.expression()
-        line = self.previous.line
+        line = self.line
         self.consume("{", "Expect '{' before switch body.")
         arms: list[ast.SwitchArm] = []
         values: list[ast.Expression] = []  # of cases that wait for a block
         has_default = False
-        first = self.current
+        first = self.at
         self.resolver.scope.switches += 1
         while True:
             if not values:
-                first = self.current
+                first = self.at
             if self.match("case"):
                 values.append(self.expression())
                 if not self.match("{"):
@@ -135,13 +135,24 @@ class StatementParser(ExpressionParser):
                 is_default = has_default = True
             else:
                 break
-            arms.append(ast.SwitchArm(self.since(first), first.line, values, is_default, body))
+            arms.append(self.arm(first, values, is_default, body))
             values = []
         if values:
-            arms.append(ast.SwitchArm(self.since(first), first.line, values, False, None))
+            arms.append(self.arm(first, values, False, None))
         self.resolver.scope.switches -= 1
         self.consume("}", "Expect '}' after switch body.")
         return ast.Switch(self.since(start), line, subject, arms)
+
+    def arm(
+        self,
+        first: int,
+        values: list[ast.Expression],
+        is_default: bool,
+        body: ast.Statement | None,
+    ) -> ast.SwitchArm:
+        """An arm that begins with the token `first`."""
+        span = self.since(self.starts[first])
+        return ast.SwitchArm(span, self.lines[first], values, is_default, body)
 
     # --- loops ----------------------------------------------------------------------------
 
@@ -152,16 +163,16 @@ class StatementParser(ExpressionParser):
         return body
 
     def while_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         condition = self.expression()
-        line = self.previous.line
+        line = self.line
         body = self.loop_body()
         return ast.While(self.since(start), line, condition, body)
 
     def for_statement(self) -> ast.Statement:
-        if self.current.kind == NAME and self.peek().kind == "in":
+        if self.kind == NAME and self.peek() == "in":
             return self.for_in()
-        start = self.previous
+        start = self.starts[self.taken]
         self.resolver.begin_scope()
         initial: list[ast.Statement] = []
         if self.match("var"):
@@ -173,41 +184,41 @@ class StatementParser(ExpressionParser):
         if not self.match(";"):
             condition = self.expression()
             self.consume(";", "Expect ';' after loop condition.")
-        line = self.previous.line
+        line = self.line
         step: ast.Expression | None = None
-        if self.current.kind != "{" and self.current.kind in PREFIX:
+        if self.kind != "{" and self.kind in PREFIX:
             step = self.expression()
         body = self.loop_body()
         self.resolver.end_scope()
         return ast.For(self.since(start), line, initial, condition, step, body)
 
     def for_in(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         self.resolver.begin_scope()
         element = self.loop_variable("Expect variable name.")
         return self.each(start, [element])
 
     def foreach_statement(self) -> ast.Statement:
-        start = self.previous
+        start = self.starts[self.taken]
         self.consume("var", "Expect 'var' after 'foreach'.")
         self.resolver.begin_scope()
         variables = [self.loop_variable("Expect index variable name.")]
-        if self.current.kind != "in":
+        if self.kind != "in":
             self.consume(",", "Expect ',' after index variable.")
             variables.append(self.loop_variable("Expect value variable name."))
         return self.each(start, variables)
 
     def loop_variable(self, message: str) -> LocalInfo:
         name = self.name(message)
-        local = self.resolver.declare(name, self.span(self.previous))
+        local = self.resolver.declare(name, self.span(self.taken))
         assert isinstance(local, LocalInfo)  # a loop has a scope of its own
         return local
 
-    def each(self, start: Token, variables: list[LocalInfo]) -> ast.Statement:
+    def each(self, start: int, variables: list[LocalInfo]) -> ast.Statement:
         """From `in` on; ends the scope of the loop's variables."""
         self.consume("in", "Expect 'in' after foreach variables.")
         container = self.expression()
-        line = self.previous.line
+        line = self.line
         for local in variables:
             local.state = SET
         self.consume("{", "Expect '{' before foreach body.")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from callproof.source import Diagnostics
 from callproof.sox import nodes as ast
-from callproof.sox.lexer import END, NAME, STRING, SoxSource, Token
+from callproof.sox.lexer import END, NAME, STRING, SoxSource
 from callproof.sox.parse_base import TooDeep
 from callproof.sox.parse_statements import StatementParser
 from callproof.sox.symbols import (
@@ -58,19 +58,19 @@ class Parser(StatementParser):
     def file(self) -> None:
         top = self.module.function
         try:
-            while self.current.kind != END:
+            while self.kind != END:
                 self.height = 0
                 top.body += self.declaration()
         except TooDeep:
             return
-        top.end_line = self.current.line
+        top.end_line = self.lines[self.at]
 
     def declaration(self) -> list[ast.Statement]:
         outer_height = self.height
         self.height = 0
         self.enter()
-        rule = DECLARATIONS.get(self.current.kind)
-        if rule is None or (self.current.kind == "fn" and self.peek().kind == "("):
+        rule = DECLARATIONS.get(self.kind)
+        if rule is None or (self.kind == "fn" and self.peek() == "("):
             found = [self.statement()]
         else:
             self.advance()
@@ -83,12 +83,13 @@ class Parser(StatementParser):
 
     # --- variables and functions ----------------------------------------------------------
 
-    def declared(self, message: str) -> tuple[Token, GlobalInfo | LocalInfo]:
+    def declared(self, message: str) -> tuple[str, GlobalInfo | LocalInfo]:
         """The name that comes next, declared in the present scope."""
         self.name(message)
-        token = self.previous
-        name = token.text if token.kind == NAME else ""
-        return token, self.resolver.declare(name, self.span(token))
+        token = self.taken
+        name = self.texts[token]
+        known = name if self.kinds[token] == NAME else ""
+        return name, self.resolver.declare(known, self.span(token))
 
     def define(self, node: ast.Definition) -> ast.Definition:
         """From here on the name has its value."""
@@ -106,44 +107,43 @@ class Parser(StatementParser):
     def var_items(self) -> list[ast.Statement]:
         items: list[ast.Statement] = []
         while True:
-            token, symbol = self.declared("Expect variable name.")
+            name, symbol = self.declared("Expect variable name.")
+            start = self.starts[self.taken]
             is_array = self.match("[")
             if is_array:
                 self.consume("]", "Expect ']' after indexing expression.")
             value = self.initializer(is_array) if self.match("=") else None
-            span, line = self.since(token), self.previous.line
-            items.append(
-                self.define(ast.VarDeclaration(span, line, token.text, symbol, value, is_array))
-            )
+            span, line = self.since(start), self.line
+            items.append(self.define(ast.VarDeclaration(span, line, name, symbol, value, is_array)))
             if not self.match(","):
                 return items
 
     def initializer(self, is_array: bool) -> ast.Expression:
-        if is_array and self.current.kind == "{" and self.peek().kind == "}":
-            start = self.advance()  # elsewhere an empty table
+        if is_array and self.kind == "{" and self.peek() == "}":
+            start = self.starts[self.advance()]  # elsewhere an empty table
             self.advance()
-            return ast.ArrayLiteral(self.since(start), self.previous.line, [])
+            return ast.ArrayLiteral(self.since(start), self.line, [])
         return self.expression()
 
     def fn_declaration(self) -> list[ast.Statement]:
         return [self.named_function()]
 
     def named_function(self, is_test: bool = False) -> ast.Statement:
-        start = self.previous
-        token, symbol = self.declared("Expect function name.")
+        start = self.starts[self.taken]
+        name, symbol = self.declared("Expect function name.")
         if isinstance(symbol, LocalInfo):
             symbol.state = READABLE  # it may call itself
-        is_main = token.text == "main" and isinstance(symbol, GlobalInfo)
+        is_main = name == "main" and isinstance(symbol, GlobalInfo)
         if is_main and self.module.main is not None:
             self.error_of_meaning("Cannot have more than one main()")
-        function = self.function(token.text, FUNCTION, self.span(token))
+        function = self.function(name, FUNCTION, self.taken)
         if is_main:
             self.module.main = function
         if is_test:
             function.is_test = True
             self.module.tests.append(function)
-        span, line = self.since(start), self.previous.line
-        return self.define(ast.FunctionDeclaration(span, line, token.text, symbol, function))
+        span, line = self.since(start), self.line
+        return self.define(ast.FunctionDeclaration(span, line, name, symbol, function))
 
     def test_declaration(self) -> list[ast.Statement]:
         """`#[test] fn ...`."""
@@ -158,54 +158,54 @@ class Parser(StatementParser):
         return [self.named_function(is_test=True)]
 
     def defer_declaration(self) -> list[ast.Statement]:
-        start = self.previous
+        token = self.taken
         self.resolver.scope.info.has_defer = True
-        function = self.function("", DEFER, self.span(start))
-        return [ast.Defer(self.since(start), self.previous.line, function)]
+        function = self.function("", DEFER, token)
+        return [ast.Defer(self.since(self.starts[token]), self.line, function)]
 
     # --- classes --------------------------------------------------------------------------
 
     def class_declaration(self) -> list[ast.Statement]:
-        start = self.previous
-        token, symbol = self.declared("Expect class name.")
+        start = self.starts[self.taken]
+        name, symbol = self.declared("Expect class name.")
         if isinstance(symbol, LocalInfo):
             symbol.state = SET  # the class exists, without methods, before all that follows
         resolver = self.resolver
-        info = ClassInfo(token.text, enclosing=resolver.classes)
-        line = self.previous.line
+        info = ClassInfo(name, enclosing=resolver.classes)
+        line = self.line
         resolver.begin_scope()
         if self.match("<"):
             parent = self.name("Expect superclass name.")
-            line = self.previous.line
+            line = self.line
             meaning = resolver.read(parent)
-            info.superclass = ast.Variable(self.span(self.previous), line, parent, meaning)
-            if parent == token.text:
+            info.superclass = ast.Variable(self.span(self.taken), line, parent, meaning)
+            if parent == name:
                 self.error_of_meaning("A class can't inherit from itself.")
-            info.parent = resolver.hidden("super", self.span(self.previous))
+            info.parent = resolver.hidden("super", self.span(self.taken))
         resolver.classes = info
         self.consume("{", "Expect '{' before class body.")
-        while self.current.kind not in ("}", END):
+        while self.kind not in ("}", END):
             info.methods.append(self.method(info))
         self.consume("}", "Expect '}' after class body.")
         resolver.classes = info.enclosing
         resolver.end_scope()
-        node = ast.ClassDeclaration(self.since(start), line, token.text, symbol, info)
+        node = ast.ClassDeclaration(self.since(start), line, name, symbol, info)
         return [self.define(node)]
 
     def method(self, owner: ClassInfo) -> FunctionInfo:
         name = self.name("Expect method name.")
         kind = INITIALIZER if name == "init" else METHOD
-        return self.function(name, kind, self.span(self.previous), owner)
+        return self.function(name, kind, self.taken, owner)
 
     # --- imports --------------------------------------------------------------------------
 
     def import_declaration(self) -> list[ast.Statement]:
         found: list[ast.Statement] = []
         if self.match("("):
-            while self.current.kind in (NAME, STRING):
+            while self.kind in (NAME, STRING):
                 found.append(self.import_specification())
                 self.match(";")
-            if self.current.kind not in (")", END):
+            if self.kind not in (")", END):
                 self.error_at_current("Expect module path string.")
             self.consume(")", "Expect ')' after import list.")
         else:
@@ -215,20 +215,17 @@ class Parser(StatementParser):
 
     def import_specification(self) -> ast.Statement:
         """`alias "path"` or `"path"`, which is named after its last part without `.sox`."""
-        start = self.current
+        start = self.starts[self.at]
         symbol: GlobalInfo | LocalInfo | None = None
         name = ""
-        if self.current.kind == NAME:
-            token, symbol = self.declared("Expect variable name.")
-            name = token.text
+        if self.kind == NAME:
+            name, symbol = self.declared("Expect variable name.")
         self.consume(STRING, "Expect module path string.")
-        path = self.previous.text[1:-1] if self.previous.kind == STRING else ""
+        path = self.texts[self.taken][1:-1] if self.kinds[self.taken] == STRING else ""
         if symbol is None:
             name = path.rpartition("/")[2].removesuffix(".sox")
-            symbol = self.resolver.declare(name, self.span(self.previous))
-        node = ast.Import(
-            self.since(start), self.previous.line, name, symbol, path.encode("latin-1")
-        )
+            symbol = self.resolver.declare(name, self.span(self.taken))
+        node = ast.Import(self.since(start), self.line, name, symbol, path.encode("latin-1"))
         self.module.imports.append(node)
         return self.define(node)
 

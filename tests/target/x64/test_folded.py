@@ -12,6 +12,7 @@ from callproof.ir.parse import parse_module
 from callproof.passes.pipeline import optimise
 from callproof.target.x64.select_folded import RULES
 
+CONVERSIONS = "cvtss2sd cvtsd2ss sqrtsd sqrtss".split()
 INTEGERS = "add sub and or xor mul".split()
 FLOATS = "fadd fsub fmul fdiv".split()
 NUMBERS = (1, -1, 127, -129, 0x7FFFFFFF, -0x80000000)
@@ -51,10 +52,31 @@ COMPARISONS = "eq ne slt sle sgt sge ult ule ugt uge".split()
         ("%s = shl i64 %c, 3\n%p = add i64 %b, %s\n%l = load i64 %p\n%t = add i64 %l, %a\n"
          "store i64 %t, %p\nreturn %s",
          "shlq $3, %rdx; leaq (%rsi,%rdx), %rax; addq %rdi, (%rax); movq %rdx, %rax"),
+        # Of the low word alone: 32 bits.
+        ("%t = xor i64 %a, %b\n%r = and i64 %t, 4294967295\nreturn %r",
+         "xorl %esi, %edi; movq %rdi, %rax"),
+        ("%l = load_s32 i64 %b\n%t = add i64 %a, %l\n%r = and i64 %t, 4294967295\nreturn %r",
+         "addl (%rsi), %edi; movq %rdi, %rax"),
+        ("%s = shl i64 %a, 2\n%p = add i64 @m, %s\n%l = load_s32 i64 %p\nreturn %l",
+         "leaq m(%rip), %rax; movslq (%rax,%rdi,4), %rax"),
     ],
 )  # fmt: skip
 def test_patterns(instructions: str, expected: str) -> None:
     assert body(instructions) == expected.split("; ")
+
+
+def test_a_conversion_does_not_wait_for_its_register_s_upper_bytes() -> None:
+    lines = assembly(
+        "function @f(x: f32, y: f32) -> f64 {\n^e(%x: f32, %y: f32):\n  %a = fext f64 %y\n"
+        "  %b = fsqrt f64 %a\n  %c = fadd f64 %a, %b\n  return %c\n}"
+    )
+    converted = [line.split() for line in lines]
+    other = [
+        i for i, words in enumerate(converted) if "2" in words[0] and words[1][:-1] != words[2]
+    ]
+    assert other
+    for i in other:
+        assert converted[i - 1] == ["xorps", f"{converted[i][2]},", converted[i][2]]
 
 
 def test_floats_are_compared_with_memory() -> None:
@@ -132,6 +154,14 @@ def everything() -> Program:
                     f"  %l = {how} i64 %p + 4\n  %r = {operation} i64 %l, {other}\n"
                     f"  store32 i64 %r, %p + 4\n  return %n\n"
                 )
+                program.add(
+                    f"  %l = {how} i64 %p + 4\n  %r = {operation} i64 %l, {other}\n"
+                    f"  %w = and i64 %r, 4294967295\n  return %w\n"
+                )
+        for operands in ("%x, %n", "%n, %x", "%x, %x"):
+            program.add(
+                f"  %r = {operation} i64 {operands}\n  %w = and i64 %r, 4294967295\n  return %w\n"
+            )
     for operation in COMPARISONS:
         for load, type_, value in (
             *(("load i64", "i64", "%x"), ("load i32", "i32", "%i")),

@@ -179,7 +179,8 @@ def test_every_rule_is_reached() -> None:
         "  %c = load_s8 i64 %a\n  %d = load_s32 i64 %a\n  %s = shl i64 %b, 2\n"
         "  %t = add i64 %n, %s\n  %u = add i64 %c, %d\n  %v = mul i64 %t, %u\n"
         "  %w = lshr i64 %v, %b\n  %z = bitcast f64 %w\n  %k = ftosi i64 %z\n"
-        "  %q = eq i64 %k, 7\n  branch %q, ^x, ^y\n^x:\n  unreachable\n^y:\n  return %v\n}\n"
+        "  %q = eq i64 %k, 7\n  branch %q, ^x, ^y\n^x:\n  unreachable\n^y:\n"
+        "  %g = xor i64 %v, %a\n  %h = and i64 %g, 4294967295\n  return %h\n}\n"
     )
     compile_module(parse_module(text), TARGET, hits=hits)
     unreached = {rule.name for rule in ALL_RULES if rule not in FOLDED} - set(hits)

@@ -50,6 +50,7 @@ void *gc_allocate(uint8_t kind, size_t bytes);
 void *gc_allocate_unset(uint8_t kind, size_t bytes);
 
 void gc_mark(void *object); /* an object's address, not one inside it; NULL is nothing */
+void gc_mark_now(void *object); /* the same, of one that has been looked at a moment ago */
 void *gc_object_at(const void *address); /* the object that it is in; NULL: in none */
 void gc_mark_later(void *object, uint64_t from);
 void gc_mark_range(const void *from, const void *to); /* conservatively */

@@ -31,7 +31,13 @@ int gc_is_marked(const void *object) {
     return block_of(object)->marks[granule / 64] >> (granule % 64) & 1;
 }
 
-void gc_mark(void *object) {
+/* Objects whose headers are on their way from memory: most of marking would be waiting for
+ * them, one after the other.  The oldest is marked when another one comes. */
+enum { AHEAD = 16 };
+static void *ahead[AHEAD];
+static unsigned oldest, waiting;
+
+void gc_mark_now(void *object) {
     struct gc_header *header = object;
     if (header == NULL || header->flags & GC_STATIC) return;
     if (header->flags & GC_LARGE) {
@@ -48,6 +54,19 @@ void gc_mark(void *object) {
         gc_counts.live_bytes += block->cell_size;
     }
     if (gc_language->trace[header->kind] != NULL) gc_mark_later(object, 0);
+}
+
+void gc_mark(void *object) {
+    if (object == NULL) return;
+    __builtin_prefetch(object);
+    if (waiting < AHEAD) {
+        ahead[(oldest + waiting++) % AHEAD] = object;
+        return;
+    }
+    void *before = ahead[oldest];
+    ahead[oldest] = object;
+    oldest = (oldest + 1) % AHEAD;
+    gc_mark_now(before);
 }
 
 static int by_address(const void *a, const void *b) {
@@ -117,9 +136,16 @@ __attribute__((no_sanitize("address", "undefined"))) void gc_mark_range(const vo
 }
 
 static void drain(void) {
-    while (depth > 0) {
-        struct work next = stack[--depth];
-        gc_language->trace[((struct gc_header *)next.object)->kind](next.object, next.from);
+    for (;;) {
+        while (depth > 0) {
+            struct work next = stack[--depth];
+            gc_language->trace[((struct gc_header *)next.object)->kind](next.object, next.from);
+        }
+        if (waiting == 0) return;
+        void *before = ahead[oldest];
+        oldest = (oldest + 1) % AHEAD;
+        waiting--;
+        gc_mark_now(before);
     }
 }
 

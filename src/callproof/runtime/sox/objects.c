@@ -56,9 +56,9 @@ static void mark_storage(const value *items) {
 static void trace_instance(void *object, uint64_t from) {
     (void)from;
     struct instance *instance = object;
-    gc_mark(instance->class);
+    gc_mark_now(instance->class); /* many have one class and one shape */
     if (instance->shape == NULL) return; /* not filled in yet */
-    gc_mark(instance->shape);
+    gc_mark_now(instance->shape);
     if (instance->fields == instance->inside)
         mark_values(instance->inside, instance->shape->count);
     else

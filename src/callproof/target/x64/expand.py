@@ -185,6 +185,18 @@ def _from_integer(form: Form) -> Callable[[Sequence[int], Sequence[object]], lis
     return expand
 
 
+def _keeping(form: Form) -> Callable[[Sequence[int], Sequence[object]], list[Line]]:
+    """As above; where it is one register, who wrote it has to be waited for anyway."""
+
+    def expand(registers: Sequence[int], immediates: Sequence[object]) -> list[Line]:
+        del immediates
+        result, source = registers
+        line = Line(form, (result, source))
+        return [line] if result == source else [Line(XORPS, (result, result)), line]
+
+    return expand
+
+
 def _to_integer(bits: int, floor: bool) -> Callable[[Sequence[int], Sequence[object]], list[Line]]:
     convert, compare = TO_INTEGER[bits], UCOMI[bits]
 
@@ -224,6 +236,7 @@ EXPANSIONS: dict[str, Callable[[Sequence[int], Sequence[object]], list[Line]]] =
     **{form.name: _add_registers(bits) for bits, form in pseudo.ADD_REGISTERS.items()},
     **{form.name: _divide(*key) for key, form in pseudo.DIVIDE.items()},
     **{form.name: _from_integer(FROM_INTEGER[key]) for key, form in pseudo.FROM_INTEGER.items()},
+    **{form.name: _keeping(FORMS[name]) for name, form in pseudo.KEEPING.items()},
     **{form.name: _to_integer(*key) for key, form in pseudo.TO_INTEGER.items()},
 }
 assert FLOAT_NOT_EQUAL == FLOAT_EQUAL ^ 1

@@ -95,6 +95,12 @@ FROM_INTEGER = {
     for bits in (32, 64)
 }
 
+# Instructions with one float operand that keep the upper bytes of the result's register.
+KEEPING = {
+    name: _not_encoded(f"{name}_alone", _float("d", "def"), _float("s", "use"))
+    for name in ("cvtss2sd", "cvtsd2ss", "sqrtsd", "sqrtss")
+}
+
 # (float bits, toward minus infinity) -> d := the float as an i64, saturated; NaN gives 0
 TO_INTEGER = {
     (bits, floor): _not_encoded(

@@ -39,7 +39,7 @@ BINARY_POOLED = {
     operation: by_type(f"{name}?", "_xm_p")
     for operation, name in ((op.FADD, "add"), (op.FSUB, "sub"), (op.FMUL, "mul"), (op.FDIV, "div"))
 }
-SQRT = by_type("sqrt?")
+SQRT = {types.F64: pseudo.KEEPING["sqrtsd"], types.F32: pseudo.KEEPING["sqrtss"]}
 MASKED = {op.FNEG: FORMS["xorps_xm_p"], op.FABS: FORMS["andps_xm_p"]}
 MASKS = {  # 16 bytes, as the processor wants them aligned
     (op.FNEG, 64): (1 << 63 | 1 << 127).to_bytes(16, "little"),
@@ -47,7 +47,7 @@ MASKS = {  # 16 bytes, as the processor wants them aligned
     (op.FABS, 64): ((1 << 63) - 1 | ((1 << 63) - 1) << 64).to_bytes(16, "little"),
     (op.FABS, 32): b"\xff\xff\xff\x7f" * 4,
 }
-FEXT, FTRUNC = FORMS["cvtss2sd"], FORMS["cvtsd2ss"]
+FEXT, FTRUNC = pseudo.KEEPING["cvtss2sd"], pseudo.KEEPING["cvtsd2ss"]
 MOVES = {  # bits -> to general, to float
     64: (FORMS["movq_rx"], FORMS["movq_xr"]),
     32: (FORMS["movd_rx"], FORMS["movd_xr"]),

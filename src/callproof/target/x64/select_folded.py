@@ -89,6 +89,36 @@ def with_memory(s: Selector, i: Instruction) -> bool:
     return False
 
 
+def low_word_with_memory(s: Selector, i: Instruction) -> bool:
+    """(x op a word of memory) & #XFFFFFFFF: 32 bits of both are enough."""
+    if i.type is not types.I64 or constant(i.operands[1]) != 0xFFFF_FFFF:
+        return False
+    for operation in (*INTEGERS, op.MUL):
+        inner = s.only_use(i.operands[0], operation)
+        if inner is None:
+            continue
+        pairs = [(inner.operands[0], inner.operands[1])]
+        if operation.commutative:
+            pairs.append((inner.operands[1], inner.operands[0]))
+        for other, operand in pairs:
+            load = _word(s, operand)
+            if load is not None and other.kind != CONSTANT:
+                result, register = s.register(i.result), use(s, other)
+                form, arguments = place(s, load, READING[operation, types.I32])
+                two_address(s, form, result, register, *arguments)
+                return True
+    return False
+
+
+def _word(s: Selector, operand: IrOperand) -> Instruction | None:
+    """The load of 32 bits that makes an operand, to be done by its user."""
+    for operation in NARROW_LOADS:
+        load = s.loaded(operand, operation)
+        if load is not None:
+            return load
+    return None
+
+
 # --- changed in place ---------------------------------------------------------------------------
 
 
@@ -145,12 +175,8 @@ def _change(
 def _stored_back(
     s: Selector, operand: IrOperand, type_: types.Type, narrow: bool
 ) -> Instruction | None:
-    if narrow:
-        for operation in NARROW_LOADS:
-            load = s.loaded(operand, operation)
-            if load is not None:
-                return load
-    return loaded(s, operand, type_)
+    load = _word(s, operand) if narrow else None
+    return load if load is not None else loaded(s, operand, type_)
 
 
 # --- comparisons --------------------------------------------------------------------------------
@@ -197,6 +223,7 @@ RULES = [
         Rule(f"{operation}_memory", operation, with_memory)
         for operation in (*INTEGERS, op.MUL, *FLOATS)
     ),
+    Rule("low_word_memory", op.AND, low_word_with_memory),
     Rule("store_changed", op.STORE, changed_in_place),
     Rule("store32_changed", op.STORE32, changed_in_place),
 ]

@@ -46,6 +46,12 @@ IMUL, IMUL_IMM, NEG, NOT = both("imul_?_rr"), both("imul_?_rri"), both("neg_?"),
 LOGICAL = {op.AND: both("and_?_rr"), op.OR: both("or_?_rr"), op.XOR: both("xor_?_rr")}
 LOGICAL_IMM = {op.AND: both("and_?_ri"), op.OR: both("or_?_ri"), op.XOR: both("xor_?_ri")}
 AND_32_IMM = FORMS["and_l_ri"]
+LOW_WORDS = {
+    op.ADD: ADD[1],
+    op.SUB: SUB[1],
+    op.MUL: IMUL[1],
+    **{operation: forms[1] for operation, forms in LOGICAL.items()},
+}
 SHIFT_IMM = {op.SHL: both("shl_?_i"), op.LSHR: both("shr_?_i"), op.ASHR: both("sar_?_i")}
 SHIFT_CL = {op.SHL: both("shl_?_cl"), op.LSHR: both("shr_?_cl"), op.ASHR: both("sar_?_cl")}
 CMP_IMM, CMOV = both("cmp_?_ri"), both("cmov_?")
@@ -195,6 +201,23 @@ def multiply(s: Selector, i: Instruction) -> bool:
 
 
 # --- bits ----------------------------------------------------------------------------
+
+
+def low_word(s: Selector, i: Instruction) -> bool:
+    """The low 32 bits of a sum, product or the like: an instruction on 32 bits clears the rest."""
+    found = with_constant(i)
+    if found is None or found[1] != 0xFFFF_FFFF or i.type is not types.I64:
+        return False
+    for operation, form in LOW_WORDS.items():
+        inner = s.only_use(found[0], operation)
+        if inner is None or any(operand.kind == CONSTANT for operand in inner.operands):
+            continue
+        first, second = inner.operands
+        if operation.commutative and lives_on(s, first) and not lives_on(s, second):
+            first, second = second, first
+        two_address(s, form, s.register(i.result), use(s, first), use(s, second))
+        return True
+    return False
 
 
 def and_mask(s: Selector, i: Instruction) -> bool:
@@ -357,6 +380,7 @@ RULES = [
     Rule("sub_registers", op.SUB, sub_registers),
     Rule("multiply_constant", op.MUL, multiply_constant),
     Rule("multiply", op.MUL, multiply),
+    Rule("low_word", op.AND, low_word),
     Rule("and_mask", op.AND, and_mask),
     Rule("bitwise_not", op.XOR, bitwise_not),
     *(

@@ -155,7 +155,7 @@ def take_apart(s: Selector, operand: IrOperand, offset: int) -> Address:
         # An index with a shift first, then any.
         for base, addend in (total.operands, total.operands[::-1]):
             index, scale = _scaled(s, addend)
-            if scale and base.kind == VALUE:
+            if scale and base.kind != CONSTANT:
                 found.index, found.scale = index, scale
                 operand = base
                 break
