@@ -7,7 +7,11 @@
                       old constructor tables (arrays.py), equal functions once (icf.py)
     layout            addresses; veneers for branches that reach too far  (layout.py, veneers.py)
     relocate          the values of addresses put into the code           (relocate.py)
-    write             the ELF image                                       (executable.py)
+    write             the ELF image                                       (image.py, executable.py)
+
+Of large inputs, tables stay as the files have them (`object/columns.py`), and each stage has
+a part that looks at many of their rows at once with numpy: columns.py (references),
+merge_columns.py, places.py (addresses), batch.py (relocation), symbol_columns.py.
 
 A position-independent or dynamically linked program has in addition what its loader
 needs: which names are imported and how (dynamic.py), the tables (dynamic_tables.py).

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NOTHING, SPECIAL = -1, -2  # instead of a section's number
 NOT_LOADED = frozenset(("debug", "other"))
 IFUNC = 10
+TLS_QUERY = "__tls_get_addr"
 BOUNDS = ("__start_", "__stop_")
 
 Numbers = NDArray[np.int32]
@@ -95,16 +96,35 @@ class Columns:
         numbers = elf.RELOCATION_NUMBERS[self.resolved.machine]
         return table_of([numbers[name] for name in types if name in numbers], max(known) + 1)
 
-    def rows_of_types(self, types: Iterable[str]) -> dict[int, list[Relocation]]:
-        """The relocations of some types in kept sections, by the ids of the sections."""
+    def rows_of_types(
+        self, types: Iterable[str], *, unusual: bool = False
+    ) -> dict[int, list[Relocation]]:
+        """The relocations of some types in kept sections, by the ids of the sections.
+
+        `unusual`: also those of any type whose symbols are not places in the program.
+        """
         live, wanted = self.resolved.live, self.table_of_types(types)
         found = {}
         for file in self.files:
-            for section, rows in sections_with(file, wanted[file.rows["type"]]):
+            chosen = wanted[file.rows["type"]]
+            if unusual:
+                chosen |= self.unusual_symbols(file)[file.rows["symbol"]]
+            for section, rows in sections_with(file, chosen):
                 if id(section) in live and section.is_raw:
                     found[id(section)] = section.decoded(rows)
             file.forget()
         return found
+
+    def unusual_symbols(self, file: ColumnObject) -> NDArray[np.bool_]:
+        """Which symbols mean nothing, something absolute, something of a shared library, or
+        what is asked for a thread-local's address."""
+        imported = self.resolved.imported
+        unusual: NDArray[np.bool_] = file.homes < 0
+        unusual[file.first_outer :] = [
+            one is None or one.section is None or one.name == TLS_QUERY or bool(imported(one))
+            for one in self.meanings(file)
+        ]
+        return unusual
 
 
 def sections_with(

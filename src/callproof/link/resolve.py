@@ -176,11 +176,12 @@ class Resolved:
         return source, source.relocations[found[1]]
 
     def relocations_of(
-        self, sections: Sequence[Section], types: frozenset[str]
+        self, sections: Sequence[Section], types: frozenset[str], *, unusual: bool = False
     ) -> Iterator[tuple[Section, list[Relocation]]]:
-        """Each section with its relocations; of those in columns only what is of some types."""
+        """Each section with its relocations; of those in columns only what is of some types, or
+        (`unusual`) to what is no place in the program."""
         columns = self.columns
-        rows = {} if columns is None else columns.rows_of_types(types)
+        rows = {} if columns is None else columns.rows_of_types(types, unusual=unusual)
         for section in sections:
             if columns is not None and isinstance(section, ColumnSection) and section.is_raw:
                 yield section, rows.get(id(section), [])

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from callproof.object import elf_format as elf
-from callproof.object.model import ObjectFile, Relocation, Section, Symbol
+from callproof.object.model import Bytes, ObjectFile, Relocation, Section, Symbol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Rows = np.ndarray[Any, np.dtype[np.void]]
 
-Bytes = bytes | bytearray | memoryview
+NONE: list[Relocation] = []  # nobody's
 
 
 class ColumnSection(Section):
@@ -32,7 +32,7 @@ class ColumnSection(Section):
     first, count  its relocations among the rows of its file
     """
 
-    __slots__ = ("_data", "_relocations", "count", "file", "first", "start")
+    __slots__ = ("_decoded", "_own_data", "count", "file", "first", "start")
 
     def __init__(
         self,
@@ -47,52 +47,54 @@ class ColumnSection(Section):
         entry_size: int,
     ) -> None:
         """`start` -1: there are no bytes in the file."""
-        self.file = file
         self.name = name
         self.kind = kind
-        self.start = start
-        self.size = size
+        self._data = b""
         self.alignment = alignment
+        self.size = size
+        self._relocations = NONE
         self.flags = flags
         self.elf_type = elf_type
         self.entry_size = entry_size
         self.group = ""
         self.linked_to = None
         self.number = -1
+        self.file = file
+        self.start = start
         self.first = self.count = 0
-        self._data: Bytes | None = None
-        self._relocations: list[Relocation] | None = None
+        self._own_data: Bytes | None = None
+        self._decoded: list[Relocation] | None = None
 
     @property
     def is_raw(self) -> bool:
         """Whether its rows are its relocations: nobody has asked for objects of them."""
-        return self._relocations is None
+        return self._decoded is None
 
     @property
     def data(self) -> Bytes:
-        if self._data is not None:
-            return self._data
+        if self._own_data is not None:
+            return self._own_data
         return self.file.view[self.start : self.start + self.size] if self.start >= 0 else b""
 
     @data.setter
     def data(self, data: Bytes) -> None:
-        self._data = data
+        self._own_data = data
 
     @property
     def relocations(self) -> list[Relocation]:
-        found = self._relocations
+        found = self._decoded
         if found is None:
-            found = self._relocations = self.decoded(range(self.count))
+            found = self._decoded = self.decoded(range(self.count))
         return found
 
     @relocations.setter
     def relocations(self, relocations: list[Relocation]) -> None:
-        self._relocations = relocations
+        self._decoded = relocations
 
     def decoded(self, rows: Sequence[int]) -> list[Relocation]:
         """Objects of some of its relocations, by their numbers from 0 on; nothing is kept."""
-        if self._relocations is not None:
-            return [self._relocations[row] for row in rows]
+        if self._decoded is not None:
+            return [self._decoded[row] for row in rows]
         file = self.file
         names, symbol = elf.RELOCATION_NAMES[file.machine], file.symbol
         table = file.rows[self.first : self.first + self.count]
@@ -115,8 +117,8 @@ class ColumnObject(ObjectFile):
     """
 
     __slots__ = (
+        "_every",
         "_made",
-        "_symbols",
         "has_choices",
         "homes",
         "outer",
@@ -143,27 +145,28 @@ class ColumnObject(ObjectFile):
         self.relocated: list[ColumnSection] = []
         self.has_choices = False  # indirect functions (STT_GNU_IFUNC)
         self._made: dict[int, Symbol] = {}
-        self._symbols: list[Symbol] | None = None
+        self._every: list[Symbol] | None = None
+        self._symbols = []
 
     @property
     def symbols(self) -> list[Symbol]:
-        found = self._symbols
+        found = self._every
         if found is None:
             every = map(self.symbol, range(1, len(self.table)))
-            found = self._symbols = [symbol for symbol in every if symbol.kind != "file"]
+            found = self._every = [symbol for symbol in every if symbol.kind != "file"]
         return found
 
     @symbols.setter
     def symbols(self, symbols: list[Symbol]) -> None:
-        self._symbols = symbols
+        self._every = symbols
 
     @property
     def is_raw(self) -> bool:
         """Whether its rows are its symbols: nobody has asked for objects of all of them."""
-        return self._symbols is None
+        return self._every is None
 
     def outer_symbols(self) -> list[Symbol]:
-        return self.outer if self._symbols is None else super().outer_symbols()
+        return self.outer if self._every is None else super().outer_symbols()
 
     def forget(self) -> None:
         """Who was busy with the object is done for now: if it is a mapped file, its pages need
