@@ -471,6 +471,7 @@ def allocate(
     )
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
+    allocation.makes_calls = bool(positions)
     if positions and comments:
         for register, ranges in allocator.ranges.ranges.items():
             crossed = 0

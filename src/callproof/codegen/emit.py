@@ -278,12 +278,14 @@ def emit(
     for block in function.blocks:
         lines = emitter.block(block)
         blocks.append(EmittedBlock(block, lines, branches(lines)))
-    forward_empty_blocks(blocks)
-    blocks = reachable(blocks)
-    repeated = repeat_returns(blocks)
-    if repeated:
+    repeated: list[tuple[Line, Line]] = []
+    if len(blocks) > 1:
+        forward_empty_blocks(blocks)
         blocks = reachable(blocks)
-    fall_through(blocks, target)
+        repeated = repeat_returns(blocks)
+        if repeated:
+            blocks = reachable(blocks)
+        fall_through(blocks, target)
     relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
     result.sites = function.sites

@@ -471,6 +471,7 @@ class Allocation:
                    order just before that instruction
     spill_slots    sizes and users
     used_registers mask of all physical registers that the function writes
+    makes_calls    whether the function calls anything and goes on
     crossed_calls  virtual register -> number of call instructions that it is alive across
     kept           id of a call's instruction -> register -> the variables in it (`kept.py`)
     """
@@ -478,5 +479,6 @@ class Allocation:
     edits: dict[tuple[int, int], list[list[Move]]] = field(default_factory=dict)
     spill_slots: list[SpillSlot] = field(default_factory=list)
     used_registers: int = 0
+    makes_calls: bool = False
     crossed_calls: dict[int, int] = field(default_factory=dict)
     kept: dict[int, dict[int, str]] = field(default_factory=dict)

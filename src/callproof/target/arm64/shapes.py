@@ -45,6 +45,7 @@ from callproof.target.arm64.select_memory import (
 ADDRESS_SCRATCH, PAGE_SCRATCH = 17, 16
 PAIR_REACH = 504  # largest positive offset of an LDP/STP of 8-byte registers
 MAXIMUM_FRAME = 1 << 30
+SAVED = REGISTER_FILE.callee_saved & ~(1 << FP | 1 << LR | 1 << SP)
 UXTX = 3
 ADD_LO12 = "R_AARCH64_ADD_ABS_LO12_NC"
 
@@ -125,17 +126,18 @@ class Arm64Shapes:
     # --- frames ------------------------------------------------------------------------
 
     def frame(self, function: MachineFunction, allocation: Allocation) -> Frame:
-        calls = any(i.is_call for block in function.blocks for i in block.instructions)
+        calls = allocation.makes_calls
         offset = outgoing = -(-function.outgoing_bytes // 16) * 16
         record = offset if calls else None
         if calls:
             offset += 16
         saved = []
-        used = allocation.used_registers & REGISTER_FILE.callee_saved
-        for register in range(64):
-            if used >> register & 1 and register not in (FP, LR, SP):
-                saved.append((register, offset))
-                offset += 8
+        used = allocation.used_registers & SAVED
+        while used:
+            register = (used & -used).bit_length() - 1
+            used &= used - 1
+            saved.append((register, offset))
+            offset += 8
         spills, slots, offset = place_in_frame(function, allocation, offset, "SP")
         size = -(-offset // 16) * 16
         if size > MAXIMUM_FRAME:

@@ -74,7 +74,7 @@ class X64Shapes:
     # --- frames ------------------------------------------------------------------------
 
     def frame(self, function: MachineFunction, allocation: Allocation) -> Frame:
-        calls = any(i.is_call for block in function.blocks for i in block.instructions)
+        calls = allocation.makes_calls
         wanted = function.stack_alignment
         offset = outgoing = -(-function.outgoing_bytes // 16) * 16
         spills, slots, offset = place_in_frame(function, allocation, offset, "RSP")
