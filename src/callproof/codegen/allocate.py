@@ -193,19 +193,20 @@ class _Allocator(Wishes):
         fallback = promised = -1
         promises = self.promises
         start = interval.start
+        if changed:
+            candidates = self._unchanged(candidates, changed)
         for physical in candidates:
-            if changed >> physical & 1:
-                continue
             if physical in promises and promises[physical].conflict(interval) != FAR:
                 if promised < 0:
                     promised = physical
                 continue
             if unsaved >> physical & 1 and fallback >= 0:
                 continue
-            occupancy = busy[physical]
-            ends = occupancy.ends
-            if ends and ends[-1] > start and occupancy.conflict(interval) != FAR:
-                continue
+            occupancy = busy.get(physical)
+            if occupancy is not None:
+                ends = occupancy.ends
+                if ends and ends[-1] > start and occupancy.conflict(interval) != FAR:
+                    continue
             if not unsaved >> physical & 1:
                 return physical
             fallback = physical

@@ -149,7 +149,7 @@ class _Emitter:
 
     def block(self, block: MachineBlock) -> list[Line]:
         shapes, frame = self.target.shapes, self.frame
-        own_lines = shapes.instruction
+        only_line, own_lines = shapes.line, shapes.instruction
         lines = self.around(block)
         eventful = self.eventful(block)
         for index, instruction in enumerate(block.instructions):
@@ -159,6 +159,11 @@ class _Emitter:
             if registers and registers[0] == IN_MEMORY:
                 own = []  # a constant that is made where it is wanted
             else:
+                if index not in eventful:
+                    line = only_line(instruction, registers)
+                    if line is not None:
+                        lines.append(line)
+                        continue
                 own = own_lines(frame, instruction, registers)
             if index in eventful:
                 lines += self.eventful_lines(block, index, own)

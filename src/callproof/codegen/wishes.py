@@ -46,6 +46,7 @@ class Wishes:
         "fixed",
         "flow",
         "function",
+        "has_wide",
         "hints",
         "in_slot",
         "intervals",
@@ -61,6 +62,7 @@ class Wishes:
         "related",
         "remade",
         "split_limit",
+        "unchanged",
         "unhandled",
         "used",
         "weight",
@@ -100,6 +102,8 @@ class Wishes:
         # Instruction numbers behind a block's first terminator -> that terminator's number.
         self.split_limit: dict[int, int] = {}
         self.used = 0
+        self.has_wide = 16 in function.sizes
+        self.unchanged: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
 
     # --- preparation -------------------------------------------------------------------
 
@@ -211,18 +215,23 @@ class Wishes:
             if operand.constraint >= SAME_AS:
                 tied += (operand.constraint - SAME_AS,)
                 self._relate(operands[tied[-1]].register, operand.register)
+        all_hints, fixed, weight = self.hints, self.fixed, self.weight
         for which, operand in enumerate(operands):
             register = operand.register
             if register < FIRST_VIRTUAL:
                 continue
             constraint = operand.constraint
             if 0 <= constraint < SAME_AS:
-                hints = self.hints.setdefault(register, [])
-                if len(hints) < MOST_HINTS:
+                hints = all_hints.get(register)
+                if hints is None:
+                    all_hints[register] = [constraint]
+                elif len(hints) < MOST_HINTS:
                     hints.append(constraint)
-                self.fixed[register] = max(self.fixed.get(register, 0), self.weight)
+                if fixed.get(register, 0) < weight:
+                    fixed[register] = weight
+                self.used |= 1 << constraint
                 if operand.role == DEF:
-                    self._reserve(constraint, position + 2, position + 4, register)
+                    self.busy[constraint].add(position + 2, position + 4, register)
                     self.remade.pop(register, None)
                 elif first_terminator:
                     raise InternalError(
@@ -230,7 +239,7 @@ class Wishes:
                     )
                 else:
                     end = position + (3 if operand.timing == LATE else 2)
-                    self._reserve(constraint, position + 1, end, register)
+                    self.busy[constraint].add(position + 1, end, register)
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
                     if self.weight > 1:
@@ -269,10 +278,6 @@ class Wishes:
                 if len(related) < MOST_HINTS:
                     related.append(other)
 
-    def _reserve(self, physical: int, start: int, end: int, register: int) -> None:
-        self.busy[physical].add(start, end, register)
-        self.used |= 1 << physical
-
     # --- what the scan asks ---------------------------------------------------------------
 
     def _crosses_call(self, interval: Interval) -> bool:
@@ -301,7 +306,7 @@ class Wishes:
         """Mask of the registers that change during the interval, beside definitions."""
         changed = 0
         start, end = interval.start, interval.end
-        for group in self.clobbers.values():
+        for mask, group in self.clobbers.items():
             positions = group.positions
             index = bisect_left(positions, start)
             if (
@@ -309,10 +314,20 @@ class Wishes:
                 and positions[index] < end
                 and (len(interval.ranges) == 1 or group.first_in(interval) != FAR)
             ):
-                changed |= group.mask
+                changed |= mask
         if (
-            self.function.sizes[interval.register - FIRST_VIRTUAL] > 8
+            self.has_wide
+            and self.function.sizes[interval.register - FIRST_VIRTUAL] > 8
             and self.calls_wide.first_in(interval) != FAR
         ):
             changed |= self.calls_wide.mask
         return changed
+
+    def _unchanged(self, candidates: tuple[int, ...], changed: int) -> tuple[int, ...]:
+        """The candidates that are not in a mask."""
+        key = candidates, changed
+        found = self.unchanged.get(key)
+        if found is None:
+            found = tuple([one for one in candidates if not changed >> one & 1])
+            self.unchanged[key] = found
+        return found

@@ -225,8 +225,6 @@ class Arm64Shapes:
             if form in REDUNDANT_COPIES and allocation[0] == allocation[1]:
                 return []
             return [Line(form, allocation[: len(form.roles)])]
-        if form.leading == len(allocation) and isinstance(immediates[0], int | MachineBlock):
-            return [Line(form, (*allocation, *immediates))]  # type: ignore[arg-type]
         registers = iter(allocation)
         others = iter(immediates)
         arguments: list[int | MachineBlock] = []
@@ -255,6 +253,21 @@ class Arm64Shapes:
         if reference is None and form.control == "call":
             raise InternalError(f"a call without a symbol: {instruction!r}")
         return [Line(form, arguments, reference)]
+
+    def line(self, instruction: MachineInstruction, allocation: Sequence[int]) -> Line | None:
+        form = instruction.form
+        count = form.leading
+        if count < 0 or form in UNUSUAL:
+            return None
+        if count != len(allocation):  # behind those that are encoded there may be implicit ones
+            allocation = allocation[:count]
+        immediates = instruction.immediates
+        if not immediates:
+            return Line(form, allocation, None, "", instruction.line)
+        kind = type(immediates[0])
+        if kind is int or kind is MachineBlock:  # references stand first
+            return Line(form, (*allocation, *immediates), None, "", instruction.line)  # type: ignore[arg-type]
+        return None
 
     def poison(self, keep: int) -> list[Line]:
         lines = constant(PAGE_SCRATCH, POISON)
@@ -374,3 +387,5 @@ EXPANSIONS = {
     pseudo.ADDRESS: _address,
     pseudo.SLOT_ADDRESS: _slot_address,
 }
+UNUSUAL = frozenset((*EXPANSIONS, *REDUNDANT_COPIES, FORMS["br"]))
+"""Forms that are left out, written as several lines, or more than their arguments say."""
