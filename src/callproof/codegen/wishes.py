@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from heapq import heapify
 
-from callproof.codegen.bundles import Bundle, find_bundles
+from callproof.codegen.bundles import NONE, UNDECIDED, Bundle, find_bundles
 from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, Clobbers, Interval, Registers
 from callproof.codegen.liveness import Ranges, needs_of
@@ -29,6 +29,7 @@ from callproof.codegen.wrapping import outside_of_loops, skipped
 from callproof.source import InternalError
 
 NO_NEEDS: list[int] = []  # shared, never changed
+NO_HINTS: tuple[int, ...] = ()
 MOST_HINTS = 8  # of each value; more are not worth the time to look at them
 
 
@@ -331,3 +332,42 @@ class Wishes:
             found = tuple([one for one in candidates if not changed >> one & 1])
             self.unchanged[key] = found
         return found
+
+    def _hints(self, interval: Interval, candidates: tuple[int, ...]) -> list[int]:
+        """Registers that a value with related ones had better have."""
+        register = interval.register
+        own = self.hints.get(register)
+        hints = []
+        bundle = self.bundles.get(register)
+        if bundle is not None:
+            if bundle.choice == UNDECIDED:
+                bundle.choice = self._choose(bundle, candidates)
+            if bundle.choice != NONE:
+                hints.append(bundle.choice)
+        if own is not None:
+            hints += own
+        for other in self.related[register]:
+            pieces = self.pieces.get(other)
+            if pieces:
+                hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
+            else:
+                hints += self.hints.get(other, NO_HINTS)
+        return hints
+
+    def _choose(self, bundle: Bundle, candidates: tuple[int, ...]) -> int:
+        """A register that is free wherever a member of the bundle lives; `NONE` if none is."""
+        whole = Interval(bundle.members[0], bundle.ranges, [])
+        changed = self._changed(whole)
+        hints = [hint for member in bundle.members for hint in self.hints.get(member, NO_HINTS)]
+        promises = self.promises
+        for physical in (*hints, *candidates):
+            if (
+                physical in candidates
+                and not changed >> physical & 1
+                and self.busy[physical].is_free(bundle.ranges, bundle.members)
+                and (physical not in promises or promises[physical].is_free(bundle.ranges, []))
+            ):
+                for start, end in bundle.ranges:
+                    promises[physical].add(start, end, bundle.members[0])
+                return physical
+        return NONE
