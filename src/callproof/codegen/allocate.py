@@ -51,7 +51,7 @@ class _Allocator(Wishes):
     def _push(self, interval: Interval) -> None:
         # Among equal starts, what needs a register first comes first; numbers break ties.
         need = interval.needs[0] if interval.needs else FAR
-        heappush(self.unhandled, (interval.start, need, interval.register, interval))
+        heappush(self.pushed, (interval.start, need, interval.register, interval))
 
     # --- where to split ----------------------------------------------------------------
 
@@ -80,14 +80,17 @@ class _Allocator(Wishes):
 
     def scan(self) -> None:
         """Place all intervals; most get a register that is free throughout their lives."""
-        unhandled, pieces, busy = self.unhandled, self.pieces, self.busy
+        unhandled, pushed, pieces, busy = self.unhandled, self.pushed, self.pieces, self.busy
         allocatable, classes = self.register_file.allocatable, self.function.classes
         clobbers = sorted(one for group in self.clobbers.values() for one in group.positions)
         clobbers.append(FAR)
         passed = 0
         clobber = clobbers[0]  # the first that is not before the interval
-        while unhandled:
-            start, need, register, interval = heappop(unhandled)
+        while unhandled or pushed:
+            if pushed and (not unhandled or pushed[0] < unhandled[-1]):
+                start, need, register, interval = heappop(pushed)
+            else:
+                start, need, register, interval = unhandled.pop()
             if need == FAR or self.late:
                 need = self._need_left(interval, need)
                 if need < 0:

@@ -350,7 +350,7 @@ def _encode(function: EmittedFunction, uniform: int, wants_lines: bool) -> None:
                 if uniform:
                     words.append(form.encode(arguments))  # type: ignore[arg-type]
                 else:
-                    code += form.encode(arguments).to_bytes(size, "little")  # type: ignore[arg-type]
+                    code += form.code(arguments)  # type: ignore[misc,arg-type]
             except ValueError as error:
                 raise InternalError(f"{function.name}: {form.name}: {error}") from error
             if line.line != last_line and line.line:

@@ -7,7 +7,6 @@ bundles, and the first intervals.  Positions are those of `liveness.py`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from heapq import heapify
 
 from callproof.codegen.bundles import NONE, UNDECIDED, Bundle, find_bundles
 from callproof.codegen.flow import Flow
@@ -58,6 +57,7 @@ class Wishes:
         "pairs",
         "pieces",
         "promises",
+        "pushed",
         "ranges",
         "register_file",
         "related",
@@ -99,7 +99,10 @@ class Wishes:
         self.needs_are_known = False
         self.intervals: list[Interval] = []  # whole values
         self.pieces: dict[int, list[Interval]] = {}
+        # Intervals with their starts, first needs and registers: whole values, the first at
+        # the end, and a heap of the rests of divided ones.
         self.unhandled: list[tuple[int, int, int, Interval]] = []
+        self.pushed: list[tuple[int, int, int, Interval]] = []
         # Instruction numbers behind a block's first terminator -> that terminator's number.
         self.split_limit: dict[int, int] = {}
         self.used = 0
@@ -145,7 +148,7 @@ class Wishes:
             interval = Interval(register, parts, NO_NEEDS)
             intervals.append(interval)
             unhandled.append((start, need, register, interval))
-        heapify(unhandled)
+        unhandled.sort(reverse=True)
 
     def find_needs(self) -> None:
         """Tell the intervals where they need registers.  None was divided before; most
