@@ -28,6 +28,7 @@ from callproof.sox.kinds import (
     NIL,
     NOTHING,
     NUMBER,
+    SIMPLE,
     STRING,
     TABLE,
     Kind,
@@ -136,8 +137,8 @@ class ValueFlow:
 
     def read(self, key: Hashable) -> Kind:
         """Who reads is visited again when the answer has grown."""
-        self.work += 1
-        if self.limit is not None and self.work > self.limit:
+        self.work = work = self.work + 1
+        if self.limit is not None and work > self.limit:
             raise TooMuchWork
         readers = self._readers.get(key)
         if readers is None:
@@ -147,6 +148,8 @@ class ValueFlow:
 
     def join(self, key: Hashable, kind: Kind) -> None:
         old = self.state.get(key, NOTHING)
+        if kind is old:
+            return
         new = old | kind
         if new is not old and new != old:
             self.state[key] = new
@@ -207,7 +210,8 @@ class ValueFlow:
         return [self.expression(node) for node in nodes]
 
     def variable(self, node: ast.Variable) -> Kind:
-        return self.meaning(node.meaning)
+        meaning = node.meaning
+        return self.read(meaning) if type(meaning) is LocalInfo else self.meaning(meaning)
 
     def meaning(self, meaning: LocalInfo | CaptureInfo | GlobalInfo) -> Kind:
         if type(meaning) is LocalInfo:
@@ -238,14 +242,17 @@ class ValueFlow:
 
     def binary(self, node: ast.Binary) -> Kind:
         left, right = self.expression(node.left), self.expression(node.right)
-        if node.operator in ARITHMETIC:
+        operator = node.operator
+        if operator in ARITHMETIC:
             return A_NUMBER
-        if node.operator != "+":
+        if operator != "+":
             return A_BOOL
+        if left is A_NUMBER and right is A_NUMBER:
+            return A_NUMBER
         if not left.tags or not right.tags:
             return NOTHING
-        found = left.tags & right.tags & NUMBER
-        return Kind(found | ((left.tags | right.tags) & STRING))
+        found = (left.tags & right.tags & NUMBER) | ((left.tags | right.tags) & STRING)
+        return SIMPLE.get(found) or Kind(found)
 
     def logical(self, node: ast.Logical) -> Kind:
         left, right = self.expression(node.left), self.expression(node.right)
