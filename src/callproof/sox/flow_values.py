@@ -69,7 +69,9 @@ class ValueFlow:
         self.methods: dict[ClassInfo, dict[str, FunctionInfo]] = {}
         self.work = 0  # how much there was to do, in no unit
         self._known_methods: dict[tuple[ClassInfo, str], list[FunctionInfo]] = {}
-        self._readers: dict[Hashable, set[FunctionInfo]] = {}
+        # Who reads, and in which of all walks through functions it did so last.
+        self._readers: dict[Hashable, dict[FunctionInfo, int]] = {}
+        self._walk = 0
         self._waiting: deque[FunctionInfo] = deque()
         self._queued: set[FunctionInfo] = set()
         self._current = program.script.function
@@ -103,7 +105,7 @@ class ValueFlow:
 
     def methods_of(self, info: ClassInfo, name: str) -> list[FunctionInfo]:
         """What a method's name can mean for an instance of exactly this class."""
-        self._readers.setdefault(HIERARCHY, set()).add(self._current)
+        self._readers.setdefault(HIERARCHY, {})[self._current] = self._walk
         known = self._known_methods.get((info, name))
         if known is not None:
             return known
@@ -142,8 +144,8 @@ class ValueFlow:
             raise TooMuchWork
         readers = self._readers.get(key)
         if readers is None:
-            readers = self._readers[key] = set()
-        readers.add(self._current)
+            readers = self._readers[key] = {}
+        readers[self._current] = self._walk
         return self.state.get(key, NOTHING)
 
     def join(self, key: Hashable, kind: Kind) -> None:
@@ -158,8 +160,11 @@ class ValueFlow:
                 self._known_methods.clear()
                 for reader in self._readers.get(HIERARCHY, ()):
                     self._wait(reader)
-            for reader in self._readers.get(key, ()):
-                self._wait(reader)
+            current, walk = self._current, self._walk
+            for reader, read_in in self._readers.get(key, {}).items():
+                # Whoever reads it only after this in its present walk need not walk again.
+                if reader is not current or read_in == walk:
+                    self._wait(reader)
 
     def array(self, site: Site, elements: Kind) -> Kind:
         self.join(("element", site), elements)
