@@ -393,7 +393,9 @@ class _Forwarding:
         if len(facts) >= MOST_FACTS:
             del facts[next(iter(facts))]
         name = "" if operation is LOAD else type_.name
-        facts[place.base, place.offset, operation, name] = place, self.places.final(value)
+        if self.places.replaced:
+            value = self.places.final(value)
+        facts[place.base, place.offset, operation, name] = place, value
 
     def load(self, instruction: Instruction, facts: Facts) -> None:
         place = self.places.met(instruction)

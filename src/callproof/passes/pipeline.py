@@ -64,6 +64,12 @@ ONCE: list[tuple[str, Pass]] = [
 WITH_MODULE = frozenset(("memory", "tail-recursion"))
 WITH_MEMORY = frozenset(("licm",))
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
+# What has nothing to do in a function of one block, and what has nothing to do without loops.
+FOR_LOOPS = frozenset(("rotate", "licm", "unroll", "strength-reduction", "loop-tests"))
+FOR_BLOCKS = FOR_LOOPS | {
+    *("simplify-cfg", "thread-branches", "copy-propagation", "ranges", "if-convert"),
+    "simplify-cfg-2",
+}
 FIRST_ROUND_ONLY = {"unroll"}  # each round would do it again
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
@@ -106,8 +112,9 @@ def optimise(
             runner.run(INLINE, inliner.run, function, shape)
         if inliner is not None and inliner.will_go(function):
             postponed.append(function)
-        else:
-            _optimise_one(function, shape, steps, rounds, runner)
+            inliner.finished(function, optimised=False)
+            continue
+        _optimise_one(function, shape, steps, rounds, runner)
         if inliner is not None:
             inliner.finished(function)
     if inliner is not None:
@@ -155,7 +162,11 @@ def _optimise_one(
     for number in range(rounds):
         before = version
         for name, which, step in steps:
-            if quiet[which] == version:
+            if (
+                quiet[which] == version
+                or (name in FOR_BLOCKS and len(function.blocks) == 1)
+                or (name in FOR_LOOPS and not shape.has_loops())
+            ):
                 if not plain:
                     runner.skip(name, function)
                 continue

@@ -68,6 +68,10 @@ def run(function: Function, shape: Shape | None = None) -> bool:
     if not shape.has_loops():
         return False
     tree, loops = shape.tree(), shape.loops()
+    forms = [form for loop in loops.loops if (form := loop_form(tree, loop)) is not None]
+    forms = [form for form in forms if form.inductions]
+    if not forms:
+        return False
     home = homes(function, tree, loops)
     work: list[tuple[LoopForm, list[Group]]] = []
     own: dict[Loop, list[Block]] = {loop: [] for loop in loops.loops}
@@ -76,10 +80,9 @@ def run(function: Function, shape: Shape | None = None) -> bool:
         if innermost is not None:
             own[innermost].append(block)
     uses: list[int] = []
-    for loop in loops.loops:
-        form = loop_form(tree, loop, home)
-        if form is None or not form.inductions:
-            continue
+    for form in forms:
+        form.home = home
+        loop = form.loop
         groups = _groups(form, own[loop])
         if not groups:
             continue
