@@ -27,6 +27,8 @@ def reverse_postorder(function: Function) -> list[Block]:
     postorder: list[Block] = []
     # The walk is in the blocks of the path; what is pending is looked at when it has gone back
     # to that length of the path.
+    if not function.blocks[0].instructions[-1].targets:
+        return function.blocks[:1]
     path: list[Block] = []
     pending: list[tuple[Block, int]] = []
     block = function.blocks[0]
@@ -117,6 +119,9 @@ class Dominators:
         self.has_cycles = False
         self._enter: list[int] = []
         self._leave: list[int] = []
+        if len(order) == 1:  # there are many such functions
+            self.idom = [0]
+            return
         for position, block in enumerate(order):
             for target in block.instructions[-1].targets:
                 following = index[target.block]

@@ -20,7 +20,7 @@ from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Op
 from callproof.ir.places import PlaceNumber
 from callproof.ir.shape import Shape, shape_of
 from callproof.ir.types import I64, PTR
-from callproof.passes.aliases import STORES, access_size
+from callproof.passes.aliases import access_size
 from callproof.passes.induction import (
     Induction,
     Linear,
@@ -110,7 +110,7 @@ def _groups(form: LoopForm, blocks: Sequence[Block]) -> list[Group]:
     found: dict[tuple[object, ...], Group] = {}
     for block in blocks:
         for instruction in block.instructions:
-            if not (instruction.operation.reads or instruction.operation in STORES):
+            if not (instruction.operation.reads or instruction.operation.stores):
                 continue
             address = instruction.operands[-1]
             if form.is_outside(address):
