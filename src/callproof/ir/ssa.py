@@ -33,22 +33,25 @@ def _final(operand: Operand, replacements: dict[int, Operand]) -> Operand:
     return operand
 
 
+def _replace(operands: list[Operand], replacements: dict[int, Operand]) -> None:
+    for index, operand in enumerate(operands):
+        if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
+            operands[index] = _final(operand, replacements)
+
+
 def replace_operands(function: Function, replacements: dict[int, Operand]) -> None:
     """Replace values (by number) everywhere; chains of replacements are followed."""
     if not replacements:
         return
-
     for block in function.blocks:
         for instruction in block.instructions:
-            operands = instruction.operands
-            for index, operand in enumerate(operands):
+            for operand in instruction.operands:
                 if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
-                    operands[index] = _final(operand, replacements)
+                    _replace(instruction.operands, replacements)
+                    break
         for target in block.instructions[-1].targets:
-            operands = target.arguments
-            for index, operand in enumerate(operands):
-                if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
-                    operands[index] = _final(operand, replacements)
+            if target.arguments:
+                _replace(target.arguments, replacements)
     if function.debug is not None:
         function.debug.replace(lambda operand: _final(operand, replacements))
 
