@@ -155,7 +155,8 @@ def _languages(inputs: Sequence[Input], libraries: Iterable[str]) -> list[str]:
 def _is_sox(file: Input) -> bool:
     """Whether a file has a Sox program's top level."""
     from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
-    from callproof.link.resolve import load as load_object
+    from callproof.link.loading import load as load_object
+    from callproof.link.loading import mentions
     from callproof.object.model import ObjectFile
 
     if isinstance(file, ArchiveGroup):
@@ -163,7 +164,7 @@ def _is_sox(file: Input) -> bool:
     if isinstance(file, WholeArchive | AsNeeded):
         return False
     if not isinstance(file, ObjectFile):
-        if file.suffix != ".o":
+        if file.suffix != ".o" or not mentions(file, b"sox_script"):
             return False
         found = load_object(file, is_darwin=True)  # the linker says what does not fit
         if not isinstance(found, ObjectFile):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from callproof.link.ifunc_apply import START, make_apply
 from callproof.link.resolve import Resolved
 from callproof.object import elf_format as elf
+from callproof.object.columns import ColumnObject
 from callproof.object.model import Relocation, Section, Symbol
 from callproof.source import CallproofError
 
@@ -48,6 +49,7 @@ def make_entries(resolved: Resolved, options: LinkOptions) -> None:
     functions = [
         symbol
         for file in resolved.files
+        if not isinstance(file, ColumnObject) or file.has_choices
         for symbol in file.symbols
         if symbol.kind == "ifunc" and symbol.section is not None
         if id(symbol.section) in resolved.live and resolved.meaning(symbol) is symbol
