@@ -111,6 +111,12 @@ def _rows_of(program: Program, file: ObjectFile, section: Section) -> list[Row]:
                 "described by __eh_frame only, which is not linked for macOS "
                 "(-fno-asynchronous-unwind-tables makes compact descriptions)"
             )
+        where = None if handlers is None else program.resolved.meaning(handlers.symbol)
+        if handlers is not None and not _is_inside(where, handlers.addend):
+            raise CallproofError(
+                f"{file.name}: {section.name}+{at + LSDA_AT:#x}: the table of handlers of "
+                f"'{target.symbol.name}' does not lie in its section"
+            )
         if is_long:
             encoding = 0  # what it says is in __eh_frame, which is not kept
             personality = None
@@ -119,6 +125,12 @@ def _rows_of(program: Program, file: ObjectFile, section: Section) -> list[Row]:
             encoding |= macho.UNWIND_HAS_LSDA
         rows.append(Row(symbol, target.addend, length, encoding, personality, handlers))
     return rows
+
+
+def _is_inside(symbol: Symbol | None, addend: int) -> bool:
+    if symbol is None or symbol.section is None:
+        return False
+    return 0 <= symbol.value + addend < len(symbol.section.data)
 
 
 def most_size(rows: list[Row]) -> int:

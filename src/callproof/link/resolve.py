@@ -154,6 +154,8 @@ class Resolved:
         """For messages of `owner`: in which other file a reference's meaning is; '' if in none."""
         meaning = self.meaning(symbol)
         found = None if meaning is None else self.owner.get(id(meaning.section))
+        if meaning is not None and meaning.absolute and symbol.name in self.names:
+            found = self.names[symbol.name].file
         return "" if found is None or found is owner else f" of {found.name}"
 
     def make(self, sections: Sequence[Section], symbols: Sequence[Symbol] = ()) -> None:
