@@ -63,7 +63,7 @@ def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int], list[
                 elif defines:
                     definitions.update(registers[:defines])
                 continue
-            for operand in instruction.operands:
+            for operand in instruction.general:
                 if operand.role == DEF:
                     definitions.add(operand.register)
                 else:
@@ -250,7 +250,7 @@ class Ranges:
     def _add_operands(self, instruction: MachineInstruction, position: int) -> None:
         """The same for an instruction that is not plain."""
         ends = self._ends
-        operands = instruction.operands
+        operands = instruction.general
         tied: tuple[int, ...] = ()
         for operand in operands:
             register = operand.register

@@ -16,7 +16,6 @@ from callproof.codegen.machine import (
     ZERO_REGISTER,
     Form,
     FrameReference,
-    MachineInstruction,
     SymbolReference,
     plain,
 )
@@ -90,7 +89,7 @@ def use_stored(s: Selector, operand: IrOperand) -> int:
 
 def rematerialisable(s: Selector, register: int, form: Form, argument: object) -> int:
     """Emit a definition that the allocator may repeat anywhere instead of spilling."""
-    instruction = MachineInstruction(form, None, (argument,), (register,), 1)
+    instruction = plain(form, (register,), (argument,))
     s.append(instruction)
     s.machine.rematerialise[register] = instruction
     return register
