@@ -58,9 +58,10 @@ def use(s: Selector, operand: IrOperand) -> int:
             return rematerialisable(
                 s, register, pseudo.SLOT_ADDRESS, FrameReference("slot", s.slot(definition))
             )
-        lowest = s.definition(operand, EXTRACT)
-        if lowest is not None and operand.type.is_float and lowest.operands[1].value == 0:  # type: ignore[union-attr]
-            return use(s, lowest.operands[0])  # its register's low bits are this float
+        if operand.type.is_float:
+            lowest = s.definition(operand, EXTRACT)
+            if lowest is not None and lowest.operands[1].value == 0:  # type: ignore[union-attr]
+                return use(s, lowest.operands[0])  # its register's low bits are this float
         return s.register(operand)  # type: ignore[arg-type]
     if operand.kind == SYMBOL:
         assert isinstance(operand, Symbol)
