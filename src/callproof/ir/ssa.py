@@ -63,14 +63,14 @@ def remove_trivial_parameters(function: Function) -> bool:
     if not pending:
         return False
     edges: dict[Block, list[Target]] = {}
-    readers: dict[int, list[Block]] = {}  # parameter number -> blocks that it is passed to
+    readers: dict[int, list[Block]] = {}  # parameter's number -> blocks that it is passed to
     for block in function.blocks:
         for target in block.instructions[-1].targets:
             if not target.arguments:
                 continue
             edges.setdefault(target.block, []).append(target)
             for operand in target.arguments:
-                if operand.kind == VALUE:
+                if operand.kind == VALUE and operand.definition is None:  # type: ignore[union-attr]
                     readers.setdefault(operand.number, []).append(target.block)  # type: ignore[union-attr]
     replacements: dict[int, Operand] = {}
     waiting = set(pending)
@@ -93,7 +93,7 @@ def remove_trivial_parameters(function: Function) -> bool:
                 if follower not in waiting:
                     waiting.add(follower)
                     pending.append(follower)
-            if only.kind == VALUE:
+            if followers and only.kind == VALUE:
                 readers.setdefault(only.number, []).extend(followers)  # type: ignore[union-attr]
     replace_operands(function, replacements)
     return bool(replacements)
