@@ -88,6 +88,7 @@ class ExpressionInference:
         self.function: FunctionInfo | None = None
         self.results: list[list[ValueType]] = []
         self.work = Work(info)
+        self.walk = 0  # how many there were before this one
         # What the unit that is being walked says: the classes that parameters get at calls,
         # and lists by appending; the functions that variables can hold, None for not known.
         self.passed: Said = {}
@@ -101,21 +102,21 @@ class ExpressionInference:
 
     def hold(self, variable: Variable, value: ast.Expression) -> None:
         """A variable gets a value: which functions can that be?"""
-        kind = type(value)
-        if kind is ast.NullLiteral:
+        if type(value) is not ast.Name:
+            if type(value) is not ast.NullLiteral:
+                self.held[variable] = None
             return
         found: set[FunctionInfo] | None = None
-        if kind is not ast.Name:
+        meaning = value.meaning
+        if isinstance(meaning, FunctionInfo) and meaning.class_info is None:
+            found = {meaning}
+        elif isinstance(meaning, Variable):
+            found = self.held_before.get(meaning)
+        if found is None:
             self.held[variable] = None
             return
-        if isinstance(value, ast.Name):
-            meaning = value.meaning
-            if isinstance(meaning, FunctionInfo) and meaning.class_info is None:
-                found = {meaning}
-            elif isinstance(meaning, Variable):
-                found = self.held_before.get(meaning)
-        known = self.held.setdefault(variable, set())
-        self.held[variable] = None if known is None or found is None else known | found
+        known = self.held.get(variable, found)
+        self.held[variable] = None if known is None else known | found
 
     def held_function(self, node: ast.Expression) -> FunctionInfo | None:
         """A function that has the signature of whatever a variable holds, if there is one."""
@@ -135,6 +136,10 @@ class ExpressionInference:
 
     def give(self, variable: Variable, type_: ValueType) -> None:
         """A variable takes the class of its first value, unless it was declared with one."""
+        self.give_class(variable, type_)
+        variable.seen = self.walk
+
+    def give_class(self, variable: Variable, type_: ValueType) -> None:
         if type_ is UNDECIDED:
             return
         if type_ is NULL:
@@ -150,7 +155,7 @@ class ExpressionInference:
     def set_type(self, variable: Variable, type_: ValueType) -> None:
         variable.type = type_
         self.changed = True
-        self.work.variable_changed(variable)
+        self.work.variable_changed(variable, was_seen=variable.seen == self.walk)
 
     def make_float(self, variable: Variable) -> None:
         if not variable.fixed_type and variable.type is not FLOAT:
@@ -168,18 +173,20 @@ class ExpressionInference:
     def type_of(self, node: ast.Expression) -> ValueType:
         rule = EXPRESSIONS.get(type(node))
         if rule is not None:
+            found: ValueType
             found = node.type = rule(self, node)
             return found
         # A long chain leans to the left: walk down it, then up.
         spine: list[ast.Binary] = []
-        while isinstance(node, ast.Binary):
+        while type(node) is ast.Binary:
             spine.append(node)
             node = node.left
-        type_ = node.type = EXPRESSIONS[type(node)](self, node)
+        rules = EXPRESSIONS
+        type_ = node.type = rules[type(node)](self, node)
         while spine:
             parent = spine.pop()
             operand = parent.right
-            rule = EXPRESSIONS.get(type(operand))
+            rule = rules.get(type(operand))
             if rule is not None:
                 right = operand.type = rule(self, operand)
             else:
@@ -192,7 +199,8 @@ class ExpressionInference:
 
     def name(self, node: ast.Name) -> ValueType:
         meaning = node.meaning
-        if isinstance(meaning, Variable):
+        if type(meaning) is Variable:
+            meaning.seen = self.walk
             return meaning.type
         if isinstance(meaning, Constant):
             return FLOAT if isinstance(meaning.value, float) else INTEGER
@@ -314,6 +322,7 @@ class ExpressionInference:
             type_ = SETTYPE_CLASSES.get(number or 0)
             if type_ is not None and variable.type is not type_:
                 variable.fixed_type = True
+                variable.seen = self.walk  # it was free before
                 self.set_type(variable, type_)
 
     def append_to(self, variable: Variable, added: ValueType) -> None:
@@ -321,6 +330,7 @@ class ExpressionInference:
         if added is UNDECIDED:
             return
         self.appended.setdefault(variable, set()).add(added)
+        variable.seen = self.walk
         if variable.type in UNKNOWN:
             self.give(variable, list_of(None))
         elif variable.type.is_list and not variable.fixed_type:
@@ -331,10 +341,11 @@ class ExpressionInference:
 
     def variable_of(self, node: ast.Expression) -> Variable | None:
         """The variable or field that an expression names."""
-        if isinstance(node, ast.Name):
-            if isinstance(node.meaning, Variable):
-                return node.meaning
-            return node.meaning.variable if isinstance(node.meaning, FieldInfo) else None
+        if type(node) is ast.Name:
+            meaning = node.meaning
+            if type(meaning) is Variable:
+                return meaning
+            return meaning.variable if isinstance(meaning, FieldInfo) else None
         if isinstance(node, ast.FieldAccess):
             fields = self.fields_of(self.class_of(node.receiver), node.name)
             return fields[0].variable if len(fields) == 1 else None

@@ -3,7 +3,9 @@
 A pass over the program walks every function; walking one for which nothing has changed
 since its last walk would say the same again.  So each function is known by what it names
 (the resolver notes that), and a change of a variable's class or of a function's result
-marks those who name it.  What a walk says of other functions' parameters, of lists and of
+marks those who name it.  The function that is being walked is marked only if it has asked
+for the class before in the same walk: as most variables get theirs where they are declared,
+most functions are walked once.  What a walk says of other functions' parameters, of lists and of
 function variables is kept by function, and joined where anything of it has changed: a pass
 with such marks says exactly what a pass over everything would say.
 
@@ -72,9 +74,12 @@ class Work:
                 self._waiting.add(unit)
                 heappush(self._pending, unit)
 
-    def variable_changed(self, variable: Variable) -> None:
-        """Its class has changed."""
-        self._mark(self._users.get(variable, []))
+    def variable_changed(self, variable: Variable, *, was_seen: bool = True) -> None:
+        """Its class has changed; `was_seen`: after the present walk has asked for it."""
+        units = self._users.get(variable, [])
+        if not was_seen and self._at in units:
+            units = [unit for unit in units if unit != self._at]
+        self._mark(units)
         if variable in self._fields:
             self._mark(self._member_users)
         if variable.is_parameter:
@@ -105,17 +110,18 @@ class Work:
         self._waiting.discard(self._at)
         return self._at
 
-    def walked(self, unit: int, changed: bool, passed: Said, appended: Said, held: Held) -> None:
-        """A unit has been walked, and that is what it has said; `changed`: anything at all."""
+    def walked(self, unit: int, passed: Said, appended: Said, held: Held) -> None:
+        """A unit has been walked, and that is what it has said."""
         self.walks += 1
-        if changed and unit != FIRST_VALUES:
-            self._later.add(unit)
-        before = self._said.get(unit, ({}, {}, {}))
+        passed_before, appended_before, held_before = self._said.get(unit, ({}, {}, {}))
         self._said[unit] = (passed, appended, held)
-        self.asked |= _replace(self._passed_by, unit, before[0], passed)
         appended_news, held_news = self._news
-        appended_news |= _replace(self._appended_by, unit, before[1], appended)
-        held_news |= _replace(self._held_by, unit, before[2], held)
+        if passed != passed_before:
+            self.asked |= _replace(self._passed_by, unit, passed_before, passed)
+        if appended != appended_before:
+            appended_news |= _replace(self._appended_by, unit, appended_before, appended)
+        if held != held_before:
+            held_news |= _replace(self._held_by, unit, held_before, held)
 
     def end_pass(self) -> bool:
         """Join what was said; whether the next pass is told anything new of lists and functions."""
@@ -135,13 +141,14 @@ class Work:
                 is_new = True
                 self.variable_changed(variable)
         for variable in held_news:
-            was_known, known_before = variable in self.held, self.held.get(variable)
+            before_held = self.held.get(variable)
             found = self._held_by.get(variable)
             if found:
                 self.held[variable] = _held(found)
             else:
                 self.held.pop(variable, None)
-            if (variable in self.held, self.held.get(variable)) != (was_known, known_before):
+            # Nobody can tell a variable that can hold anything from one of which nothing is said.
+            if self.held.get(variable) != before_held:
                 is_new = True
                 self.variable_changed(variable)
         return is_new

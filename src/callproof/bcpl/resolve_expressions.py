@@ -25,10 +25,16 @@ class ExpressionResolver(ClassResolver):
 
     def expression(self, node: ast.Expression) -> None:
         # The left spine of a long chain is walked, not recursed into.
-        while isinstance(node, ast.Binary):
-            self.expression(node.right)
+        rules = EXPRESSIONS
+        while type(node) is ast.Binary:
+            right = node.right
+            rule = rules.get(type(right))
+            if rule is not None:
+                rule(self, right)
+            else:
+                self.expression(right)
             node = node.left
-        EXPRESSIONS[type(node)](self, node)
+        rules[type(node)](self, node)
 
     def note(self, meaning: object) -> None:
         """The function that is being resolved names this: inference asks for that."""
@@ -52,8 +58,12 @@ class ExpressionResolver(ClassResolver):
         """Nothing to resolve."""
 
     def name(self, node: ast.Name) -> None:
-        node.meaning = self.find(node.name)
-        self.note(node.meaning)
+        meaning = node.meaning = self.find(node.name)
+        if type(meaning) is Variable:
+            if self.function is not None:
+                self.function.named.add(meaning)
+            return
+        self.note(meaning)
         self.check_private(node.meaning, node.span)
         if node.meaning is None:
             self.unknown(node.name, node.span, "name", self.visible_names())

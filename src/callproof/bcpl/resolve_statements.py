@@ -53,7 +53,7 @@ class StatementResolver(ExpressionResolver):
         functions = [
             self.nested_function(statement)
             for statement in node.statements
-            if isinstance(statement, ast.FunctionDeclaration) and self.function is not None
+            if type(statement) is ast.FunctionDeclaration and self.function is not None
         ]
         for statement in node.statements:
             self.statement(statement)
@@ -125,6 +125,10 @@ class StatementResolver(ExpressionResolver):
             self.inner(node.otherwise)
 
     def inner(self, node: ast.Statement) -> None:
+        """A statement by itself; of these only RETAIN and its like declare anything here."""
+        if type(node) is not ast.Ownership:
+            self.statement(node)
+            return
         self.scopes.append({})
         self.statement(node)
         self.scopes.pop()

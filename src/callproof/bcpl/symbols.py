@@ -19,6 +19,7 @@ class Variable:
 
     `symbol` of a global's memory, '' for others; `in_memory` if its address is taken;
     `vector_size` of a vector with which it begins, if that is known; `is_assigned` later.
+    `seen`: the last of the inference's walks that asked for its class.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Variable:
     slot: object = None
     vector_size: int | None = None
     is_assigned: bool = False
+    seen: int = -1
 
 
 @dataclass(slots=True, eq=False)

@@ -63,13 +63,12 @@ class Inference(ExpressionInference):
         work = self.work
         work.begin_pass()
         self.first_values()
-        work.walked(FIRST_VALUES, False, *self.said())
+        work.walked(FIRST_VALUES, *self.said())
         unit = work.next_unit()
         while unit is not None:
-            before, self.changed = self.changed, False
+            self.walk = work.walks
             self.body(self.info.functions[unit])
-            work.walked(unit, self.changed, *self.said())
-            self.changed |= before
+            work.walked(unit, *self.said())
             unit = work.next_unit()
 
     def said(self) -> tuple[Said, Said, Held]:
@@ -89,6 +88,10 @@ class Inference(ExpressionInference):
 
     def give_all(self, variables: list[Variable], values: list[ast.Expression]) -> None:
         """Variables take the classes of their values, or of the lanes of a single pack."""
+        if len(values) == 1 and len(variables) == 1:
+            self.give(variables[0], self.type_of(values[0]))
+            self.hold(variables[0], values[0])
+            return
         types = [self.type_of(value) for value in values]
         if len(types) == 1 and len(variables) > 1:
             pack = types[0].pack
@@ -247,8 +250,11 @@ class Inference(ExpressionInference):
             rule(self, node)
 
     def block(self, node: ast.Block) -> None:
+        rules = STATEMENTS
         for item in node.statements:
-            self.statement(item)
+            rule = rules.get(type(item))
+            if rule is not None:
+                rule(self, item)
 
     def let(self, node: ast.Let) -> None:
         self.give_all(self.locals_of.get(node, []), node.values)
@@ -313,6 +319,17 @@ class Inference(ExpressionInference):
             self.give(variable, type_)
 
     def assignment(self, node: ast.Assignment) -> None:
+        if len(node.targets) == 1 and len(node.values) == 1:
+            target, value = node.targets[0], node.values[0]
+            type_ = self.type_of(value)
+            self.type_of(target)
+            variable = self.variable_of(target)
+            if variable is not None:
+                if type(target) is ast.Name and target.meaning is variable:
+                    self.hold(variable, value)
+                if type_ is not variable.type:
+                    self.assigned(target, variable, type_)
+            return
         types = [self.type_of(value) for value in node.values]
         last = len(types) - 1
         for index, target in enumerate(node.targets):
@@ -323,12 +340,15 @@ class Inference(ExpressionInference):
             variable = self.variable_of(target)
             if variable is None or type_ is variable.type or len(types) < len(node.targets):
                 continue
-            # A field, or a variable of no class of its own, takes that of what is stored in it.
-            if isinstance(target, ast.Name) and variable is target.meaning:
-                if variable.type is WORD and (type_.class_info is not None or type_.is_list):
-                    self.give(variable, type_)
-            elif variable.type in (INTEGER, WORD) and _says_something(type_):
+            self.assigned(target, variable, type_)
+
+    def assigned(self, target: ast.Expression, variable: Variable, type_: ValueType) -> None:
+        """A field, or a variable of no class of its own, takes that of what is stored in it."""
+        if isinstance(target, ast.Name) and variable is target.meaning:
+            if variable.type is WORD and (type_.class_info is not None or type_.is_list):
                 self.give(variable, type_)
+        elif variable.type in (INTEGER, WORD) and _says_something(type_):
+            self.give(variable, type_)
 
 
 def _says_something(type_: ValueType) -> bool:

@@ -27,9 +27,11 @@ The positions are those of `liveness.py`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from callproof.codegen.bundles import NONE, UNDECIDED, Bundle
+from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, IN_MEMORY, Interval
 from callproof.codegen.machine import (
     FIRST_VIRTUAL,
@@ -82,48 +84,56 @@ class _Allocator(Wishes):
     def scan(self) -> None:
         unhandled = self.unhandled
         while unhandled:
-            interval = heappop(unhandled)[3]
-            self._place(interval)
+            _, need, _, interval = heappop(unhandled)
+            self._place(interval, need)
 
     def _keep(self, interval: Interval) -> None:
         """The interval is as it will be."""
-        self.pieces.setdefault(interval.register, []).append(interval)
+        pieces = self.pieces.get(interval.register)
+        if pieces is None:
+            self.pieces[interval.register] = [interval]
+        else:
+            pieces.append(interval)
 
-    def _place(self, interval: Interval) -> None:
-        """Give an interval, or its first part, a register or leave it in memory."""
+    def _place(self, interval: Interval, need: int) -> None:
+        """Give an interval, or its first part, a register or leave it in memory.
+
+        `need` is the first position at which it must be in a register; none is before its start.
+        """
         register = interval.register
-        needs = interval.needs  # none is before the start
-        need = needs[0] if needs else FAR
-        lost = register in self.pieces
-        if lost and register in self.delayed and interval.start >= self.late:
-            self.delayed.remove(register)
-            lost = False
-        if need == FAR and (lost or register in self.remade):
-            # It has lost its register, and nothing needs one again; or moves alone want it,
-            # which make it where they go to.
-            self._keep(interval)
-            return
-        late = self.late
-        if interval.start < late < interval.end and self._crosses_call(interval):
-            # Until there it needs no preserved register, so perhaps no frame is needed.
-            rest = interval.divide(late)
-            if rest is not None:
-                self._push(rest)
-                self.delayed.add(register)
-            need = interval.needs[0] if interval.needs else FAR
-            if need == FAR and register in self.remade:
+        if need == FAR or self.late:
+            lost = register in self.pieces
+            if lost and register in self.delayed and interval.start >= self.late:
+                self.delayed.remove(register)
+                lost = False
+            if need == FAR and (lost or register in self.remade):
+                # It has lost its register, and nothing needs one again; or moves alone want it,
+                # which make it where they go to.
                 self._keep(interval)
                 return
+            late = self.late
+            if interval.start < late < interval.end and self._crosses_call(interval):
+                # Until there it needs no preserved register, so perhaps no frame is needed.
+                self.find_needs()
+                rest = interval.divide(late)
+                if rest is not None:
+                    self._push(rest)
+                    self.delayed.add(register)
+                need = interval.needs[0] if interval.needs else FAR
+                if need == FAR and register in self.remade:
+                    self._keep(interval)
+                    return
         class_ = self.function.classes[register - FIRST_VIRTUAL]
         candidates = self.register_file.allocatable[class_]
-        clobbered = self._clobbered(interval)
-        best = self._free_throughout(interval, candidates, clobbered)
+        best = self._free_throughout(interval, candidates)
         if best >= 0:
             self._assign(interval, best)
             return
         if need == FAR:
-            self._place_moved(interval, candidates, clobbered)
+            self._place_moved(interval, candidates)
             return
+        self.find_needs()
+        clobbered = self._clobbered(interval)
         best, limit = self._free_longest(interval, candidates, clobbered, need)
         later = self._gap(max(interval.start, limit), need)
         if limit > _together(interval, need):
@@ -146,13 +156,13 @@ class _Allocator(Wishes):
         if rest is not None:
             self._push(rest)
 
-    def _place_moved(
-        self, interval: Interval, candidates: tuple[int, ...], clobbered: list[tuple[int, int]]
-    ) -> None:
+    def _place_moved(self, interval: Interval, candidates: tuple[int, ...]) -> None:
         """Moves alone want the value: a register that is free until the first of them saves
         its way through memory, but not at the price of another value's or of a frame's."""
         wanted = self.moved.get(interval.register, FAR)
         if interval.start < wanted < interval.end:
+            self.find_needs()
+            clobbered = self._clobbered(interval)
             best, limit = self._free_longest(interval, candidates, clobbered, wanted)
             unsaved = self.register_file.callee_saved & ~self.used
             if limit > wanted + 1 and not unsaved >> best & 1:
@@ -160,63 +170,45 @@ class _Allocator(Wishes):
                 return
         self._keep(interval)
 
-    def _crosses_call(self, interval: Interval) -> bool:
-        calls = self.call_positions
-        return any(
-            bisect_left(calls, start) < bisect_left(calls, end - 1)
-            for start, end in interval.ranges
-        )
-
-    def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
-        """(mask, first position) of the register sets that change during the interval."""
-        found: list[tuple[int, int]] = []
-        if not self.clobbers:
-            return found
-        for group in self.clobbers.values():
-            position = group.first_in(interval)
-            if position != FAR:
-                found.append((group.mask, position))
-        if self.function.sizes[interval.register - FIRST_VIRTUAL] > 8:
-            position = self.calls_wide.first_in(interval)  # only low halves are preserved
-            if position != FAR:
-                found.append((self.calls_wide.mask, position))
-        return found
-
-    def _free_throughout(
-        self, interval: Interval, candidates: tuple[int, ...], clobbered: list[tuple[int, int]]
-    ) -> int:
+    def _free_throughout(self, interval: Interval, candidates: tuple[int, ...]) -> int:
         """A register without conflict: a hinted one, else the first in order of preference."""
         busy = self.busy
-        changed = 0
-        for mask, _ in clobbered:
-            changed |= mask
-        callee_saved = self.register_file.callee_saved
-        unsaved = callee_saved & ~self.used
-        remade = interval.register in self.remade
-        for hint in self._hints(interval, candidates):
+        register = interval.register
+        changed = self._changed(interval) if self.clobbers else 0
+        unsaved = self.register_file.callee_saved & ~self.used
+        # A save and a restore cost more than making a value again.
+        if register in self.remade:
+            changed |= unsaved
+        if register in self.related:
+            hints: Sequence[int] = self._hints(interval, candidates)
+        else:
+            hints = self.hints.get(register, NO_HINTS)
+        for hint in hints:
             if (
                 not changed >> hint & 1
                 and hint in candidates
-                and not (remade and unsaved >> hint & 1)
                 and busy[hint].conflict(interval) == FAR
             ):
                 return hint
         fallback = promised = -1
         promises = self.promises
+        start = interval.start
         for physical in candidates:
             if changed >> physical & 1:
                 continue
             if physical in promises and promises[physical].conflict(interval) != FAR:
-                if promised < 0 and not (remade and unsaved >> physical & 1):
+                if promised < 0:
                     promised = physical
                 continue
-            if unsaved >> physical & 1:
-                # Costs a save and a restore: more than making a value again.
-                if fallback >= 0 or remade or busy[physical].conflict(interval) != FAR:
-                    continue
-                fallback = physical
-            elif busy[physical].conflict(interval) == FAR:
+            if unsaved >> physical & 1 and fallback >= 0:
+                continue
+            occupancy = busy[physical]
+            ends = occupancy.ends
+            if ends and ends[-1] > start and occupancy.conflict(interval) != FAR:
+                continue
+            if not unsaved >> physical & 1:
                 return physical
+            fallback = physical
         if fallback < 0 <= promised and busy[promised].conflict(interval) == FAR:
             return promised
         return fallback
@@ -266,10 +258,9 @@ class _Allocator(Wishes):
         return (cheap, cheap_longest) if cheap >= 0 else (best, longest)
 
     def _hints(self, interval: Interval, candidates: tuple[int, ...]) -> list[int]:
+        """Registers that a value with related ones had better have."""
         register = interval.register
-        own, related = self.hints.get(register), self.related.get(register)
-        if related is None:
-            return own or []
+        own = self.hints.get(register)
         hints = []
         bundle = self.bundles.get(register)
         if bundle is not None:
@@ -279,7 +270,7 @@ class _Allocator(Wishes):
                 hints.append(bundle.choice)
         if own is not None:
             hints += own
-        for other in related:
+        for other in self.related[register]:
             pieces = self.pieces.get(other)
             if pieces:
                 hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
@@ -290,9 +281,7 @@ class _Allocator(Wishes):
     def _choose(self, bundle: Bundle, candidates: tuple[int, ...]) -> int:
         """A register that is free wherever a member of the bundle lives; `NONE` if none is."""
         whole = Interval(bundle.members[0], bundle.ranges, [])
-        changed = 0
-        for mask, _ in self._clobbered(whole):
-            changed |= mask
+        changed = self._changed(whole)
         hints = [hint for member in bundle.members for hint in self.hints.get(member, NO_HINTS)]
         promises = self.promises
         for physical in (*hints, *candidates):
@@ -311,12 +300,14 @@ class _Allocator(Wishes):
         interval.location = physical
         self.used |= 1 << physical
         busy = self.busy[physical]
-        busy.take(interval)
-        pieces = self.pieces.get(interval.register)
-        if pieces is None:
-            self.pieces[interval.register] = [interval]
+        ends = busy.ends
+        if len(interval.ranges) == 1 and (not ends or ends[-1] <= interval.start):
+            busy.starts.append(interval.start)
+            ends.append(interval.end)
+            busy.owners.append(interval)
         else:
-            pieces.append(interval)
+            busy.take(interval)
+        self._keep(interval)
 
     def _assign_until(self, interval: Interval, physical: int, limit: int) -> None:
         """Give the interval a register that it can have until `limit`; the rest comes later."""
@@ -452,12 +443,21 @@ def _together(interval: Interval, need: int) -> int:
     return following if following >> 2 == need >> 2 else need
 
 
-def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
+def allocate(
+    function: MachineFunction,
+    registers: RegisterFile,
+    flow: Flow | None = None,
+    *,
+    comments: bool = True,
+) -> Allocation:
     """Give every operand of the function a location; see `machine.Allocation`.
+
+    `flow` is the function's, if the caller has it; `comments`: how many calls values are
+    alive across will be wanted.
 
     Raises `InternalError` if one instruction needs more registers than there are.
     """
-    allocator = _Allocator(function, registers)
+    allocator = _Allocator(function, registers, flow or Flow(function))
     allocator.prepare()
     allocator.scan()
     for pieces in allocator.pieces.values():
@@ -471,7 +471,7 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     )
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
-    if positions:
+    if positions and comments:
         for register, ranges in allocator.ranges.ranges.items():
             crossed = 0
             for start, end in ranges:

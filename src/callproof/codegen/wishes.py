@@ -6,13 +6,13 @@ bundles, and the first intervals.  Positions are those of `liveness.py`.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from heapq import heapify
 
 from callproof.codegen.bundles import Bundle, find_bundles
 from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, Clobbers, Interval, Registers
-from callproof.codegen.liveness import Ranges
+from callproof.codegen.liveness import Ranges, needs_of
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -28,6 +28,7 @@ from callproof.codegen.machine import (
 from callproof.codegen.wrapping import outside_of_loops, skipped
 from callproof.source import InternalError
 
+NO_NEEDS: list[int] = []  # shared, never changed
 MOST_HINTS = 8  # of each value; more are not worth the time to look at them
 
 
@@ -47,9 +48,11 @@ class Wishes:
         "function",
         "hints",
         "in_slot",
+        "intervals",
         "late",
         "moved",
-        "needs",
+        "needs_are_known",
+        "other_needs",
         "pairs",
         "pieces",
         "promises",
@@ -63,11 +66,11 @@ class Wishes:
         "weight",
     )
 
-    def __init__(self, function: MachineFunction, register_file: RegisterFile) -> None:
+    def __init__(self, function: MachineFunction, register_file: RegisterFile, flow: Flow) -> None:
         self.function = function
         self.register_file = register_file
         self.ranges = Ranges(function)
-        self.flow = Flow(function)
+        self.flow = flow
         self.block_starts = [4 * number for number in self.ranges.starts]
         self.busy = Registers()
         self.clobbers: dict[int, Clobbers] = {}
@@ -85,10 +88,13 @@ class Wishes:
         self.remade = dict(function.rematerialise)
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
-        self.needs: dict[int, list[int]] = {}
         # Where a result in a loop first begins in a value's place (`SAME_AS`), for which memory
         # would do.
         self.moved: dict[int, int] = {}
+        # Where instructions that are not plain need registers.
+        self.other_needs: dict[int, list[int]] = {}
+        self.needs_are_known = False
+        self.intervals: list[Interval] = []  # whole values
         self.pieces: dict[int, list[Interval]] = {}
         self.unhandled: list[tuple[int, int, int, Interval]] = []
         # Instruction numbers behind a block's first terminator -> that terminator's number.
@@ -102,18 +108,52 @@ class Wishes:
         for block in self.function.blocks:
             self._prepare_block(block)
         self.late = self._late_start()
-        remade = self.remade
-        pairs = [pair for pair in self.pairs if pair[1] not in remade and pair[2] not in remade]
-        if pairs:
-            self.bundles = find_bundles(pairs, self.ranges.ranges, self.call_positions, self.fixed)
-        unhandled, needs_of = self.unhandled, self.needs
-        for register, ranges in self.ranges.ranges.items():
-            needs = sorted(needs_of.get(register, ()))
-            if register in self.remade and needs and needs[0] == ranges[0][0]:
-                del needs[0]  # nothing has to be made before it is wanted
-            interval = Interval(register, ranges, needs)
-            unhandled.append((interval.start, needs[0] if needs else FAR, register, interval))
+        remade, ranges = self.remade, self.ranges
+        pieces, defined_at, first_use = ranges.pieces, ranges.defined_at, ranges.first_use
+        if self.pairs:
+            pairs = [pair for pair in self.pairs if pair[1] not in remade and pair[2] not in remade]
+            if pairs:
+                self.bundles = find_bundles(pairs, pieces, self.call_positions, self.fixed)
+        others = self.other_needs
+        unhandled, intervals = self.unhandled, self.intervals
+        rows = zip(
+            range(FIRST_VIRTUAL, len(pieces)),
+            pieces[FIRST_VIRTUAL:],
+            first_use[FIRST_VIRTUAL:],
+            defined_at[FIRST_VIRTUAL:],
+            strict=True,
+        )
+        for register, parts, need, defined in rows:
+            if parts is None:
+                continue
+            start = parts[0][0]
+            if defined < need:
+                need = defined
+            if register in others:
+                need = min(need, *others[register])
+            if need == start and register in remade:
+                # Nothing has to be made before it is wanted.
+                need = first_use[register]
+                for one in others.get(register, NO_NEEDS):
+                    if start < one < need:
+                        need = one
+            interval = Interval(register, parts, NO_NEEDS)
+            intervals.append(interval)
+            unhandled.append((start, need, register, interval))
         heapify(unhandled)
+
+    def find_needs(self) -> None:
+        """Tell the intervals where they need registers.  None was divided before; most
+        functions have registers enough for all, so that nobody asks."""
+        if self.needs_are_known:
+            return
+        self.needs_are_known = True
+        needs_by_register = needs_of(self.function, self.ranges, self.other_needs)
+        for interval in self.intervals:
+            needs = needs_by_register[interval.register]
+            if needs and needs[0] == interval.start and interval.register in self.remade:
+                del needs[0]  # nothing has to be made before it is wanted
+            interval.needs = needs
 
     def _late_start(self) -> int:
         """The start of a block that all calls are behind, if the function may return without
@@ -130,20 +170,16 @@ class Wishes:
         return self.block_starts[start]
 
     def _prepare_block(self, block: MachineBlock) -> None:
-        number = self.ranges.starts[block.index]
         self.weight = self.flow.weight[block.index]
         first_terminator = 0
-        for instruction in block.instructions:
-            number += 1
-            position = 4 * number
-            for operand in instruction.operands:
-                if operand.constraint != REGISTER:
-                    self._prepare_operands(instruction, position, first_terminator)
-                    break
-            else:
-                self._prepare_plain(instruction, position)
-            if instruction.form.is_move and len(instruction.operands) == 2:
-                self._relate(instruction.operands[1].register, instruction.operands[0].register)
+        for position, instruction in self.ranges.special[block.index]:
+            form = instruction.form
+            if instruction.defines < 0:
+                self._prepare_operands(instruction, position, first_terminator)
+                if form.is_move and len(instruction.operands) == 2:
+                    self._relate(instruction.operands[1].register, instruction.operands[0].register)
+            elif form.is_move and len(instruction.registers) == 2:
+                self._relate(instruction.registers[1], instruction.registers[0])
             mask = instruction.clobbers
             if mask:
                 found = self.clobbers.get(mask)
@@ -154,35 +190,17 @@ class Wishes:
             if instruction.is_call:
                 self.call_positions.append(position + 2)
                 self.calls_wide.positions.append(position + 2)
-            if first_terminator:
+            if form.is_special and not form.is_move and not first_terminator:
+                first_terminator = position >> 2
+        if first_terminator:
+            last = self.ranges.starts[block.index] + len(block.instructions)
+            for number in range(first_terminator + 1, last + 1):
                 self.split_limit[number] = first_terminator
-            elif instruction.form.control in ("branch", "jump"):
-                first_terminator = number
         if block.arguments:
             for source, destination in zip(
                 block.arguments, block.successors[0].parameters, strict=True
             ):
                 self._relate(source, destination)
-
-    def _prepare_plain(self, instruction: MachineInstruction, position: int) -> None:
-        """As `_prepare_operands`, where any registers will do for all operands."""
-        needs_of = self.needs
-        for operand in instruction.operands:
-            register = operand.register
-            if register < FIRST_VIRTUAL:
-                continue
-            needs = needs_of.get(register)
-            if needs is None:
-                needs = needs_of[register] = []
-            is_late = operand.timing == LATE
-            if operand.role != DEF:
-                needs.append(position + 1)
-                if is_late:
-                    needs.append(position + 2)
-            else:
-                if not is_late:
-                    needs.append(position + 1)
-                needs.append(position + 2)
 
     def _prepare_operands(
         self, instruction: MachineInstruction, position: int, first_terminator: int
@@ -218,7 +236,7 @@ class Wishes:
                     if self.weight > 1:
                         self.moved.setdefault(register, position)
                     continue
-                needs = self.needs.setdefault(register, [])
+                needs = self.other_needs.setdefault(register, [])
                 if operand.role != DEF:
                     needs.append(position + 1)
                     if operand.timing == LATE:
@@ -254,3 +272,47 @@ class Wishes:
     def _reserve(self, physical: int, start: int, end: int, register: int) -> None:
         self.busy[physical].add(start, end, register)
         self.used |= 1 << physical
+
+    # --- what the scan asks ---------------------------------------------------------------
+
+    def _crosses_call(self, interval: Interval) -> bool:
+        calls = self.call_positions
+        return any(
+            bisect_left(calls, start) < bisect_left(calls, end - 1)
+            for start, end in interval.ranges
+        )
+
+    def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
+        """(mask, first position) of the register sets that change during the interval."""
+        found: list[tuple[int, int]] = []
+        if not self.clobbers:
+            return found
+        for group in self.clobbers.values():
+            position = group.first_in(interval)
+            if position != FAR:
+                found.append((group.mask, position))
+        if self.function.sizes[interval.register - FIRST_VIRTUAL] > 8:
+            position = self.calls_wide.first_in(interval)  # only low halves are preserved
+            if position != FAR:
+                found.append((self.calls_wide.mask, position))
+        return found
+
+    def _changed(self, interval: Interval) -> int:
+        """Mask of the registers that change during the interval, beside definitions."""
+        changed = 0
+        start, end = interval.start, interval.end
+        for group in self.clobbers.values():
+            positions = group.positions
+            index = bisect_left(positions, start)
+            if (
+                index < len(positions)
+                and positions[index] < end
+                and (len(interval.ranges) == 1 or group.first_in(interval) != FAR)
+            ):
+                changed |= group.mask
+        if (
+            self.function.sizes[interval.register - FIRST_VIRTUAL] > 8
+            and self.calls_wide.first_in(interval) != FAR
+        ):
+            changed |= self.calls_wide.mask
+        return changed

@@ -169,7 +169,11 @@ class FunctionBuilder:
         self, callee: str | Operand, signature: Signature, arguments: Sequence[Operand]
     ) -> list[Value]:
         """A direct call of a name, or an indirect one of a value; its result values."""
-        results = [self.function.new_value(type_) for type_ in result_leaves(signature)]
+        function = self.function
+        results = []
+        for type_ in result_leaves(signature):
+            results.append(Value(function.next_number, type_))
+            function.next_number += 1
         if isinstance(callee, str):
             call = Instruction(op.CALL, None, list(arguments), results, self.line)
             call.callee = callee

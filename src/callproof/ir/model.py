@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from callproof.abi import types as abi
 from callproof.abi.signature import Signature
 from callproof.abi.types import leaves
 from callproof.ir.operations import Operation
@@ -251,13 +252,15 @@ def parameter_leaves(signature: Signature) -> list[tuple[Type, str]]:
     if signature.result_in_memory:
         found.append((PTR, "result"))
     for parameter in signature.parameters:
+        name = parameter.name
         if parameter.in_memory:
-            found.append((PTR, parameter.name))
+            found.append((PTR, name))
             continue
-        scalars = leaves(parameter.type)
-        for index, (_, scalar) in enumerate(scalars):
-            suffix = f".{index}" if len(scalars) > 1 else ""
-            found.append((of_scalar(scalar), parameter.name + suffix if parameter.name else ""))
+        types = value_types(parameter.type)
+        if len(types) == 1 or not name:
+            found += [(type_, name) for type_ in types]
+        else:
+            found += [(type_, f"{name}.{index}") for index, type_ in enumerate(types)]
     return found
 
 
@@ -265,7 +268,20 @@ def result_leaves(signature: Signature) -> list[Type]:
     """Types of the SSA values that a signature's result is; [] for none or one in memory."""
     if signature.result is None or signature.result_in_memory:
         return []
-    return [of_scalar(scalar) for _, scalar in leaves(signature.result)]
+    return value_types(signature.result)
+
+
+# By identity, with the type itself so that it stays: types are few, and slow to hash.
+_VALUE_TYPES: dict[int, tuple[abi.Type, list[Type]]] = {}
+
+
+def value_types(type_: abi.Type) -> list[Type]:
+    """The types of the SSA values that a value of an ABI type is; not to be changed."""
+    known = _VALUE_TYPES.get(id(type_))
+    if known is None:
+        found = [of_scalar(scalar) for _, scalar in leaves(type_)]
+        known = _VALUE_TYPES[id(type_)] = (type_, found)
+    return known[1]
 
 
 @dataclass(slots=True)

@@ -100,7 +100,9 @@ def optimise(
     postponed: list[Function] = []
     for function in functions:
         shape = Shape(function)
-        if inliner is not None:
+        if inliner is not None and runner.plain:
+            inliner.run(function, shape)
+        elif inliner is not None:
             runner.run(INLINE, inliner.run, function, shape)
         if inliner is not None and inliner.will_go(function):
             postponed.append(function)
@@ -149,15 +151,17 @@ def _optimise_one(
     version = 0  # how often the function was changed
     # By the pass's number: at which version it had nothing (more) to do.
     quiet = [-1] * len(_OF_RUN)
+    plain = runner.plain and function.debug is None
     for number in range(rounds):
         before = version
         for name, which, step in steps:
             if quiet[which] == version:
-                runner.skip(name, function)
+                if not plain:
+                    runner.skip(name, function)
                 continue
             if number and name in FIRST_ROUND_ONLY:
                 continue
-            if runner.run(name, step, function, shape):
+            if step(function, shape) if plain else runner.run(name, step, function, shape):
                 version += 1
                 if step is not dce.run:  # what is dead goes all at once
                     continue
@@ -184,11 +188,11 @@ class _Runner:
         self.show = show
         self.verify_each = verify_each
         self.seconds = seconds
-        self.plain = print_after is None and not verify_each and seconds is None
+        self.plain = (  # nothing was asked for
+            print_after is None and not verify_each and seconds is None
+        )
 
     def run(self, name: str, step: Step, function: Function, shape: Shape) -> bool:
-        if self.plain and function.debug is None:
-            return step(function, shape)
         start = time.perf_counter()
         guard = None
         if function.debug is not None and name not in CAREFUL:

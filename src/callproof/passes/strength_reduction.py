@@ -75,17 +75,22 @@ def run(function: Function, shape: Shape | None = None) -> bool:
         innermost = loops.innermost[position]
         if innermost is not None:
             own[innermost].append(block)
-    uses = count_uses(function)
+    uses: list[int] = []
     for loop in loops.loops:
         form = loop_form(tree, loop, home)
         if form is None or not form.inductions:
             continue
-        calls = any(
+        groups = _groups(form, own[loop])
+        if not groups:
+            continue
+        if not uses:
+            uses = count_uses(function)
+        groups = [group for group in groups if _pays(group, uses)]
+        calls = bool(groups) and any(
             i.operation in CALLS
             for position in loop.blocks
             for i in tree.order[position].instructions
         )
-        groups = [g for g in _groups(form, own[loop]) if _pays(g, uses)]
         groups = groups[: MOST_GROUPS_WITH_CALLS if calls else MOST_GROUPS]
         if groups:
             work.append((form, groups))

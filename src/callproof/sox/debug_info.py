@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callproof.ir.debug import (
@@ -36,16 +36,16 @@ def show_local(state: State, local: LocalInfo) -> None:
     """A local comes into being, its IR variables are declared."""
     if local.name in HIDDEN:
         return
-    keys: tuple[Hashable, ...]
+    keys = state.parts[local]
     sizes: tuple[int, ...] = (8,)
     content: tuple[int, ...] = ()
     type_: BaseType | StructureType = VALUE
     if local.needs_cell:
-        keys, content = ((local, "cell"),), (layout.CELL_CONTENT,)
+        content = (layout.CELL_CONTENT,)
     elif local in state.numeric:
-        keys, type_ = ((local, "number"),), NUMBER
+        type_ = NUMBER
     else:
-        keys, sizes = ((local, "tag"), (local, "payload")), (8, 8)
+        sizes = (8, 8)
     known = state.shown.get(local)
     if known is None:
         is_parameter = local.is_parameter or local is state.function.receiver

@@ -139,7 +139,10 @@ class ValueFlow:
         self.work += 1
         if self.limit is not None and self.work > self.limit:
             raise TooMuchWork
-        self._readers.setdefault(key, set()).add(self._current)
+        readers = self._readers.get(key)
+        if readers is None:
+            readers = self._readers[key] = set()
+        readers.add(self._current)
         return self.state.get(key, NOTHING)
 
     def join(self, key: Hashable, kind: Kind) -> None:
@@ -207,6 +210,8 @@ class ValueFlow:
         return self.meaning(node.meaning)
 
     def meaning(self, meaning: LocalInfo | CaptureInfo | GlobalInfo) -> Kind:
+        if type(meaning) is LocalInfo:
+            return self.read(meaning)
         if isinstance(meaning, CaptureInfo):
             return self.read(meaning.local)
         found = self.read(meaning)

@@ -29,6 +29,9 @@ def constant_step(node: ast.Expression) -> float:
     return node.value if isinstance(node, ast.Number) else 0.0
 
 
+_PARTS: dict[type, tuple[str, ...]] = {}  # the names of the fields of each kind of node
+
+
 def walk(item: object) -> Iterator[ast.Node]:
     """All nodes of a function's own body; not those of functions inside it."""
     pending = [item]
@@ -38,7 +41,11 @@ def walk(item: object) -> Iterator[ast.Node]:
             pending += one
         elif isinstance(one, ast.Node):
             yield one
-            pending += [getattr(one, part.name) for part in fields(one)]
+            kind = type(one)
+            parts = _PARTS.get(kind)
+            if parts is None:
+                parts = _PARTS[kind] = tuple(part.name for part in fields(one))
+            pending += [getattr(one, name) for name in parts]
 
 
 __all__ = ["constant_step", "is_range", "walk"]

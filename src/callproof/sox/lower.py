@@ -72,6 +72,7 @@ class ProgramLowering:
         self._names: dict[str, int] = {}
         self._slots: dict[object, int] = {}
         self._typed: dict[FunctionInfo, Typed | None] = {}
+        self._signatures: dict[FunctionInfo, Signature] = {}
         self._closures: dict[FunctionInfo, bool] = {}
         self._caches = 0
         self.module.debug = debug
@@ -255,6 +256,13 @@ class ProgramLowering:
         symbol = self.symbol(info)
         return symbol if self.typed(info) is None else typed_symbol(symbol)
 
+    def entry_signature(self, info: FunctionInfo) -> Signature:
+        """That of the entry that takes whole values."""
+        found = self._signatures.get(info)
+        if found is None:
+            found = self._signatures[info] = entry_signature(info)
+        return found
+
     def new_function(
         self, symbol: str, signature: Signature, source: str, info: FunctionInfo | None = None
     ) -> FunctionBuilder:
@@ -283,7 +291,7 @@ class ProgramLowering:
             body = typed_symbol(symbol)
             builder = self.new_function(body, form.signature, source, info)
         else:
-            builder = self.new_function(symbol, entry_signature(info), source, info)
+            builder = self.new_function(symbol, self.entry_signature(info), source, info)
         FunctionLowering(self, builder, info).run()
         builder.finish()
         if info.kind == "script":
@@ -352,7 +360,7 @@ class ProgramLowering:
     def general_entry(self, form: Typed, symbol: str) -> None:
         """The entry that takes whole values, for calls through the closure."""
         info = form.function
-        builder = self.new_function(symbol, entry_signature(info), info.module.source.name)
+        builder = self.new_function(symbol, self.entry_signature(info), info.module.source.name)
         self_, *incoming = builder.entry.parameters
         passed: list[Operand] = [self_] if form.has_self else []
         if info.receiver is not None:
@@ -395,7 +403,7 @@ class ProgramLowering:
             builder.jump(joined)
             builder.start(joined)
             passed += [builder.read(tag), builder.read(payload)]
-        builder.return_(*builder.call(entry, entry_signature(info), passed))
+        builder.return_(*builder.call(entry, self.entry_signature(info), passed))
         builder.finish()
 
     # --- modules --------------------------------------------------------------------------------
@@ -424,7 +432,7 @@ class ProgramLowering:
         builder.unreachable()
         builder.start(fresh)
         builder.store(I64, word(LOADING), address)
-        signature = entry_signature(module.function)
+        signature = self.entry_signature(module.function)
         results = builder.call(self.symbol(module.function), signature, [word(0)])
         builder.store(I64, results[0], address)
         builder.store(I64, results[1], address, layout.VALUE_PAYLOAD)

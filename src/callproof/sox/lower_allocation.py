@@ -30,7 +30,7 @@ def allocate(state: State, size: int, header: int) -> Operand:
     state.program.module.external_data.setdefault(FREE_LISTS, 8)
     builder = state.builder
     cells = Symbol(FREE_LISTS, 8 * size_class)
-    key = ("object", object())
+    key = object()
     builder.declare(key, I64, "object")
     full, empty, done = map(builder.new_block, ("cell", "no_cell", "object"))
     first = builder.load(I64, cells)
@@ -85,7 +85,7 @@ def new_array(state: State) -> SoxValue:
 def new_instance(state: State, class_: Operand) -> SoxValue:
     """An instance without fields; the class says of which list its cell comes."""
     builder = state.builder
-    key = ("instance", object())
+    key = object()
     builder.declare(key, I64, "instance")
     full, empty, done = map(builder.new_block, ("cell", "no_cell", "instance"))
     cells = builder.load(I64, class_, layout.CLASS_CELLS)

@@ -20,7 +20,7 @@ from callproof.sox.kinds import CLOSURE, INSTANCE, TABLE
 from callproof.sox.lower_allocation import new_instance
 from callproof.sox.lower_expressions import ExpressionLowering
 from callproof.sox.lower_state import EXPRESSIONS
-from callproof.sox.signatures import NATIVE, entry_signature
+from callproof.sox.signatures import NATIVE
 from callproof.sox.symbols import (
     INITIALIZER,
     CaptureInfo,
@@ -147,7 +147,7 @@ class CallLowering(ExpressionLowering):
         """Of an array or a string it is a field."""
         builder = self.builder
         (container,) = arguments
-        key = ("length", object())
+        key = object()
         builder.declare(key, F64, "length")
         array, other, string, slow, done = map(
             builder.new_block, ("array", "other", "string", "slow", "length")
@@ -171,7 +171,7 @@ class CallLowering(ExpressionLowering):
         """Of numbers from 0 to 2**52 a conversion there and back; the others keep their sign."""
         builder = self.builder
         (given,) = arguments
-        key = ("floor", object())
+        key = object()
         builder.declare(key, F64, "floor")
         number, small, slow, done = map(builder.new_block, ("number", "small", "slow", "floor"))
         self.branch(self.has_tag(given, layout.NUMBER), number, slow)
@@ -251,7 +251,7 @@ class CallLowering(ExpressionLowering):
         symbol = program.direct_entry(function)
         if form is None:
             operands = [self_, *self.words(*given)]
-            tag, payload = self.builder.call(symbol, entry_signature(function), operands)
+            tag, payload = self.builder.call(symbol, program.entry_signature(function), operands)
             return SoxValue(tag, payload)
         operands = [self_] if form.has_self else []
         if receiver:

@@ -184,7 +184,7 @@ class LoopLowering(CallLowering):
     def array_loop(self, node: ast.ForEach, array: Operand) -> None:
         """Over a known array, which is looked at anew at each step, as the runtime does."""
         builder = self.builder
-        position = ("position", object())
+        position = object()
         builder.declare(position, I64, "position")
         builder.write(position, word(0))
         head, inside, again, done = map(builder.new_block, ("loop", "body", "next", "endloop"))
@@ -237,7 +237,7 @@ class LoopLowering(CallLowering):
             else 1.0
         )
         start, end = self.number(given[0]), self.number(given[1])
-        position = ("position", object())
+        position = object()
         builder.declare(position, F64, "position")
         builder.write(position, Constant(F64, 0.0))
         head, inside, again, done = map(builder.new_block, ("loop", "body", "next", "endloop"))

@@ -44,6 +44,11 @@ class OperatorLowering(StringLowering):
 
     def require_numbers(self, symbol: str, *values: SoxValue) -> None:
         """Where one of them is no number, the runtime function ends the program."""
+        for value in values:
+            if self.tag_of(value) != layout.NUMBER:
+                break
+        else:
+            return
         checks = [self.has_tag(value, layout.NUMBER) for value in values]
         good = [one for one in checks if one.kind != CONSTANT or not one.value]  # type: ignore[union-attr]
         if not good:
@@ -90,7 +95,7 @@ class OperatorLowering(StringLowering):
         builder = self.builder
         a, b = self.number(left), self.number(right)
         fast, slow, done = map(builder.new_block, ("whole", "fraction", "remainder"))
-        key = ("remainder", object())
+        key = object()
         builder.declare(key, F64, "remainder")
         whole_a = builder.value(op.FTOSI, I64, a)
         bits = builder.value(op.BITCAST, I64, a)
@@ -118,6 +123,9 @@ class OperatorLowering(StringLowering):
 
     def add(self, left: SoxValue, right: SoxValue, tags: int) -> SoxValue:
         builder = self.builder
+        if self.tag_of(left) == layout.NUMBER == self.tag_of(right):
+            total = builder.value(op.FADD, F64, self.number(left), self.number(right))
+            return number_value(total)
         checks = [self.has_tag(one, layout.NUMBER) for one in (left, right)]
         known = [one.value if one.kind == CONSTANT else None for one in checks]  # type: ignore[union-attr]
         if tags == NUMBER:
@@ -125,9 +133,6 @@ class OperatorLowering(StringLowering):
             total = builder.value(op.FADD, F64, self.number(left), self.number(right))
             return number_value(total)
         if 0 in known or None not in known:
-            if all(known):
-                total = builder.value(op.FADD, F64, self.number(left), self.number(right))
-                return number_value(total)
             return self.runtime_value("sox_add", *self.words(left, right))
         numbers, others, joined = map(builder.new_block, ("numbers", "others", "sum"))
         pair = self.fresh("sum")
@@ -164,7 +169,7 @@ class OperatorLowering(StringLowering):
             return self.all_true(builder.value(op.EQ, I64, left.tag, right.tag), same)
         checks = [self.has_tag(one, layout.NUMBER) for one in (left, right)]
         numbers, others, joined = map(builder.new_block, ("numbers", "others", "equal"))
-        key = ("equal", object())
+        key = object()
         builder.declare(key, I64, "equal")
         self.branch_all(numbers, others, *checks)
         builder.start(numbers)

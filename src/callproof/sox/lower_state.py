@@ -61,6 +61,8 @@ class State:
         # By an instance's number: the block that loaded where its fields are, how many
         # instructions it had when that was last known to hold, and what was loaded.
         self.known_fields: dict[int, tuple[Block, int, Operand]] = {}
+        # The builder's variables for a local: of its number, or its tag and payload; its cell.
+        self.parts: dict[LocalInfo, tuple[Hashable, ...]] = {}
         self.constants: dict[LocalInfo, SoxValue] = {}  # locals that are never anything else
         self.defers: Operand | None = None
         self.shown: dict[LocalInfo, DebugVariable] = {}  # to the debugger
@@ -83,7 +85,9 @@ class State:
     def words(self, *values: SoxValue) -> list[Operand]:
         found: list[Operand] = []
         for value in values:
-            found += [value.tag, self.payload(value)]
+            payload = value.payload
+            found.append(value.tag)
+            found.append(self.payload(value) if payload is None else payload)
         return found
 
     def payload(self, value: SoxValue) -> Operand:
@@ -107,10 +111,12 @@ class State:
 
     def tag_of(self, value: SoxValue) -> int | None:
         """The tag as far as it is known here."""
-        known = value.known_tag
-        if known is None and value.tag.kind == VALUE:
-            return self.facts.get(value.tag.number)  # type: ignore[union-attr]
-        return known
+        tag = value.tag
+        if tag.kind == CONSTANT:
+            return tag.value  # type: ignore
+        if tag.kind == VALUE:
+            return self.facts.get(tag.number)  # type: ignore[union-attr]
+        return None
 
     def tags_of(self, value: SoxValue) -> int:
         """The tags that it can have here."""
@@ -158,12 +164,11 @@ class State:
 
     def fresh(self, name: str, tags: int = ALL) -> tuple[Hashable, ...]:
         """A temporary variable for a value that comes from several paths."""
-        key = object()
         if tags == NUMBER:
-            number = (f"{name} number", key)
+            number = object()
             self.builder.declare(number, F64, name)
             return (number,)
-        tag, payload = (f"{name} tag", key), (f"{name} payload", key)
+        tag, payload = object(), object()
         self.builder.declare(tag, I64, "tag")
         self.builder.declare(payload, I64, "payload")
         return tag, payload
@@ -226,47 +231,45 @@ class State:
         if isinstance(source, CaptureInfo):
             return self.load_value(*self.capture_place(source))
         if source.needs_cell:
-            return object_value(layout.CELL, self.builder.read((source, "cell")))
+            return object_value(layout.CELL, self.builder.read(self.parts[source][0]))
         return self.read_local(source)
 
     def declare_local(self, local: LocalInfo) -> None:
         name = local.name
-        if local.needs_cell:
-            self.builder.declare((local, "cell"), I64, name)
-        elif local in self.numeric:
-            self.builder.declare((local, "number"), F64, name)
+        if local.needs_cell or local in self.numeric:
+            part = object()
+            self.parts[local] = (part,)
+            self.builder.declare(part, I64 if local.needs_cell else F64, name)
         else:
-            self.builder.declare((local, "tag"), I64, f"{name}_tag")
-            self.builder.declare((local, "payload"), I64, name)
+            tag, payload = self.parts[local] = object(), object()
+            self.builder.declare(tag, I64, f"{name}_tag")
+            self.builder.declare(payload, I64, name)
 
     def new_local(self, local: LocalInfo, value: SoxValue) -> None:
         """A variable comes into being: a cell is a new one each time."""
         if self.builder.keeps_debug:
             show_local(self, local)
         if local.needs_cell:
-            self.builder.write((local, "cell"), new_cell(self, value))
+            self.builder.write(self.parts[local][0], new_cell(self, value))
         else:
             self.write_local(local, value)
 
     def read_local(self, local: LocalInfo) -> SoxValue:
-        builder = self.builder
         if (known := self.constants.get(local)) is not None:
             return known
+        parts = self.parts[local]
         if local.needs_cell:
             tags = self.flow.held(local).tags
-            return self.load_value(builder.read((local, "cell")), layout.CELL_CONTENT, tags)
-        if local in self.numeric:
-            return number_value(builder.read((local, "number")))
-        return self.read_pair(((local, "tag"), (local, "payload")))
+            return self.load_value(self.builder.read(parts[0]), layout.CELL_CONTENT, tags)
+        return self.read_pair(parts)
 
     def write_local(self, local: LocalInfo, value: SoxValue) -> None:
+        parts = self.parts[local]
         if local.needs_cell:
-            cell = self.builder.read((local, "cell"))
+            cell = self.builder.read(parts[0])
             self.store_value(value, cell, layout.CELL_CONTENT, held=self.flow.held(local).tags)
-        elif local in self.numeric:
-            self.builder.write((local, "number"), self.number(value))
         else:
-            self.write_pair(((local, "tag"), (local, "payload")), value)
+            self.write_pair(parts, value)
 
     def global_address(self, info: GlobalInfo) -> Symbol:
         return Symbol(GLOBALS, self.program.slot(info))
@@ -387,7 +390,10 @@ class State:
     def expression(self, node: ast.Expression) -> SoxValue:
         """A value; `builder.line` is the node's when its own instructions are made."""
         method: Callable[[State, ast.Expression], SoxValue] = EXPRESSIONS[type(node)]
-        return self.with_tags(method(self, node), self.flow.tags(node))
+        value = method(self, node)
+        if value.tag.kind == CONSTANT:
+            return value
+        return self.with_tags(value, self.flow.tags(node))
 
     def with_tags(self, value: SoxValue, tags: int) -> SoxValue:
         """The value, of which it is known that its tag is one of these."""

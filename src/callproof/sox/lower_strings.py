@@ -83,7 +83,7 @@ class StringLowering(State):
         if any(text is not None and len(text) < 2 for text in texts):
             return self.all_true(*both, builder.value(op.EQ, I64, a, b))
         strings, done = builder.new_block("strings"), builder.new_block("equal")
-        key = ("equal", object())
+        key = object()
         builder.declare(key, I64, "equal")
         builder.write(key, word(0))
         self.branch(self.all_true(*both), strings, done)
@@ -129,7 +129,7 @@ class StringLowering(State):
         kinds, words_differ, strings, done = map(
             builder.new_block, ("kinds", "differ", "strings", "equal")
         )
-        key = ("equal", object())
+        key = object()
         builder.declare(key, I64, "equal")
         builder.write(key, word(0))
         builder.branch(builder.value(op.EQ, I64, left.tag, right.tag), kinds, done)

@@ -48,15 +48,7 @@ class Typed:
     parameters: tuple[int | None, ...]
     result: int | None
     has_self: bool
-
-    @property
-    def signature(self) -> Signature:
-        found = [Parameter(POINTER, "self")] if self.has_self else []
-        if self.function.receiver is not None:
-            found.append(Parameter(POINTER, "this"))
-        for parameter, tag in zip(self.function.parameters, self.parameters, strict=True):
-            found.append(Parameter(type_of(tag), parameter.local.name))
-        return Signature(tuple(found), type_of(self.result))
+    signature: Signature
 
 
 def type_of(tag: int | None) -> Type:
@@ -75,7 +67,13 @@ def typed(flow: ValueFlow, function: FunctionInfo, has_self: bool) -> Typed | No
     result = only_tag(flow.held(("result", function)).tags)
     if function.receiver is None and result is None and not any(parameters):
         return None
-    return Typed(function, parameters, result, has_self)
+    passed = [Parameter(POINTER, "self")] if has_self else []
+    if function.receiver is not None:
+        passed.append(Parameter(POINTER, "this"))
+    for one, tag in zip(function.parameters, parameters, strict=True):
+        passed.append(Parameter(type_of(tag), one.local.name))
+    signature = Signature(tuple(passed), type_of(result))
+    return Typed(function, parameters, result, has_self, signature)
 
 
 def failure_text(failure: ImportFailure) -> bytes:

@@ -9,9 +9,11 @@ from callproof.ir.types import F64, I64
 from callproof.runtime import sox_layout as layout
 from callproof.sox.kinds import ALL
 
+_SMALL = {value: Constant(I64, value) for value in range(-16, 256)}  # constants never change
+
 
 def word(value: int) -> Constant:
-    return Constant(I64, value)
+    return _SMALL.get(value) or Constant(I64, value)
 
 
 @dataclass(slots=True, eq=False)
@@ -40,8 +42,11 @@ class SoxValue:
         return None
 
 
+_NUMBER, _BOOL = word(layout.NUMBER), word(layout.BOOL)
+
+
 def number_value(number: Operand) -> SoxValue:
-    return SoxValue(word(layout.NUMBER), None, number)
+    return SoxValue(_NUMBER, None, number)
 
 
 def constant_number(value: float) -> SoxValue:
@@ -50,7 +55,7 @@ def constant_number(value: float) -> SoxValue:
 
 def boolean_value(truth: Operand) -> SoxValue:
     """`truth` is 0 or 1."""
-    return SoxValue(word(layout.BOOL), truth)
+    return SoxValue(_BOOL, truth)
 
 
 def object_value(tag: int, address: Operand) -> SoxValue:

@@ -214,16 +214,19 @@ class Arm64Shapes:
         self, frame: Frame, instruction: MachineInstruction, allocation: Sequence[int]
     ) -> list[Line]:
         form = instruction.form
-        expand = EXPANSIONS.get(form.name)
+        expand = EXPANSIONS.get(form)
         if expand is not None:
             return expand(frame, allocation, instruction.immediates)
-        if not instruction.immediates:
+        immediates = instruction.immediates
+        if not immediates:
             # Registers only; behind those that are encoded there may be implicit ones.
             if form in REDUNDANT_COPIES and allocation[0] == allocation[1]:
                 return []
             return [Line(form, allocation[: len(form.roles)])]
+        if form.leading == len(allocation) and isinstance(immediates[0], int | MachineBlock):
+            return [Line(form, (*allocation, *immediates))]  # type: ignore[arg-type]
         registers = iter(allocation)
-        immediates = iter(instruction.immediates)
+        others = iter(immediates)
         arguments: list[int | MachineBlock] = []
         reference: SymbolReference | None = None
         frame_reference: FrameReference | None = None
@@ -231,7 +234,7 @@ class Arm64Shapes:
             if role >= 0:
                 arguments.append(next(registers))
                 continue
-            value = next(immediates)
+            value = next(others)
             if type(value) is int:
                 arguments.append(value)
                 continue
@@ -361,11 +364,11 @@ def _slot_address(
 
 
 EXPANSIONS = {
-    pseudo.ENTRY.name: _no_code,
-    pseudo.CONSTANT.name: _constant,
-    pseudo.FLOAT_CONSTANT.name: _float_constant,
-    pseudo.FLOAT32_CONSTANT.name: _float32_constant,
-    pseudo.VECTOR_CONSTANT.name: _vector_constant,
-    pseudo.ADDRESS.name: _address,
-    pseudo.SLOT_ADDRESS.name: _slot_address,
+    pseudo.ENTRY: _no_code,
+    pseudo.CONSTANT: _constant,
+    pseudo.FLOAT_CONSTANT: _float_constant,
+    pseudo.FLOAT32_CONSTANT: _float32_constant,
+    pseudo.VECTOR_CONSTANT: _vector_constant,
+    pseudo.ADDRESS: _address,
+    pseudo.SLOT_ADDRESS: _slot_address,
 }
