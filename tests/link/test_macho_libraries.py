@@ -216,8 +216,11 @@ def test_the_systems_own_description() -> None:
 WRONG = {
     "text": ("int x;\n", "neither a dylib nor a text-based description"),
     "version": (TBD.replace("tbd-version:     4", "tbd-version:     3"), "of version '3'"),
-    "machine": (TBD.replace("arm64-macos, arm64e-macos ]\nuuids", "i386-macos ]\nuuids"), "is not"),
-    "nameless": (TBD.replace("install-name:", "old-name:", 1), "has no install-name"),
+    "machine": (
+        TBD.replace("arm64-macos, arm64e-macos ]\nuuids", "i386-macos ]\nuuids"),
+        "have no macOS",
+    ),
+    "nameless": (TBD.replace("install-name:", "old-name:", 1), "has no 'install-name'"),
     "number": (TBD.replace("3.2.1", "3.2.1.9"), "'3.2.1.9' is no version"),
     "large": (TBD.replace("3.2.1", "3.256"), "'3.256' is no version"),
 }

@@ -138,7 +138,8 @@ def _follow(found: Loaded, table: bytes) -> None:
                     name = names[value & 0xFFFFFF]
                     found.binds[address + place] = (name, value >> 24 & 0xFF)
                 else:
-                    found.rebases[address + place] = found.base + (value & (1 << 36) - 1)
+                    target = found.base + (value & (1 << 36) - 1)
+                    found.rebases[address + place] = target | (value >> 36 & 0xFF) << 56
                 step = (value >> 51 & 0xFFF) * 4
                 if not step:
                     break
@@ -329,8 +330,8 @@ class Mac:
     def library(self, _uc: Any, address: int, _size: int, _user: Any) -> None:
         name = self.names[(address - LIBRARY) // 16]
         self.calls[name] = self.calls.get(name, 0) + 1
-        if name == "__tlv_bootstrap":
-            self.thread_variable()
+        if name in SPECIAL:
+            SPECIAL[name](self)
             return
         assert self.get("SP") % 16 == 0, f"{name} called with a stack that is not aligned"
         function = FUNCTIONS.get(name)
@@ -682,6 +683,8 @@ def _constant(value: int) -> Callable[[Mac], int]:
     return lambda mac: value
 
 
+# They set the registers themselves.
+SPECIAL: dict[str, Callable[[Mac], None]] = {"__tlv_bootstrap": Mac.thread_variable}
 FUNCTIONS: dict[str, Callable[[Mac], int | float]] = {
     "_exit": _exit,
     "__exit": _exit,

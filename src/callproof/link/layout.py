@@ -247,8 +247,8 @@ def _stack_wish(layout: Layout) -> bool:
             if section.name == ".note.GNU-stack" and section.flags & elf.SHF_EXECINSTR:
                 if not layout.options.exec_stack:
                     raise CallproofError(
-                        f"{file.name} wants a stack that can be executed (trampolines of nested "
-                        "functions?); --exec-stack allows it"
+                        f"{file.name}: section {section.name} wants a stack that can be executed "
+                        "(trampolines of nested functions?); --exec-stack allows it"
                     )
                 return True
     return False

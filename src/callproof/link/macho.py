@@ -49,7 +49,7 @@ from callproof.link.macho_linkedit import (
 )
 from callproof.link.macho_relocate import find_imports, relocate
 from callproof.link.macho_sign import signature, signature_size
-from callproof.link.macho_unwind import most_size, read_rows, unwind_table
+from callproof.link.macho_unwind import attach_handlers, most_size, read_rows, unwind_table
 from callproof.object import macho_format as macho
 from callproof.object.macho_write import MINIMUM_MACOS
 from callproof.object.model import Section
@@ -84,10 +84,11 @@ def macho_bytes(inputs: Sequence[Input], options: LinkOptions, identifier: str) 
         names.update(dict.fromkeys(library.names, number))  # the first that has a name counts
     known = frozenset(names) | HEADER_SYMBOLS
     resolved = resolve(inputs, replace(options, system_names=known))
+    attach_handlers(resolved)
     collect(resolved, options)
     program = Program(resolved, libraries=libraries)
-    find_imports(program, names)
     rows = read_rows(program)
+    find_imports(program, names, [row.personality for row in rows if row.personality is not None])
     if rows:
         room = bytes(most_size(rows))
         program.unwind_section = Section("__TEXT,__unwind_info", "rodata", room, alignment=4)

@@ -23,6 +23,7 @@ from callproof.source import CallproofError
 PAGE = 0x4000
 BASE = 1 << 32  # of __TEXT, behind __PAGEZERO
 STUB_SIZE = 12
+HANDLERS = "__TEXT,__gcc_except_tab"
 LIMIT = 1 << 31  # of a program: ADRP reaches 4 GiB to either side, compact tables 2^32
 HEADER_SYMBOLS = frozenset(("_mh_execute_header", "__dso_handle"))
 
@@ -34,6 +35,7 @@ SECTIONS: dict[tuple[str, str], int] = {
     (TEXT, "__stubs"): CODE | macho.S_SYMBOL_STUBS,
     (TEXT, "__const"): 0,
     (TEXT, "__cstring"): macho.S_CSTRING_LITERALS,
+    (TEXT, "__gcc_except_tab"): 0,
     (TEXT, "__unwind_info"): 0,
     (DATA_CONST, "__got"): macho.S_NON_LAZY_SYMBOL_POINTERS,
     (DATA_CONST, "__mod_init_func"): macho.S_MOD_INIT,
@@ -133,7 +135,9 @@ class Program:
     libraries  that are loaded with it; libSystem is the first
     imports  by name, in order of first use
     stubs    names of imports that are called -> number of their stub
-    slots    names (imports, and weak ones that nobody has) -> number of their slot in the GOT
+    slots    names (imports, and weak ones that nobody has) -> number of their slot in the GOT;
+             of what is in the program, where a table of handlers wants one
+    here     what those are
     """
 
     resolved: Resolved
@@ -143,6 +147,7 @@ class Program:
     imports: dict[str, Import] = field(default_factory=dict)
     stubs: dict[str, int] = field(default_factory=dict)
     slots: dict[str, int] = field(default_factory=dict)
+    here: dict[str, Symbol] = field(default_factory=dict)
     stubs_section: Section | None = None
     got_section: Section | None = None
     unwind_section: Section | None = None
@@ -201,6 +206,8 @@ def place_of(section: Section) -> tuple[str, str] | None:
         return DATA_CONST, "__const"
     if section.name in ("__DATA,__const", "__DATA_CONST,__const"):
         return DATA_CONST, "__const"
+    if section.name == HANDLERS:
+        return TEXT, "__gcc_except_tab"
     if section.name == THREAD_VARIABLES:
         return DATA, "__thread_vars"
     if section.name == "__TEXT,__cstring":

@@ -86,7 +86,9 @@ class _Document:
 
 def _read_description(text: str, path: str) -> Library:
     if not re.match(r"\s*--- !tapi-tbd(?:-v\d)?\s", text):
-        raise CallproofError(f"{path}: neither a dylib nor a text-based description of one")
+        raise CallproofError(
+            f"{path}: neither a dylib nor a text-based description of one (at offset 0x0)"
+        )
     documents = [_document(part) for part in re.split(r"^--- ", text, flags=re.MULTILINE)[1:]]
     first = documents[0]
     version, name = first.head.get("tbd-version", ""), first.head.get("install-name", "")
@@ -95,9 +97,9 @@ def _read_description(text: str, path: str) -> Library:
             f"{path}: a description of version '{version}'; version 4 is understood"
         )
     if not name:
-        raise CallproofError(f"{path}: the description has no install-name")
+        raise CallproofError(f"{path}: the description has no 'install-name'")
     if not MACHINES.search(first.head.get("targets", "")):
-        raise CallproofError(f"{path}: the library is not for macOS on ARM64")
+        raise CallproofError(f"{path}: the library's 'targets' have no macOS on ARM64")
     found = Library(
         name,
         _version(first.head.get("current-version", "1"), path),
@@ -190,7 +192,7 @@ def _read_dylib(reader: Reader) -> Library:
                 if flags & macho.SECTION_TYPE == macho.S_THREAD_LOCAL_VARIABLES:
                     variables.add(sections)
     if found is None:
-        raise reader.fail("a shared library without a name (LC_ID_DYLIB)")
+        raise reader.fail("a shared library without a command LC_ID_DYLIB, which names it")
     if table is not None:
         _read_names(reader, found, table, variables)
     return found
@@ -203,13 +205,13 @@ def _read_names(
     offset, count, strings, strings_size = table[2:]
     texts = bytes(reader.slice(strings, strings_size, "the string table"))
     rows = reader.slice(offset, count * macho.NLIST.size, "the symbol table")
-    for start, type_, section, _, _ in macho.NLIST.iter_unpack(rows):
+    for number, (start, type_, section, _, _) in enumerate(macho.NLIST.iter_unpack(rows)):
         is_seen = type_ & macho.N_EXT and not type_ & (macho.N_STAB | macho.N_PEXT)
         if not is_seen or type_ & macho.N_TYPE not in (macho.N_SECT, macho.N_ABS):
             continue
         name = string_at(texts, start)
         if name is None:
-            raise reader.fail("a symbol's name lies outside the string table")
+            raise reader.fail(f"symbol {number}: its name lies outside the string table")
         if name.startswith("_") and name[1:] not in LINKERS:
             found.names.add(name[1:])
             if section in variables:

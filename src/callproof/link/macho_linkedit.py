@@ -91,7 +91,7 @@ def _pointer(fixup: Fixup, imports: dict[str, int], steps: int) -> int:
         raise CallproofError("a page with addresses too far from each other")
     if fixup.name:
         return BIND | steps << 51 | fixup.addend << 24 | imports[fixup.name]
-    return steps << 51 | fixup.addend - BASE
+    return steps << 51 | fixup.high << 36 | fixup.addend - BASE
 
 
 def exports_trie(addresses: dict[str, int], thread_locals: frozenset[str] = frozenset()) -> bytes:
@@ -225,7 +225,10 @@ def symbol_table(program: Program, export_all: bool) -> SymbolTable:
         out += macho.NLIST.pack(strings.add(f"_{name}"), macho.N_EXT | macho.N_UNDF, 0, desc, 0)
     numbers = {name: len(local) + len(defined) + at for at, name in enumerate(undefined)}
     indirect = [numbers[name] for name in program.stubs]
-    indirect += [numbers.get(name, macho.INDIRECT_ABSOLUTE) for name in program.slots]
+    others = dict.fromkeys(program.here, macho.INDIRECT_LOCAL)
+    indirect += [
+        numbers.get(name, others.get(name, macho.INDIRECT_ABSOLUTE)) for name in program.slots
+    ]
     text = bytes(strings.data)
     return SymbolTable(
         bytes(out),

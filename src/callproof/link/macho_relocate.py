@@ -11,8 +11,8 @@ loads the descriptor's address like one from the GOT.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange
 from callproof.link.macho_layout import (
@@ -25,7 +25,7 @@ from callproof.link.macho_layout import (
 )
 from callproof.link.relocate import NOP, WORD
 from callproof.link.resolve import Resolved
-from callproof.object.macho_read import THREAD_VARIABLES, TLV_LOAD, TLV_PAGE
+from callproof.object.macho_read import SLOT_DISTANCE, THREAD_VARIABLES, TLV_LOAD, TLV_PAGE
 from callproof.object.macho_write import GOT_LOAD, GOT_PAGE, through_got
 from callproof.object.model import Relocation, Section, Symbol
 from callproof.source import CallproofError
@@ -40,11 +40,13 @@ LARGEST_ADDEND = 0xFF  # of a bind: 8 bits
 @dataclass(frozen=True, slots=True)
 class Fixup:
     """At `address` the loader writes the address of `name` + `addend`; with no name, the
-    program's own address `addend`, wherever it is then."""
+    program's own address `addend`, wherever it is then, with `high` for its highest byte (C++
+    marks names of types by it)."""
 
     address: int
     name: str
     addend: int
+    high: int = 0
 
 
 def missing(resolved: Resolved, symbol: Symbol) -> bool:
@@ -53,9 +55,12 @@ def missing(resolved: Resolved, symbol: Symbol) -> bool:
     return (meaning is None or not meaning.is_defined) and symbol.name not in HEADER_SYMBOLS
 
 
-def find_imports(program: Program, system: Mapping[str, int]) -> None:
+def find_imports(
+    program: Program, system: Mapping[str, int], handlers: Sequence[Relocation] = ()
+) -> None:
     """Which names come from which library, with their stubs and slots of the GOT, in order of
-    use; `system`: all that there are, with the library's number."""
+    use; `system`: all that there are, with the library's number; `handlers`: references to
+    functions that handle exceptions, which have slots."""
     resolved = program.resolved
     for file in resolved.files:
         absent = frozenset(id(one) for one in file.symbols if _is_absent(resolved, one))
@@ -67,6 +72,13 @@ def find_imports(program: Program, system: Mapping[str, int]) -> None:
             for relocation in section.relocations:
                 if id(relocation.symbol) in absent:
                     _want(program, relocation, system)
+                elif relocation.type == SLOT_DISTANCE:
+                    want_slot(program, relocation.symbol)
+    for one in handlers:
+        if missing(resolved, one.symbol):
+            _want(program, replace(one, type=SLOT_DISTANCE), system)
+        else:
+            want_slot(program, one.symbol)
     stubs = bytes(12 * len(program.stubs))
     if stubs:
         program.stubs_section = Section("__TEXT,__stubs", "code", stubs, alignment=4)
@@ -75,6 +87,25 @@ def find_imports(program: Program, system: Mapping[str, int]) -> None:
         got = bytes(8 * len(program.slots))
         program.got_section = Section("__DATA_CONST,__got", "data", got, alignment=8)
         resolved.make([program.got_section])
+
+
+def want_slot(program: Program, symbol: Symbol) -> None:
+    """A slot for what is in the program."""
+    meaning = program.resolved.meaning(symbol)
+    if meaning is not None:
+        program.here[slot_name(symbol)] = meaning
+        program.slots.setdefault(slot_name(symbol), len(program.slots))
+
+
+def slot_name(symbol: Symbol) -> str:
+    """Local symbols of several files may have one name: the slot is the symbol's own."""
+    return symbol.name if symbol.binding != "local" else f"{symbol.name}\0{id(symbol)}"
+
+
+def program_name(program: Program, symbol: Symbol) -> str:
+    """The name that a symbol's slot has."""
+    name = slot_name(symbol)
+    return name if name in program.here else program.resolved.wanted_name(symbol)
 
 
 def _is_absent(resolved: Resolved, symbol: Symbol) -> bool:
@@ -93,7 +124,7 @@ def _want(program: Program, relocation: Relocation, system: Mapping[str, int]) -
         if is_there:
             program.stubs.setdefault(name, len(program.stubs))
             program.slots.setdefault(name, len(program.slots))
-    elif relocation.type in GOT_TYPES:
+    elif relocation.type in GOT_TYPES or relocation.type == SLOT_DISTANCE:
         program.slots.setdefault(name, len(program.slots))
 
 
@@ -112,6 +143,11 @@ def relocate(program: Program) -> list[Fixup]:
     for name in program.slots:
         if name in program.imports:
             worker.fixups.append(Fixup(program.slot_address(name), name, 0))
+        elif name in program.here:
+            address = program.address_of(program.here[name])
+            if address is None:
+                raise CallproofError(f"'{program.here[name].name}' has handlers, but is left out")
+            worker.fixups.append(Fixup(program.slot_address(name), "", address))
     return sorted(worker.fixups, key=lambda fixup: fixup.address)
 
 
@@ -180,6 +216,9 @@ class _Relocator:
             raise self.fail(piece, relocation, "it reaches beyond its section")
         if relocation.type == ABSOLUTE:
             self.fixup(piece, relocation, address)
+        elif relocation.type == SLOT_DISTANCE:
+            name = program_name(self.program, relocation.symbol)
+            self.distance(piece, relocation, self.program.slot_address(name), (4, True))
         elif width is not None:
             self.distance(piece, relocation, address, width)
         else:
@@ -198,7 +237,7 @@ class _Relocator:
             raise self.fail(piece, relocation, "an address in code, which the loader cannot write")
         if place % 4:
             raise self.fail(piece, relocation, "the loader wants addresses at multiples of 4")
-        name, value = "", relocation.addend
+        name, value, high = "", relocation.addend, 0
         if address is not None:
             value += address
             symbol = relocation.symbol
@@ -208,6 +247,7 @@ class _Relocator:
                     value & ((1 << 64) - 1)
                 ).to_bytes(8, "little")
                 return
+            high, value = value >> 56 & 0xFF, value & (1 << 56) - 1
             if not 0 <= value - BASE < 1 << 36:
                 raise self.fail(piece, relocation, f"{value:#x} lies outside the program")
         else:
@@ -216,7 +256,7 @@ class _Relocator:
                 return  # weak, and nowhere: 0
             if not 0 <= value <= LARGEST_ADDEND:
                 raise self.fail(piece, relocation, f"{value} bytes from a library's datum")
-        self.fixups.append(Fixup(place, name, value))
+        self.fixups.append(Fixup(place, name, value, high))
 
     def thread_offset(self, piece: Piece, relocation: Relocation, address: int | None) -> None:
         """The address of a variable's first value becomes its offset from all of them."""

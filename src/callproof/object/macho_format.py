@@ -54,6 +54,7 @@ N_STAB, N_PEXT, N_TYPE, N_EXT = 0xE0, 0x10, 0x0E, 0x01
 N_UNDF, N_ABS, N_SECT = 0x0, 0x2, 0xE
 N_WEAK_REF, N_WEAK_DEF = 0x40, 0x80
 REFERENCED_DYNAMICALLY = 0x10
+INDIRECT_LOCAL = 0x80000000  # a slot of what is in the program
 INDIRECT_ABSOLUTE = 0x40000000  # a slot that no name stands behind
 
 # <mach-o/compact_unwind_encoding.h>: how a function's frame is left.

@@ -25,6 +25,8 @@ RELATIVE = {4: "R_AARCH64_PREL32", 8: "R_AARCH64_PREL64"}
 # Of a variable's descriptor in `THREAD_VARIABLES`, which is called for its address.
 TLV_PAGE, TLV_LOAD = "ARM64_TLVP_LOAD_PAGE21", "ARM64_TLVP_LOAD_PAGEOFF12"
 THREAD_LOCAL = {macho.TLVP_LOAD_PAGE21: TLV_PAGE, macho.TLVP_LOAD_PAGEOFF12: TLV_LOAD}
+# A distance to a slot of the GOT: typeinfos in tables of exceptions' handlers.
+SLOT_DISTANCE = "ARM64_POINTER_TO_GOT"
 THREAD_VARIABLES = "__DATA,__thread_vars"
 THREAD_KINDS = {
     macho.S_THREAD_LOCAL_REGULAR: "tdata",
@@ -351,9 +353,13 @@ class _Object:
             raise reader.fail(
                 f"section {section.name}: a {shown} relocation without a symbol", address
             )
-        if address % 4 or address + 4 > len(data):
+        is_code = type_ != macho.POINTER_TO_GOT
+        if (is_code and address % 4) or address + 4 > len(data):
             raise reader.fail(f"section {section.name}: no instruction is at a relocation", address)
         symbol, _ = self.target(number, external, section)
+        if type_ == macho.POINTER_TO_GOT and section.kind == "rodata":
+            data[address : address + 4] = bytes(4)  # it says where it stands itself
+            return Relocation(address, SLOT_DISTANCE, symbol, addend)
         word = int.from_bytes(data[address : address + 4], "little")
         if type_ == macho.BRANCH26:
             name = "R_AARCH64_CALL26" if word >> 31 else "R_AARCH64_JUMP26"
