@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +55,6 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     }
 
 
-@pytest.fixture
-def columns(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """`columns.setattr` is what `use` takes."""
-    yield monkeypatch
-
-
 def use(patch: pytest.MonkeyPatch, *, columns: bool) -> None:
     limit = 0 if columns else 1 << 60
     patch.setattr(loading, "COLUMNS_FROM", limit)
@@ -81,13 +74,13 @@ def told(inputs: list[Path], options: LinkOptions, name: str = "other") -> tuple
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_both_ways_give_the_same(
-    machine: str, objects: dict[str, list[Path]], columns: pytest.MonkeyPatch
+    machine: str, objects: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, chosen in OPTIONS.items():
         options = LinkOptions(entry="start", **chosen)
-        use(columns, columns=False)
+        use(monkeypatch, columns=False)
         plain = told(objects[machine], options)
-        use(columns, columns=True)
+        use(monkeypatch, columns=True)
         layout_files = resolve.resolve(objects[machine], options).files if name == "plain" else []
         assert all(isinstance(file, ColumnObject) for file in layout_files)
         assert told(objects[machine], options) == plain, name
@@ -96,7 +89,7 @@ def test_both_ways_give_the_same(
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_damage_is_told_in_the_same_words(
-    machine: str, objects: dict[str, list[Path]], columns: pytest.MonkeyPatch, tmp_path: Path
+    machine: str, objects: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     main, other, _ = objects[machine]
     whole = Whole("object", main.read_bytes(), lambda path: None)
@@ -105,9 +98,9 @@ def test_damage_is_told_in_the_same_words(
     for seed in range(60):
         path.write_bytes(damaged(whole, random.Random(seed)))
         options = LinkOptions(entry="start", collect_garbage=bool(seed % 2))
-        use(columns, columns=False)
+        use(monkeypatch, columns=False)
         plain = told([path, other], options)
-        use(columns, columns=True)
+        use(monkeypatch, columns=True)
         assert told([path, other], options) == plain, seed
         refused += not plain[0]
     assert 0 < refused < 60
@@ -188,7 +181,7 @@ OVERLAPS = [
 
 @pytest.mark.parametrize("rows", OVERLAPS)
 def test_rows_that_overlap_or_do_not_fit(
-    rows: list[tuple[int, str, int]], columns: pytest.MonkeyPatch, tmp_path: Path
+    rows: list[tuple[int, str, int]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (file,) = relocated(rows, bytes(32), "x86_64")
     assert isinstance(file, ObjectFile)
@@ -196,13 +189,15 @@ def test_rows_that_overlap_or_do_not_fit(
     path.write_bytes(write_elf(file))
     found = []
     for way in (False, True):
-        use(columns, columns=way)
+        use(monkeypatch, columns=way)
         found.append(told([path], LinkOptions(entry="main", collect_garbage=False), "main"))
     assert found[0][0] or "R_X86_64" in found[0][1]
     assert found[0] == found[1]
 
 
-def test_branches_too_far_for_their_targets(columns: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_branches_too_far_for_their_targets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """By veneers, as if a branch reached 4 KiB."""
     inputs = []
     for number in range(12):
@@ -214,7 +209,7 @@ def test_branches_too_far_for_their_targets(columns: pytest.MonkeyPatch, tmp_pat
         inputs[-1].write_bytes(write_elf(file))
     found = []
     for way in (False, True):
-        use(columns, columns=way)
+        use(monkeypatch, columns=way)
         options = LinkOptions(entry="f0", reach=4096, collect_garbage=False)
         found.append(told(inputs, options, "f0"))
     assert "a veneer" in found[0][1]
@@ -222,15 +217,15 @@ def test_branches_too_far_for_their_targets(columns: pytest.MonkeyPatch, tmp_pat
 
 
 def test_a_large_image_is_made_in_the_file(
-    objects: dict[str, list[Path]], columns: pytest.MonkeyPatch, tmp_path: Path
+    objects: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """And a link that fails, or a disk that is full, leaves what was there."""
     options = LinkOptions(entry="start", build_id=True)
     inputs = objects["x86_64"]
     link(inputs, tmp_path / "small", options)
-    columns.setattr(output, "MAPPED_FROM", 0)
+    monkeypatch.setattr(output, "MAPPED_FROM", 0)
     for way in (False, True):
-        use(columns, columns=way)
+        use(monkeypatch, columns=way)
         link(inputs, tmp_path / "large", options)
         assert (tmp_path / "large").read_bytes() == (tmp_path / "small").read_bytes()
         assert (tmp_path / "large").stat().st_mode & 0o777 == 0o755
@@ -238,12 +233,12 @@ def test_a_large_image_is_made_in_the_file(
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    columns.setattr("os.posix_fallocate", full)
+    monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(CallproofError, match=r"cannot write .*: No space left on device"):
         link(inputs, tmp_path / "large", options)
-    columns.undo()
-    columns.setattr(output, "MAPPED_FROM", 0)
-    columns.setattr("callproof.link.executable.symbol_table", full)
+    monkeypatch.undo()
+    monkeypatch.setattr(output, "MAPPED_FROM", 0)
+    monkeypatch.setattr("callproof.link.executable.symbol_table", full)
     with pytest.raises(OSError, match="No space"):
         link(inputs, tmp_path / "large", options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large", "small"]

@@ -53,6 +53,8 @@ class ValueLowering:
         self.module = module
         self.builder = builder
         self.function = function
+        # Whether control comes to no place but through what stands before it.
+        self.may_fix = function is not None and not (function.has_labels or function.has_defer)
 
     # --- variables ----------------------------------------------------------------------------
 
@@ -64,7 +66,11 @@ class ValueLowering:
             variable.slot = None
             self.builder.declare(variable, ir_type(variable.type), variable.name)
         shown = self.show(variable, value) if self.builder.keeps_debug else None
-        self.write_variable(variable, value)
+        if self.may_fix and variable.dominates and not (variable.is_assigned or variable.in_memory):
+            self._name(value, variable.name)
+            self.builder.fix(variable, value)
+        else:
+            self.write_variable(variable, value)
         if shown is not None:
             self.builder.stored(shown)
 

@@ -37,10 +37,11 @@ from callproof.codegen.machine import (
     Allocation,
     MachineFunction,
     RegisterFile,
+    SpillSlot,
 )
 from callproof.codegen.resolve import Resolver
 from callproof.codegen.slots import assign_slots
-from callproof.codegen.stores import find_late_stores
+from callproof.codegen.stores import LateStores, find_late_stores
 from callproof.codegen.wishes import NO_HINTS, Wishes
 from callproof.source import InternalError
 
@@ -81,6 +82,7 @@ class _Allocator(Wishes):
     def scan(self) -> None:
         """Place all intervals; most get a register that is free throughout their lives."""
         unhandled, pushed, pieces, busy = self.unhandled, self.pushed, self.pieces, self.busy
+        places = self.places
         allocatable, classes = self.register_file.allocatable, self.function.classes
         clobbers = sorted(one for group in self.clobbers.values() for one in group.positions)
         clobbers.append(FAR)
@@ -104,7 +106,7 @@ class _Allocator(Wishes):
             if best < 0:
                 self._place(interval, candidates, need)
                 continue
-            interval.location = best
+            interval.location = places[register] = best
             self.used |= 1 << best
             occupancy = busy[best]
             ends = occupancy.ends
@@ -121,7 +123,11 @@ class _Allocator(Wishes):
 
     def _keep(self, interval: Interval) -> None:
         """The interval is as it will be."""
-        self.pieces.setdefault(interval.register, []).append(interval)
+        register = interval.register
+        self.pieces.setdefault(register, []).append(interval)
+        self.places[register] = interval.location
+        if interval.location == IN_MEMORY and register not in self.remade:
+            self.spilled.add(register)
 
     def _need_left(self, interval: Interval, need: int) -> int:
         """The first position at which an interval must be in a register (after `late`, if it
@@ -446,15 +452,22 @@ def allocate(
     allocator = _Allocator(function, registers, flow or Flow(function))
     allocator.prepare()
     allocator.scan()
-    for pieces in allocator.pieces.values():
-        if len(pieces) > 1:
-            pieces.sort(key=_start)
-    in_slot = allocator.in_slot
-    slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, in_slot)
-    only_spilled = {r: s for r, s in slot_of.items() if r not in in_slot} if in_slot else slot_of
-    late = find_late_stores(
-        function, allocator.flow, allocator.block_starts, allocator.pieces, only_spilled
-    )
+    in_slot, pieces = allocator.in_slot, allocator.pieces
+    is_divided = allocator.needs_are_known or bool(allocator.spilled)
+    if is_divided:
+        for parts in pieces.values():
+            if len(parts) > 1:
+                parts.sort(key=_start)
+    slots: list[SpillSlot] = []
+    slot_of: dict[int, int] = {}
+    if allocator.spilled or in_slot:
+        slots, slot_of = assign_slots(function, pieces, allocator.remade, in_slot)
+    late = LateStores()
+    if slot_of:
+        only_spilled = {r: s for r, s in slot_of.items() if r not in in_slot}
+        late = find_late_stores(
+            function, allocator.flow, allocator.block_starts, pieces, only_spilled
+        )
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
     allocation.makes_calls = bool(positions)
@@ -465,7 +478,16 @@ def allocate(
                 crossed += bisect_left(positions, end - 1) - bisect_left(positions, start)
             if crossed:
                 allocation.crossed_calls[register] = crossed
-    Resolver(function, allocator.ranges, allocator.pieces, slot_of, late, allocation).run()
+    Resolver(
+        function,
+        allocator.ranges,
+        pieces,
+        slot_of,
+        allocator.places,
+        is_divided,
+        late,
+        allocation,
+    ).run()
     return allocation
 
 

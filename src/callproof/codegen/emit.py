@@ -256,7 +256,7 @@ class _Emitter:
 def _defined(instruction: MachineInstruction) -> int:
     """Mask of the registers in which an entry's parameters or a call's results arrive."""
     mask = 0
-    for operand in instruction.operands:
+    for operand in instruction.general:
         if operand.role == DEF and operand.constraint >= 0:
             mask |= 1 << operand.constraint
     return mask

@@ -14,6 +14,7 @@ from callproof.codegen.machine import (
     FIRST_VIRTUAL,
     FLOAT,
     GENERAL,
+    NO_OPERANDS,
     Form,
     JumpTable,
     MachineBlock,
@@ -214,7 +215,7 @@ class Selector:
         if count >= 0 and len(arguments) == len(form.roles):
             instruction = MachineInstruction(
                 form,
-                None,
+                NO_OPERANDS,
                 arguments[count:],
                 arguments[:count],  # type: ignore[arg-type]
                 form.defines,

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 
 from callproof.codegen.bundles import NONE, UNDECIDED, Bundle, find_bundles
 from callproof.codegen.flow import Flow
-from callproof.codegen.intervals import FAR, Clobbers, Interval, Registers
+from callproof.codegen.intervals import FAR, SEVERAL, Clobbers, Interval, Registers
 from callproof.codegen.liveness import Ranges, needs_of
 from callproof.codegen.machine import (
     DEF,
@@ -56,12 +56,14 @@ class Wishes:
         "other_needs",
         "pairs",
         "pieces",
+        "places",
         "promises",
         "pushed",
         "ranges",
         "register_file",
         "related",
         "remade",
+        "spilled",
         "split_limit",
         "unchanged",
         "unhandled",
@@ -99,6 +101,9 @@ class Wishes:
         self.needs_are_known = False
         self.intervals: list[Interval] = []  # whole values
         self.pieces: dict[int, list[Interval]] = {}
+        # By register, where a value is if it is in one place all its life; see `resolve.py`.
+        self.places = [*range(FIRST_VIRTUAL), *([SEVERAL] * len(function.classes))]
+        self.spilled: set[int] = set()  # values that are in memory somewhere
         # Intervals with their starts, first needs and registers: whole values, the first at
         # the end, and a heap of the rests of divided ones.
         self.unhandled: list[tuple[int, int, int, Interval]] = []
@@ -184,8 +189,8 @@ class Wishes:
             form = instruction.form
             if instruction.defines < 0:
                 self._prepare_operands(instruction, position, first_terminator)
-                if form.is_move and len(instruction.operands) == 2:
-                    self._relate(instruction.operands[1].register, instruction.operands[0].register)
+                if form.is_move and len(instruction.general) == 2:
+                    self._relate(instruction.general[1].register, instruction.general[0].register)
             elif form.is_move and len(instruction.registers) == 2:
                 self._relate(instruction.registers[1], instruction.registers[0])
             mask = instruction.clobbers
@@ -213,7 +218,7 @@ class Wishes:
     def _prepare_operands(
         self, instruction: MachineInstruction, position: int, first_terminator: int
     ) -> None:
-        operands = instruction.operands
+        operands = instruction.general
         tied: tuple[int, ...] = ()
         for operand in operands:
             if operand.constraint >= SAME_AS:

@@ -63,6 +63,7 @@ class FunctionBuilder:
         self._names: dict[str, int] = {}
         self._places: dict[Block, _Place] = {}
         self._types: dict[Hashable, tuple[Type, str]] = {}
+        self._fixed: dict[Hashable, Operand] = {}  # variables with one value, see `fix`
         # parameter -> block it came from -> argument
         self._arguments: dict[Value, dict[Block, Operand]] = {}
         self.entry = self.new_block("entry")
@@ -119,7 +120,7 @@ class FunctionBuilder:
     ) -> Value | None:
         """Append an instruction; its result if the operation has one."""
         if operation.effect:
-            instruction = Instruction(operation, type_, operands, [], self.line)
+            instruction = Instruction(operation, type_, operands, [], self.place())
             instruction.offset = offset
             self.current.instructions.append(instruction)
             return None
@@ -127,7 +128,7 @@ class FunctionBuilder:
         function = self.function
         result = Value(function.next_number, I64 if operation.compares else type_, name)
         function.next_number += 1
-        instruction = Instruction(operation, type_, operands, [result], self.line)
+        instruction = Instruction(operation, type_, operands, [result], self.place())
         instruction.offset = offset
         self.current.instructions.append(instruction)
         return result
@@ -138,7 +139,7 @@ class FunctionBuilder:
         function = self.function
         result = Value(function.next_number, I64 if operation.compares else type_, name)
         function.next_number += 1
-        instruction = Instruction(operation, type_, list(operands), [result], self.line)
+        instruction = Instruction(operation, type_, list(operands), [result], self.place())
         self.current.instructions.append(instruction)
         return result
 
@@ -146,20 +147,20 @@ class FunctionBuilder:
         function = self.function
         result = Value(function.next_number, type_, name)
         function.next_number += 1
-        instruction = Instruction(op.LOAD, type_, [address], [result], self.line)
+        instruction = Instruction(op.LOAD, type_, [address], [result], self.place())
         instruction.offset = offset
         self.current.instructions.append(instruction)
         return result
 
     def store(self, type_: Type, value: Operand, address: Operand, offset: int = 0) -> None:
-        instruction = Instruction(op.STORE, type_, [value, address], [], self.line)
+        instruction = Instruction(op.STORE, type_, [value, address], [], self.place())
         instruction.offset = offset
         self.current.instructions.append(instruction)
 
     def slot(self, size: int, alignment: int, name: str) -> Value:
         """Stack memory; made in the entry block, so that a loop does not make it again."""
         value = self.function.new_value(PTR, name)
-        instruction = Instruction(op.SLOT, PTR, [], [value], self.line)
+        instruction = Instruction(op.SLOT, PTR, [], [value], self.place())
         instruction.size, instruction.alignment = size, alignment
         instruction.slot_name = name
         self.entry.instructions.insert(0, instruction)
@@ -175,11 +176,11 @@ class FunctionBuilder:
             results.append(Value(function.next_number, type_))
             function.next_number += 1
         if isinstance(callee, str):
-            call = Instruction(op.CALL, None, list(arguments), results, self.line)
+            call = Instruction(op.CALL, None, list(arguments), results, self.place())
             call.callee = callee
         else:
             operands = [callee, *arguments]
-            call = Instruction(op.CALL_INDIRECT, None, operands, results, self.line)
+            call = Instruction(op.CALL_INDIRECT, None, operands, results, self.place())
         call.signature = signature
         self.current.instructions.append(call)
         return results
@@ -187,7 +188,7 @@ class FunctionBuilder:
     def _terminate(
         self, operation: op.Operation, operands: list[Operand], *blocks: Block
     ) -> Instruction:
-        instruction = Instruction(operation, None, operands, [], self.line)
+        instruction = Instruction(operation, None, operands, [], self.place())
         instruction.targets = list(map(Target, blocks))
         self.current.instructions.append(instruction)
         here, places = self._current, self._places
@@ -221,6 +222,10 @@ class FunctionBuilder:
 
     keeps_debug = False
 
+    def place(self) -> PlaceNumber:
+        """What the next instruction's `line` is."""
+        return self.line
+
     def enter(self) -> object:
         """A block of the source begins; the answer is for `leave`."""
         return None
@@ -242,7 +247,18 @@ class FunctionBuilder:
     def write(self, variable: Hashable, value: Operand) -> None:
         self._current.definitions[variable] = value
 
+    def fix(self, variable: Hashable, value: Operand) -> None:
+        """Write a variable that is written nowhere else, and read only behind this.
+
+        What a loop reads of other variables are first parameters of its head, as they may yet
+        be written; for this one, as for most variables, that need not be found out.
+        """
+        self._fixed[variable] = value
+
     def read(self, variable: Hashable) -> Operand:
+        found = self._fixed.get(variable)
+        if found is not None:
+            return found
         found = self._current.definitions.get(variable)
         if found is not None:
             return found

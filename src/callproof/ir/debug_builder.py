@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from callproof.ir.builder import FunctionBuilder
 from callproof.ir.debug import DebugFunction, DebugVariable, Place, Scope
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Operand, Symbol, Value
+from callproof.ir.places import PlaceNumber
 
 
 @dataclass(slots=True)
@@ -56,20 +57,14 @@ class DebugBuilder(FunctionBuilder):
 
     # --- places ---------------------------------------------------------------------------
 
-    @property
-    def line(self) -> int:
+    def place(self) -> PlaceNumber:
         if self._info is None:
-            return self._number
-        if self._place is None or self._block is not self.current:
+            return self.line
+        if self._place is None or self._block is not self.current or self.line != self._number:
+            self._number = self.line
             self._place = self._here(self._info)
             self._block = self.current
         return self._place
-
-    @line.setter
-    def line(self, number: int) -> None:
-        if int(number) != self._number:
-            self._number = int(number)
-            self._place = None
 
     def _here(self, info: DebugFunction) -> Place:
         place = Place(self._number)
@@ -168,6 +163,11 @@ class DebugBuilder(FunctionBuilder):
         if variable in self._watched:
             self._written.add(variable)
             self._place = None
+
+    def fix(self, variable: Hashable, value: Operand) -> None:
+        self.write(variable, value)
+        if variable not in self._homes:
+            super().fix(variable, value)
 
     def read(self, variable: Hashable) -> Operand:
         home = self._homes.get(variable)

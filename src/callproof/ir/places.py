@@ -27,7 +27,7 @@ class Site:
 
     callee: str
     source_name: str
-    place: int
+    place: PlaceNumber
 
 
 def line_of(place: int) -> int:

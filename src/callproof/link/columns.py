@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from callproof.link.collect import NOT_LOADED
+from callproof.link.resolve import TLS_QUERY
 from callproof.object import elf_format as elf
 from callproof.object.columns import ColumnObject, ColumnSection
 from callproof.object.elf_columns import table_of
@@ -23,9 +25,7 @@ if TYPE_CHECKING:
     from callproof.link.resolve import Resolved
 
 NOTHING, SPECIAL = -1, -2  # instead of a section's number
-NOT_LOADED = frozenset(("debug", "other"))
 IFUNC = 10
-TLS_QUERY = "__tls_get_addr"
 BOUNDS = ("__start_", "__stop_")
 
 Numbers = NDArray[np.int32]
@@ -85,10 +85,6 @@ class Columns:
         """For each row the number of the section it stands in."""
         numbers = np.array([one.number for one in file.relocated], np.int32)
         return np.repeat(numbers, [one.count for one in file.relocated])
-
-    def forget_targets(self) -> None:
-        """When sections were made or moved, or nobody asks again."""
-        self._targets.clear()
 
     def table_of_types(self, types: Iterable[str]) -> NDArray[np.bool_]:
         """Which numbers of types are among some."""

@@ -124,9 +124,10 @@ class _Places:
             operand = other
         return operand
 
-    def base(self, operand: Operand) -> tuple[Base | None, int | None]:
-        """The base of an address and the distance from it, None if that is not known."""
-        distance = 0
+    def of(self, instruction: Instruction) -> Place | None:
+        """What a load or store accesses; None if nothing is known of the address."""
+        distance = instruction.offset
+        operand = instruction.operands[-1]
         replaced = self.replaced
         if replaced:
             operand = self.final(operand)
@@ -141,24 +142,19 @@ class _Places:
                 break
             operand = first
             distance += int(second.value)  # type: ignore[union-attr]
+        size = access_size(instruction)
         if operand.kind == VALUE:
             number: int = operand.number  # type: ignore[union-attr]
+            if not self.slots:
+                return Place(number, distance, size, False)
             owner = self.owners.get(number)
             if owner is not None and owner != number:
-                return owner, None  # somewhere in the slot
-            return number, distance
+                return Place(owner, None, size, True)  # somewhere in the slot
+            return Place(number, distance, size, number in self.slots)
         if operand.kind == SYMBOL:
-            return operand.name, distance + operand.offset  # type: ignore[union-attr]
-        return None, None
-
-    def of(self, instruction: Instruction) -> Place | None:
-        """What a load or store accesses; None if nothing is known of the address."""
-        base, offset = self.base(instruction.operands[-1])
-        if base is None:
-            return None
-        if offset is not None:
-            offset += instruction.offset
-        return Place(base, offset, access_size(instruction), base in self.slots)
+            name: str = operand.name  # type: ignore[union-attr]
+            return Place(name, distance + operand.offset, size, False)  # type: ignore[union-attr]
+        return None
 
     def met(self, instruction: Instruction) -> Place | None:
         """The same, for good: what the address is made of has been through the walk."""
@@ -268,7 +264,7 @@ class _Forwarding:
         self.module = module
         self.tree = tree
         self.places = places
-        self.with_stores: list[Block] = []
+        self.with_stores: list[Block] = []  # some of which may be of no use
         self.changed = False
 
     def run(self) -> bool:
@@ -379,13 +375,13 @@ class _Forwarding:
 
     def block(self, block: Block, facts: Facts) -> None:
         places = self.places
-        stores = False
+        stores = 0
         for instruction in block.instructions:
             operation = instruction.operation
             if operation.reads:
                 self.load(instruction, facts)
             elif operation.stores:
-                stores = True
+                stores += 1
                 place = places.met(instruction)
                 if facts:
                     self.store(facts, place)
@@ -394,7 +390,7 @@ class _Forwarding:
                     self.learn(facts, place, LOAD, instruction.type, instruction.operands[0])
             elif facts and operation.effect and not operation.terminator:
                 self.call(facts)
-        if stores:
+        if stores > 1 or (stores and places.slots):  # else none overwrites another
             self.with_stores.append(block)
 
     def learn(

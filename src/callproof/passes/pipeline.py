@@ -83,7 +83,6 @@ FIRST_ROUND_ONLY = {"unroll"}  # each round would do it again
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
 NAMES = ["all", INLINE, *(name for name, _ in [*ONCE, *LAST])]
-_OF_RUN = {run: number for number, run in enumerate(dict.fromkeys(run for _, run in ONCE))}
 
 
 def optimise(
@@ -148,8 +147,9 @@ def _steps(module: Module, aliases: Memory | None, inlining: bool) -> list[Prepa
             return lambda function, shape: run(function, aliases, shape)
         return run
 
+    numbers: dict[Pass, int] = {}
     return [
-        (name, _OF_RUN[run], _needs(name), step(name, run))
+        (name, numbers.setdefault(run, len(numbers)), _needs(name), step(name, run))
         for name, run in ONCE
         if inlining or name != "tail-recursion"
     ]
@@ -169,7 +169,7 @@ def _optimise_one(
     """All passes over one function, but for those that would find what they found before."""
     version = 0  # how often the function was changed
     # By the pass's number: at which version it had nothing (more) to do.
-    quiet = [-1] * len(_OF_RUN)
+    quiet = [-1] * len(steps)
     plain = runner.plain and function.debug is None
     for number in range(rounds):
         before = version
