@@ -32,7 +32,7 @@ BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
 SOX_SUFFIX = ".sox"
 SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
 COMPILED_SUFFIXES = (*SOURCE_SUFFIXES, ".ir")
-LINK_SUFFIXES = (".o", ".a", ".so")
+LINK_SUFFIXES = (".o", ".a", ".so", ".dylib", ".tbd")
 
 
 @dataclass(slots=True)

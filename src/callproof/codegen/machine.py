@@ -109,6 +109,7 @@ class Form:
     encode          arguments in operand order (registers as numbers, immediates as
                     plain integers, labels as byte distances) -> instruction bytes as an
                     integer; raises `ValueError` with a reason if one does not fit
+    code            the same as bytes, where instructions have several sizes
     roles           USE or DEF of each operand, -1 of those that are no registers
     leading         how many registers the operands begin with, if all others are none and
                     definitions stand before uses; -1 for any other order
@@ -122,6 +123,7 @@ class Form:
     """
 
     __slots__ = (
+        "code",
         "control",
         "defines",
         "encode",
@@ -157,8 +159,10 @@ class Form:
         writes_flags: bool = False,
         size: int = 4,
         measure: Callable[[Sequence[int]], int] | None = None,
+        code: Callable[[Sequence[int]], bytes] | None = None,
         field_end: int = 0,
     ) -> None:
+        self.code = code
         self.measure = measure
         self.field_end = field_end
         self.name = name
@@ -471,6 +475,7 @@ class Allocation:
                    order just before that instruction
     spill_slots    sizes and users
     used_registers mask of all physical registers that the function writes
+    makes_calls    whether the function calls anything and goes on
     crossed_calls  virtual register -> number of call instructions that it is alive across
     kept           id of a call's instruction -> register -> the variables in it (`kept.py`)
     """
@@ -478,5 +483,6 @@ class Allocation:
     edits: dict[tuple[int, int], list[list[Move]]] = field(default_factory=dict)
     spill_slots: list[SpillSlot] = field(default_factory=list)
     used_registers: int = 0
+    makes_calls: bool = False
     crossed_calls: dict[int, int] = field(default_factory=dict)
     kept: dict[int, dict[int, str]] = field(default_factory=dict)

@@ -4,7 +4,8 @@
     collect           what the entry can reach                            (collect.py)
     make              sections of the linker's own: equal strings once (merge.py), frame
                       descriptions (frames.py), entries of indirect functions (ifunc.py),
-                      old constructor tables (arrays.py), equal functions once (icf.py)
+                      old constructor tables (arrays.py), beginnings and ends of `.init`
+                      (starts.py), equal functions once (icf.py)
     layout            addresses; veneers for branches that reach too far  (layout.py, veneers.py)
     relocate          the values of addresses put into the code           (relocate.py)
     write             the ELF image                                       (image.py, executable.py)
@@ -143,6 +144,7 @@ def link_layout(
     from callproof.link.merge import merge
     from callproof.link.relocate import relocate
     from callproof.link.resolve import resolve
+    from callproof.link.starts import make_starts
 
     options = options or LinkOptions()
     if options.pie:
@@ -153,6 +155,7 @@ def link_layout(
     if options.icf not in ("none", "safe"):
         raise CallproofError(f"--icf {options.icf}: there is none and safe")
     resolved = resolve(inputs, options)
+    make_starts(resolved)
     frames = read_frames(resolved, options)
     collect(resolved, options)
     if options.icf == "safe":

@@ -17,7 +17,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from callproof.link.ifunc import FIRST_CONSTRUCTOR
+from callproof.link.ifunc_apply import FIRST_CONSTRUCTOR
 from callproof.link.resolve import Resolved
 from callproof.link.veneers import Veneers
 from callproof.object import elf_format as elf

@@ -73,7 +73,7 @@ def load(
         return read_elf(data, str(path), columns=columns)
     if is_macho(data):
         if is_darwin:
-            return read_macho(data, str(path))
+            return read_macho(data, str(path), thread_locals=True)
         raise CallproofError(DARWINS.format(path))
     script = script_message(path, bytes(data[:4096]))
     raise CallproofError(script or f"{path}: neither an ELF object nor an archive (at offset 0x0)")

@@ -156,7 +156,7 @@ class Archive:
             contents = self._contents(offset)
             name = f"{self.name}({self.member_name(offset)})"
             if is_macho(contents[:4]):
-                parsed = read_macho(contents, name)
+                parsed = read_macho(contents, name, thread_locals=True)
             else:
                 parsed = read_elf(contents, name, columns=columns)
             self._parsed[offset] = parsed

@@ -77,7 +77,7 @@ def read_elf(data: bytes | memoryview, name: str, *, columns: bool = False) -> O
     if bytes(reader.data[:4]) != elf.MAGIC:
         raise reader.fail("not an ELF file", 0)
     header = reader.unpack(elf.HEADER, 0, "the ELF header")
-    ident: bytes = header[0]  # type: ignore[assignment]
+    ident = bytes(reader.data[:16])
     if ident[4] != 2 or ident[5] != 1:
         raise reader.fail("not a 64-bit little-endian ELF file", 4)
     (

@@ -74,6 +74,8 @@ def run(function: Function, shape: Shape | None = None) -> bool:
     shape = shape_of(function, shape)
     for block in shape.order():
         for instruction in block.instructions:
+            if instruction.operation not in RULES:
+                continue
             table = RULES_WITHOUT_CONSTANTS
             operands = instruction.operands
             for index, operand in enumerate(operands):

@@ -45,7 +45,6 @@ from callproof.ir.operations import (
     RETURN,
     SLOT,
     STORE,
-    STORES,
     UNREACHABLE,
     Operation,
 )
@@ -90,7 +89,7 @@ def run(function: Function, module: Module, shape: Shape | None = None) -> bool:
             operation = i.operation
             if operation is SLOT:
                 slots.append(i.results[0].number)
-            elif operation.reads or operation in STORES:
+            elif operation.reads or operation.stores:
                 accesses = True
     if not accesses:
         return False
@@ -171,7 +170,7 @@ class _Places:
 
     def written(self, instruction: Instruction) -> Access | None:
         """What a store writes, for `debug_homes`."""
-        place = self.of(instruction) if instruction.operation in STORES else None
+        place = self.of(instruction) if instruction.operation.stores else None
         return None if place is None else (place.base, place.offset, place.size)
 
     def may_overlap(self, one: Place | None, other: Place | None) -> bool:
@@ -228,7 +227,7 @@ class _Places:
                 elif operation is ADD:
                     if owners.get(i.results[0].number) is None:
                         self.escaped.add(owner)
-                elif not (operation in STORES and index == 1):
+                elif not (operation.stores and index == 1):
                     self.escaped.add(owner)
             for target in i.targets:
                 for operand in target.arguments:
@@ -346,7 +345,7 @@ class _Forwarding:
                 return
             for instruction in tree.order[position].instructions:
                 operation = instruction.operation
-                if operation in STORES:
+                if operation.stores:
                     self.store(facts, self.places.of(instruction))
                 elif operation.effect and not operation.terminator:
                     self.call(facts)
@@ -354,7 +353,19 @@ class _Forwarding:
     def store(self, facts: Facts, place: Place | None) -> None:
         """Forget what a store to a place may overwrite."""
         may_overlap = self.places.may_overlap
-        for key in [key for key, (known, _) in facts.items() if may_overlap(known, place)]:
+        gone: list[Key] = []
+        if place is None or place.offset is None:
+            gone = [key for key, (known, _) in facts.items() if may_overlap(known, place)]
+        else:
+            base, start = place.base, place.offset
+            end = start + place.size
+            for key, (known, _) in facts.items():
+                if key[0] == base:  # two distances from one address
+                    if key[1] < end and start < key[1] + known.size:
+                        gone.append(key)
+                elif may_overlap(known, place):
+                    gone.append(key)
+        for key in gone:
             del facts[key]
 
     def call(self, facts: Facts) -> None:
@@ -373,7 +384,7 @@ class _Forwarding:
             operation = instruction.operation
             if operation.reads:
                 self.load(instruction, facts)
-            elif operation in STORES:
+            elif operation.stores:
                 stores = True
                 place = places.met(instruction)
                 if facts:
@@ -393,7 +404,9 @@ class _Forwarding:
         if len(facts) >= MOST_FACTS:
             del facts[next(iter(facts))]
         name = "" if operation is LOAD else type_.name
-        facts[place.base, place.offset, operation, name] = place, self.places.final(value)
+        if self.places.replaced:
+            value = self.places.final(value)
+        facts[place.base, place.offset, operation, name] = place, value
 
     def load(self, instruction: Instruction, facts: Facts) -> None:
         place = self.places.met(instruction)
@@ -448,7 +461,7 @@ def _delete_stores(block: Block, places: _Places, debug: DebugFunction | None) -
     ends = block.terminator.operation in (RETURN, UNREACHABLE)  # nothing reads slots then
     for instruction in reversed(block.instructions):
         operation = instruction.operation
-        if operation in STORES:
+        if operation.stores:
             place = places.met(instruction)
             if place is None:
                 continue
