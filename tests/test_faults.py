@@ -3,7 +3,7 @@ whole, and the user is told in a line.
 
 `strace` makes the calls fail; those of Python's start and imports are let through.  Of what
 `make` builds once (runtimes), nothing is missing here.
-`CALLPROOF_FAULTS=N` tries N places of each kind instead of one or two, 0 all of them.
+`CALLPROOF_FAULTS=N` tries N places of each kind instead of one, 0 all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pytest
 
 OLD = b"what was there before"
 EXAMPLES = Path(__file__).parent.parent / "examples"
-PLACES = int(os.environ.get("CALLPROOF_FAULTS", "2"))
+PLACES = int(os.environ.get("CALLPROOF_FAULTS", "1"))
 KILLS = int(os.environ.get("CALLPROOF_KILLS", "2"))
 OUTPUT = "program"
 # Imports everything by doing each command once; then does one in a new process for each line that
@@ -195,7 +195,7 @@ def test_system_calls_that_fail(name: str, runner: Runner) -> None:
             # A message is written too.
             if status and (is_once or kind != "write"):
                 assert re.fullmatch(r"error: .*\n", said), what
-    assert failed >= 5
+    assert failed >= 3
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -32,7 +32,7 @@ BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
 SOX_SUFFIX = ".sox"
 SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
 COMPILED_SUFFIXES = (*SOURCE_SUFFIXES, ".ir")
-LINK_SUFFIXES = (".o", ".a", ".so")
+LINK_SUFFIXES = (".o", ".a", ".so", ".dylib", ".tbd")
 
 
 @dataclass(slots=True)
@@ -360,7 +360,8 @@ def link_inputs(
         choices.origins = origins or {}
         # Of the runtime too: through its functions a debugger has to get to their callers.
         choices.eh_frame_hdr |= options.debug
-        layout = link.link(files, output, choices)
+        with _without_collections():
+            layout = link.link(files, output, choices)
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
     _timed(options, "link", start)
@@ -472,7 +473,7 @@ def build_for_run(
 def target_for_run(others: Sequence[Path], on: str = "") -> str:
     """What `run` compiles for where nobody says it: the machine of the objects that the program
     is linked with; ARM64 for qemu; else the host's."""
-    from callproof.link.resolve import load as load_object
+    from callproof.link.loading import load as load_object
     from callproof.object.archive import Archive
     from callproof.target import ARM64, NAMES, host
 

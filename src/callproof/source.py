@@ -60,6 +60,10 @@ class SourceFile:
         line = bisect_right(starts, offset)
         return line, offset - starts[line - 1] + 1
 
+    def line_of(self, offset: int) -> int:
+        """The line, from 1, of a character offset."""
+        return bisect_right(self._line_starts or self.line_starts(), offset)
+
     def line_text(self, line: int) -> str:
         """The text of a line (from 1) without its end; '' past the end of the file."""
         starts = self.line_starts()
@@ -99,7 +103,7 @@ class Span:
 
     @property
     def line(self) -> int:
-        return self.file.line_and_column(self.start)[0]
+        return self.file.line_of(self.start)
 
     @property
     def column(self) -> int:

@@ -230,7 +230,8 @@ def test_a_wish_to_run_the_stack_is_not_granted_silently() -> None:
     main = returns("main", 4)
     flags = elf.SHF_EXECINSTR
     main.sections.append(Section(".note.GNU-stack", "other", flags=flags))
-    with pytest.raises(CallproofError, match=r"main\.o wants a stack that can be executed"):
+    message = r"main\.o: section \.note\.GNU-stack wants a stack that can be executed"
+    with pytest.raises(CallproofError, match=message):
         link_bytes([main], MAIN)
     image = link_bytes([main], LinkOptions(entry="main", exec_stack=True))
     assert run_image(image) == 4

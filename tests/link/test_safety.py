@@ -111,6 +111,8 @@ def test_a_disk_that_is_full_in_earnest(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
         cwd=tmp_path,
+        # Python would keep bytecode cut off at the limit, and not load it again.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -16,8 +16,8 @@ OUTSIDE = range(LIBRARY, LIBRARY + PAGE)
 
 def entries(table: bytes) -> list[tuple[int, int]]:
     """(offset of a function from the program's start, encoding), ascending."""
-    version, _, common, _, personalities, index, count = struct.unpack_from("<7I", table)
-    assert (version, common, personalities) == (1, 0, 0)
+    version, _, common, _, _, index, count = struct.unpack_from("<7I", table)
+    assert (version, common) == (1, 0)
     found: list[tuple[int, int]] = []
     for number in range(count - 1):
         first, page, _ = struct.unpack_from("<3I", table, index + 12 * number)

@@ -417,7 +417,7 @@ def make_plain(instruction: MachineInstruction) -> None:
     operands = instruction.operands
     instruction.registers = tuple(operand.register for operand in operands)
     instruction.defines = sum(operand.role == DEF for operand in operands)
-    instruction._operands = None
+    instruction.general = []
 
 
 # --- running ---------------------------------------------------------------------------------

@@ -186,7 +186,13 @@ class ExpressionInference:
         while spine:
             parent = spine.pop()
             operand = parent.right
-            rule = rules.get(type(operand))
+            kind = type(operand)
+            if kind is ast.IntegerLiteral:
+                operand.type = INTEGER
+                if type_ is INTEGER and not parent.float_marked:
+                    parent.type = type_ = OF_INTEGERS.get(parent.operator, INTEGER)
+                    continue
+            rule = rules.get(kind)
             if rule is not None:
                 right = operand.type = rule(self, operand)
             else:

@@ -22,9 +22,12 @@ class ExpressionLowering(LibraryLowering):
     """Expressions of one function."""
 
     def value(self, node: ast.Expression) -> Operand:
+        if type(node) is not ast.Binary:
+            operand: Operand = EXPRESSIONS[type(node)](self, node)
+            return operand
         # Long chains lean to the left: walk down, then compute upwards.
         spine = []
-        while isinstance(node, ast.Binary) and node.operator not in ("AND", "OR"):
+        while type(node) is ast.Binary and node.operator != "AND" and node.operator != "OR":
             spine.append(node)
             node = node.left
         result = EXPRESSIONS[type(node)](self, node)
@@ -50,7 +53,7 @@ class ExpressionLowering(LibraryLowering):
 
     def name(self, node: ast.Name) -> Operand:
         meaning = node.meaning
-        if isinstance(meaning, Variable):
+        if type(meaning) is Variable:
             return self.read_variable(meaning)
         if isinstance(meaning, ConstantInfo):
             value = meaning.value

@@ -136,6 +136,10 @@ class OperatorLowering(PackLowering):
         operator = node.operator
         builder = self.builder
         type_: ValueType = node.type
+        if node.left.type is INTEGER and node.right.type is INTEGER and type_ is INTEGER:
+            operation = INTEGER_OPERATIONS.get(operator)
+            if operation is not None:
+                return builder.value(operation, I64, left, self.value(node.right))
         if operator in COMPARISONS:
             return self.comparison(node, left)
         if operator in INDEXING:

@@ -53,6 +53,8 @@ class ValueLowering:
         self.module = module
         self.builder = builder
         self.function = function
+        # Whether control comes to no place but through what stands before it.
+        self.may_fix = function is not None and not (function.has_labels or function.has_defer)
 
     # --- variables ----------------------------------------------------------------------------
 
@@ -64,7 +66,11 @@ class ValueLowering:
             variable.slot = None
             self.builder.declare(variable, ir_type(variable.type), variable.name)
         shown = self.show(variable, value) if self.builder.keeps_debug else None
-        self.write_variable(variable, value)
+        if self.may_fix and variable.dominates and not (variable.is_assigned or variable.in_memory):
+            self._name(value, variable.name)
+            self.builder.fix(variable, value)
+        else:
+            self.write_variable(variable, value)
         if shown is not None:
             self.builder.stored(shown)
 
@@ -96,12 +102,11 @@ class ValueLowering:
             value.name = name  # type: ignore[union-attr]
 
     def read_variable(self, variable: Variable) -> Operand:
-        type_ = variable.type
         if variable.symbol:
             symbol = self.module.global_symbol(variable)
-            return self.load_value(type_, symbol, name=variable.name)
+            return self.load_value(variable.type, symbol, name=variable.name)
         if variable.slot is not None:
-            return self.load_value(type_, variable.slot, name=variable.name)  # type: ignore[arg-type]
+            return self.load_value(variable.type, variable.slot, name=variable.name)  # type: ignore[arg-type]
         return self.builder.read(variable)
 
     def load_value(
@@ -146,6 +151,10 @@ class ValueLowering:
     def converted(self, node: ast.Expression, wanted: ValueType) -> Operand:
         """The value as FLOAT or as a word (3.2.2: by truncation)."""
         type_: ValueType = node.type
+        if type_ is wanted:
+            return self.value(node)
+        if type_.pack is None and wanted.pack is None:
+            return self.convert(self.value(node), type_, wanted)
         if type_.pack is not None and wanted is FLOAT:
             self.module.diagnostics.error(
                 f"{described(type_)} is no number", node.span, code="type"
@@ -182,6 +191,8 @@ class ValueLowering:
         return value
 
     def convert(self, value: Operand, from_: ValueType, to: ValueType) -> Operand:
+        if from_ is to:
+            return value
         if from_.pack is not to.pack:
             return self.repacked(value, from_, to)
         if (from_ is FLOAT) == (to is FLOAT):

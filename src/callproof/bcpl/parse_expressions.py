@@ -33,6 +33,10 @@ LEVELS = {
 MARKABLE = frozenset(("+", "-", "*", "/", "=", "~=", "<", "<=", ">", ">="))
 LEVELS |= {operator + mark: LEVELS[operator] for operator in MARKABLE for mark in ".#"}
 SAME = {"BAND": "&", "BOR": "|", "BXOR": "NEQV"}  # other spellings
+# operator -> (its meaning, whether it is marked as one of FLOATs)
+MEANINGS = {operator: (SAME.get(operator, operator), False) for operator in LEVELS} | {
+    operator + mark: (operator, True) for operator in MARKABLE for mark in ".#"
+}
 PREFIX = {"-": "-", "+": "+", "~": "~", "BNOT": "~", "NOT": "NOT", "!": "!", "%": "%", "@": "@",
           "&": "@"}  # fmt: skip
 PREFIX_WORDS = words("HD TL REST LEN FLOAT FIX TRUNC ENTIER FSQRT TYPE TYPEOF")
@@ -72,9 +76,10 @@ class ExpressionParser:
 
     def advance(self) -> None:
         """To the next token; at the end of the file it is the END token again and again."""
-        if self.at < self._last:
-            self.at += 1
-            self.kind = self.kinds[self.at]
+        at = self.at
+        if at < self._last:
+            self.at = at = at + 1
+            self.kind = self.kinds[at]
 
     @property
     def text(self) -> str:
@@ -198,18 +203,19 @@ class ExpressionParser:
                 return left
             if kind == "OR" and (self.or_ends or (self.or_may_end and self.else_follows())):
                 return left
-            operator_end = self.ends[self.at]
-            self.advance()
-            if self.starts[self.at] == operator_end:
+            at = self.at
+            self.at = at + 1
+            self.kind = self.kinds[at + 1]
+            if self.starts[at + 1] == self.ends[at]:
                 self.check_adjacent(kind)
             self.depth += 1
             if self.depth > MAXIMUM_DEPTH:
                 self.too_deep()
             right = self.binary(level + 1)
             self.depth -= 1
-            marked = len(kind) > 1 and kind[-1] in ".#"
-            operator = kind[:-1] if marked else SAME.get(kind, kind)
-            left = ast.Binary(left.span.to(right.span), operator, left, right, marked)
+            operator, marked = MEANINGS[kind]
+            span = Span(self.source, left.span.start, right.span.end)
+            left = ast.Binary(span, operator, left, right, marked)
 
     def check_adjacent(self, operator: str) -> None:
         """Refuse what looks like an operator of another language, or like two things at once."""
@@ -262,6 +268,12 @@ class ExpressionParser:
 
     def prefix(self) -> ast.Expression:
         kind = self.kind
+        if kind == NAME:
+            at = self.at
+            self.at = at + 1
+            kind = self.kind = self.kinds[at + 1]
+            name = ast.Name(Span(self.source, self.starts[at], self.ends[at]), self.texts[at])
+            return self.postfix(name) if kind in POSTFIX else name
         operator = PREFIX.get(kind)
         if operator is None and kind not in PREFIX_WORDS:
             left = self.primary()
@@ -290,7 +302,8 @@ class ExpressionParser:
                 self.enter()
                 right = self.prefix_operand()
                 self.leave()
-                left = ast.Binary(left.span.to(right.span), kind, left, right)
+                span = Span(self.source, left.span.start, right.span.end)
+                left = ast.Binary(span, kind, left, right)
             elif kind == "%%" and not self.begins_line():
                 left = self.bit_field(left)
             elif kind == ".":

@@ -158,14 +158,13 @@ class StatementParser(ExpressionParser):
     # --- statements ------------------------------------------------------------------------------
 
     def statement(self) -> ast.Statement:
-        self.enter()
         depth = self.depth
+        self.enter()
         result = self.simple_statement()
         while self.kind in AFTER_BODY and not self.is_prefix_repeat():
             self.enter()  # each is one loop around the other
             result = self.repeat_after(result)
         self.depth = depth
-        self.leave()
         return result
 
     def is_prefix_repeat(self) -> bool:
@@ -209,6 +208,13 @@ class StatementParser(ExpressionParser):
 
     def simple_statement(self) -> ast.Statement:
         kind = self.kind
+        if kind == NAME:
+            at = self.at
+            if self.kinds[at + 1] == ":" and self.kinds[at + 2] != "=":
+                span = self.take()
+                self.advance()
+                return ast.Label(span, self.texts[at])
+            return self.assignment_or_call()
         if kind == "$(" or kind in STATEMENTS:
             self.or_ends = False
         if kind == "$(":
@@ -228,12 +234,6 @@ class StatementParser(ExpressionParser):
             )
         if kind in NEVER_FIRST:
             raise self.fail_at(f"expected a statement, found {self.shown()}", self.span())
-        if kind == NAME:
-            at = self.at
-            if self.kinds[at + 1] == ":" and self.kinds[at + 2] != "=":
-                span = self.take()
-                self.advance()
-                return ast.Label(span, self.texts[at])
         return self.assignment_or_call()
 
     def assignment_or_call(self) -> ast.Statement:

@@ -30,6 +30,7 @@ class ClassResolver(ScopeKeeper):
             type_ = self.annotated(parameter.annotation)
             variable = Variable(parameter.name, type_ or UNDECIDED, parameter.span)
             variable.is_parameter, variable.fixed_type = True, type_ is not None
+            variable.dominates = True
             parameters.append(variable)
         result = (
             FLOAT
@@ -39,6 +40,7 @@ class ClassResolver(ScopeKeeper):
         function = FunctionInfo(item.name, symbol, item, parameters, result, class_info)
         if class_info is not None:
             function.this = Variable("this", class_info.type, item.name_span)
+            function.this.dominates = True
         return function
 
     def classes(self) -> None:

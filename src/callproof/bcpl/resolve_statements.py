@@ -105,6 +105,8 @@ class StatementResolver(ExpressionResolver):
         self.same_number(node.names, node.values, node.span)
         type_ = FLOAT if node.is_float else self.annotated(node.annotation)
         self.locals_of[node] = [self.local(name, type_, node.span) for name in node.names]
+        for variable in self.locals_of[node]:
+            variable.dominates = True
         for variable, value in zip(self.locals_of[node], node.values, strict=False):
             if len(node.values) == len(node.names):
                 variable.vector_size = self.vector_size(value)
@@ -207,6 +209,8 @@ class StatementResolver(ExpressionResolver):
         for statement in node.statements:
             if not isinstance(statement, ast.Case):
                 self.statement(statement)
+            for variable in self.locals_of.get(statement, ()):
+                variable.dominates = False  # the next case can be reached without it
         self.scopes.pop()
 
     def case(self, node: ast.Case) -> None:
@@ -257,6 +261,8 @@ class StatementResolver(ExpressionResolver):
             )
             return
         self.labels[node.name] = (node, self.regions)
+        if self.function is not None:
+            self.function.has_labels = True
 
     def goto(self, node: ast.Goto) -> None:
         self.gotos.append((node, self.regions))

@@ -20,6 +20,7 @@ class Variable:
     `symbol` of a global's memory, '' for others; `in_memory` if its address is taken;
     `vector_size` of a vector with which it begins, if that is known; `is_assigned` later.
     `seen`: the last of the inference's walks that asked for its class.
+    `dominates`: whoever can see it comes behind its declaration (but for GOTO and DEFER).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Variable:
     vector_size: int | None = None
     is_assigned: bool = False
     seen: int = -1
+    dominates: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +64,7 @@ class FunctionInfo:
     class_info: ClassInfo | None = None
     used_as_value: bool = False
     has_defer: bool = False
+    has_labels: bool = False
     this: Variable | None = None
     slot: int = -1
     packs_as_words: bool = False

@@ -30,7 +30,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from heapq import heappop, heappush
 
-from callproof.codegen.bundles import NONE, UNDECIDED, Bundle
 from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, IN_MEMORY, Interval
 from callproof.codegen.machine import (
@@ -38,14 +37,13 @@ from callproof.codegen.machine import (
     Allocation,
     MachineFunction,
     RegisterFile,
+    SpillSlot,
 )
 from callproof.codegen.resolve import Resolver
 from callproof.codegen.slots import assign_slots
-from callproof.codegen.stores import find_late_stores
-from callproof.codegen.wishes import Wishes
+from callproof.codegen.stores import LateStores, find_late_stores
+from callproof.codegen.wishes import NO_HINTS, Wishes
 from callproof.source import InternalError
-
-NO_HINTS: tuple[int, ...] = ()
 
 
 class _Allocator(Wishes):
@@ -54,7 +52,7 @@ class _Allocator(Wishes):
     def _push(self, interval: Interval) -> None:
         # Among equal starts, what needs a register first comes first; numbers break ties.
         need = interval.needs[0] if interval.needs else FAR
-        heappush(self.unhandled, (interval.start, need, interval.register, interval))
+        heappush(self.pushed, (interval.start, need, interval.register, interval))
 
     # --- where to split ----------------------------------------------------------------
 
@@ -82,56 +80,91 @@ class _Allocator(Wishes):
     # --- the scan ------------------------------------------------------------------------
 
     def scan(self) -> None:
-        unhandled = self.unhandled
-        while unhandled:
-            _, need, _, interval = heappop(unhandled)
-            self._place(interval, need)
+        """Place all intervals; most get a register that is free throughout their lives."""
+        unhandled, pushed, pieces, busy = self.unhandled, self.pushed, self.pieces, self.busy
+        places = self.places
+        allocatable, classes = self.register_file.allocatable, self.function.classes
+        clobbers = sorted(one for group in self.clobbers.values() for one in group.positions)
+        clobbers.append(FAR)
+        passed = 0
+        clobber = clobbers[0]  # the first that is not before the interval
+        while unhandled or pushed:
+            if pushed and (not unhandled or pushed[0] < unhandled[-1]):
+                start, need, register, interval = heappop(pushed)
+            else:
+                start, need, register, interval = unhandled.pop()
+            if need == FAR or self.late:
+                need = self._need_left(interval, need)
+                if need < 0:
+                    continue
+            while clobber < start:
+                passed += 1
+                clobber = clobbers[passed]
+            changed = self._changed(interval) if clobber < interval.end else 0
+            candidates = allocatable[classes[register - FIRST_VIRTUAL]]
+            best = self._free_throughout(interval, candidates, changed)
+            if best < 0:
+                self._place(interval, candidates, need)
+                continue
+            interval.location = places[register] = best
+            self.used |= 1 << best
+            occupancy = busy[best]
+            ends = occupancy.ends
+            if len(interval.ranges) == 1 and (not ends or ends[-1] <= start):
+                occupancy.starts.append(start)
+                ends.append(interval.end)
+                occupancy.owners.append(interval)
+            else:
+                occupancy.take(interval)
+            if register in pieces:
+                pieces[register].append(interval)
+            else:
+                pieces[register] = [interval]
 
     def _keep(self, interval: Interval) -> None:
         """The interval is as it will be."""
-        pieces = self.pieces.get(interval.register)
-        if pieces is None:
-            self.pieces[interval.register] = [interval]
-        else:
-            pieces.append(interval)
+        register = interval.register
+        self.pieces.setdefault(register, []).append(interval)
+        self.places[register] = interval.location
+        if interval.location == IN_MEMORY and register not in self.remade:
+            self.spilled.add(register)
 
-    def _place(self, interval: Interval, need: int) -> None:
-        """Give an interval, or its first part, a register or leave it in memory.
+    def _need_left(self, interval: Interval, need: int) -> int:
+        """The first position at which an interval must be in a register (after `late`, if it
+        is divided there; `FAR`: none); -1 if it has got its place."""
+        register = interval.register
+        lost = register in self.pieces
+        if lost and register in self.delayed and interval.start >= self.late:
+            self.delayed.remove(register)
+            lost = False
+        if need == FAR and (lost or register in self.remade):
+            # It has lost its register, and nothing needs one again; or moves alone want it,
+            # which make it where they go to.
+            self._keep(interval)
+            return -1
+        late = self.late
+        if interval.start < late < interval.end and self._crosses_call(interval):
+            # Until there it needs no preserved register, so perhaps no frame is needed.
+            self.find_needs()
+            rest = interval.divide(late)
+            if rest is not None:
+                self._push(rest)
+                self.delayed.add(register)
+            need = interval.needs[0] if interval.needs else FAR
+            if need == FAR and register in self.remade:
+                self._keep(interval)
+                return -1
+        return need
+
+    def _place(self, interval: Interval, candidates: tuple[int, ...], need: int) -> None:
+        """Give the first part of an interval a register, or leave it in memory.
 
         `need` is the first position at which it must be in a register; none is before its start.
         """
-        register = interval.register
-        if need == FAR or self.late:
-            lost = register in self.pieces
-            if lost and register in self.delayed and interval.start >= self.late:
-                self.delayed.remove(register)
-                lost = False
-            if need == FAR and (lost or register in self.remade):
-                # It has lost its register, and nothing needs one again; or moves alone want it,
-                # which make it where they go to.
-                self._keep(interval)
-                return
-            late = self.late
-            if interval.start < late < interval.end and self._crosses_call(interval):
-                # Until there it needs no preserved register, so perhaps no frame is needed.
-                self.find_needs()
-                rest = interval.divide(late)
-                if rest is not None:
-                    self._push(rest)
-                    self.delayed.add(register)
-                need = interval.needs[0] if interval.needs else FAR
-                if need == FAR and register in self.remade:
-                    self._keep(interval)
-                    return
-        class_ = self.function.classes[register - FIRST_VIRTUAL]
-        candidates = self.register_file.allocatable[class_]
-        best = self._free_throughout(interval, candidates)
-        if best >= 0:
-            self._assign(interval, best)
-            return
         if need == FAR:
             self._place_moved(interval, candidates)
             return
+        register = interval.register
         self.find_needs()
         clobbered = self._clobbered(interval)
         best, limit = self._free_longest(interval, candidates, clobbered, need)
@@ -170,11 +203,15 @@ class _Allocator(Wishes):
                 return
         self._keep(interval)
 
-    def _free_throughout(self, interval: Interval, candidates: tuple[int, ...]) -> int:
-        """A register without conflict: a hinted one, else the first in order of preference."""
+    def _free_throughout(
+        self, interval: Interval, candidates: tuple[int, ...], changed: int
+    ) -> int:
+        """A register without conflict: a hinted one, else the first in order of preference.
+
+        `changed`: mask of the registers that the interval cannot have.
+        """
         busy = self.busy
         register = interval.register
-        changed = self._changed(interval) if self.clobbers else 0
         unsaved = self.register_file.callee_saved & ~self.used
         # A save and a restore cost more than making a value again.
         if register in self.remade:
@@ -193,19 +230,20 @@ class _Allocator(Wishes):
         fallback = promised = -1
         promises = self.promises
         start = interval.start
+        if changed:
+            candidates = self._unchanged(candidates, changed)
         for physical in candidates:
-            if changed >> physical & 1:
-                continue
             if physical in promises and promises[physical].conflict(interval) != FAR:
                 if promised < 0:
                     promised = physical
                 continue
             if unsaved >> physical & 1 and fallback >= 0:
                 continue
-            occupancy = busy[physical]
-            ends = occupancy.ends
-            if ends and ends[-1] > start and occupancy.conflict(interval) != FAR:
-                continue
+            occupancy = busy.get(physical)
+            if occupancy is not None:
+                ends = occupancy.ends
+                if ends and ends[-1] > start and occupancy.conflict(interval) != FAR:
+                    continue
             if not unsaved >> physical & 1:
                 return physical
             fallback = physical
@@ -257,56 +295,10 @@ class _Allocator(Wishes):
                 cheap, cheap_longest = physical, limit
         return (cheap, cheap_longest) if cheap >= 0 else (best, longest)
 
-    def _hints(self, interval: Interval, candidates: tuple[int, ...]) -> list[int]:
-        """Registers that a value with related ones had better have."""
-        register = interval.register
-        own = self.hints.get(register)
-        hints = []
-        bundle = self.bundles.get(register)
-        if bundle is not None:
-            if bundle.choice == UNDECIDED:
-                bundle.choice = self._choose(bundle, candidates)
-            if bundle.choice != NONE:
-                hints.append(bundle.choice)
-        if own is not None:
-            hints += own
-        for other in self.related[register]:
-            pieces = self.pieces.get(other)
-            if pieces:
-                hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
-            else:
-                hints += self.hints.get(other, NO_HINTS)
-        return hints
-
-    def _choose(self, bundle: Bundle, candidates: tuple[int, ...]) -> int:
-        """A register that is free wherever a member of the bundle lives; `NONE` if none is."""
-        whole = Interval(bundle.members[0], bundle.ranges, [])
-        changed = self._changed(whole)
-        hints = [hint for member in bundle.members for hint in self.hints.get(member, NO_HINTS)]
-        promises = self.promises
-        for physical in (*hints, *candidates):
-            if (
-                physical in candidates
-                and not changed >> physical & 1
-                and self.busy[physical].is_free(bundle.ranges, bundle.members)
-                and (physical not in promises or promises[physical].is_free(bundle.ranges, []))
-            ):
-                for start, end in bundle.ranges:
-                    promises[physical].add(start, end, bundle.members[0])
-                return physical
-        return NONE
-
     def _assign(self, interval: Interval, physical: int) -> None:
         interval.location = physical
         self.used |= 1 << physical
-        busy = self.busy[physical]
-        ends = busy.ends
-        if len(interval.ranges) == 1 and (not ends or ends[-1] <= interval.start):
-            busy.starts.append(interval.start)
-            ends.append(interval.end)
-            busy.owners.append(interval)
-        else:
-            busy.take(interval)
+        self.busy[physical].take(interval)
         self._keep(interval)
 
     def _assign_until(self, interval: Interval, physical: int, limit: int) -> None:
@@ -460,17 +452,25 @@ def allocate(
     allocator = _Allocator(function, registers, flow or Flow(function))
     allocator.prepare()
     allocator.scan()
-    for pieces in allocator.pieces.values():
-        if len(pieces) > 1:
-            pieces.sort(key=_start)
-    in_slot = allocator.in_slot
-    slots, slot_of = assign_slots(function, allocator.pieces, allocator.remade, in_slot)
-    only_spilled = {r: s for r, s in slot_of.items() if r not in in_slot} if in_slot else slot_of
-    late = find_late_stores(
-        function, allocator.flow, allocator.block_starts, allocator.pieces, only_spilled
-    )
+    in_slot, pieces = allocator.in_slot, allocator.pieces
+    is_divided = allocator.needs_are_known or bool(allocator.spilled)
+    if is_divided:
+        for parts in pieces.values():
+            if len(parts) > 1:
+                parts.sort(key=_start)
+    slots: list[SpillSlot] = []
+    slot_of: dict[int, int] = {}
+    if allocator.spilled or in_slot:
+        slots, slot_of = assign_slots(function, pieces, allocator.remade, in_slot)
+    late = LateStores()
+    if slot_of:
+        only_spilled = {r: s for r, s in slot_of.items() if r not in in_slot}
+        late = find_late_stores(
+            function, allocator.flow, allocator.block_starts, pieces, only_spilled
+        )
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
+    allocation.makes_calls = bool(positions)
     if positions and comments:
         for register, ranges in allocator.ranges.ranges.items():
             crossed = 0
@@ -478,7 +478,16 @@ def allocate(
                 crossed += bisect_left(positions, end - 1) - bisect_left(positions, start)
             if crossed:
                 allocation.crossed_calls[register] = crossed
-    Resolver(function, allocator.ranges, allocator.pieces, slot_of, late, allocation).run()
+    Resolver(
+        function,
+        allocator.ranges,
+        pieces,
+        slot_of,
+        allocator.places,
+        is_divided,
+        late,
+        allocation,
+    ).run()
     return allocation
 
 

@@ -94,7 +94,7 @@ class _Sharing:
                 continue
             if instruction.is_call:
                 places.append(index)
-            for operand in instruction.operands:
+            for operand in instruction.general:
                 register = operand.register
                 if register in made and operand.role != DEF:
                     uses.setdefault(register, []).append(instruction)

@@ -149,7 +149,7 @@ class _Emitter:
 
     def block(self, block: MachineBlock) -> list[Line]:
         shapes, frame = self.target.shapes, self.frame
-        own_lines = shapes.instruction
+        only_line, own_lines = shapes.line, shapes.instruction
         lines = self.around(block)
         eventful = self.eventful(block)
         for index, instruction in enumerate(block.instructions):
@@ -159,6 +159,11 @@ class _Emitter:
             if registers and registers[0] == IN_MEMORY:
                 own = []  # a constant that is made where it is wanted
             else:
+                if index not in eventful:
+                    line = only_line(instruction, registers)
+                    if line is not None:
+                        lines.append(line)
+                        continue
                 own = own_lines(frame, instruction, registers)
             if index in eventful:
                 lines += self.eventful_lines(block, index, own)
@@ -251,7 +256,7 @@ class _Emitter:
 def _defined(instruction: MachineInstruction) -> int:
     """Mask of the registers in which an entry's parameters or a call's results arrive."""
     mask = 0
-    for operand in instruction.operands:
+    for operand in instruction.general:
         if operand.role == DEF and operand.constraint >= 0:
             mask |= 1 << operand.constraint
     return mask
@@ -278,12 +283,14 @@ def emit(
     for block in function.blocks:
         lines = emitter.block(block)
         blocks.append(EmittedBlock(block, lines, branches(lines)))
-    forward_empty_blocks(blocks)
-    blocks = reachable(blocks)
-    repeated = repeat_returns(blocks)
-    if repeated:
+    repeated: list[tuple[Line, Line]] = []
+    if len(blocks) > 1:
+        forward_empty_blocks(blocks)
         blocks = reachable(blocks)
-    fall_through(blocks, target)
+        repeated = repeat_returns(blocks)
+        if repeated:
+            blocks = reachable(blocks)
+        fall_through(blocks, target)
     relax(blocks, target)
     result = EmittedFunction(function.name, function.display_name, blocks, emitter.frame)
     result.sites = function.sites
@@ -343,7 +350,7 @@ def _encode(function: EmittedFunction, uniform: int, wants_lines: bool) -> None:
                 if uniform:
                     words.append(form.encode(arguments))  # type: ignore[arg-type]
                 else:
-                    code += form.encode(arguments).to_bytes(size, "little")  # type: ignore[arg-type]
+                    code += form.code(arguments)  # type: ignore[misc,arg-type]
             except ValueError as error:
                 raise InternalError(f"{function.name}: {form.name}: {error}") from error
             if line.line != last_line and line.line:

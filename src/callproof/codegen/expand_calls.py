@@ -303,7 +303,7 @@ class _Expansion:
     def run(self) -> None:
         function = self.function
         parameters = len(function.entry.parameters)
-        is_direct = self.passing.is_direct and parameters == len(self.plan.parameters)
+        is_direct = self.passing.is_direct and parameters == len(self.passing.arguments)
         entry = [] if is_direct else self.entry()
         for index, block in enumerate(function.blocks):
             for instruction in block.instructions:
@@ -325,7 +325,7 @@ class _Expansion:
             return False
         known = passing(signature, self.convention)
         count = len(instruction.operands) - (operation is op.CALL_INDIRECT)
-        return known.is_direct and count == len(known.plan.parameters)
+        return known.is_direct and count == len(known.arguments)
 
     def expand(self, block: Block) -> None:
         found: list[Instruction] = []

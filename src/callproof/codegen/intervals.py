@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 
 FAR = 1 << 60  # a position after all others
+SEVERAL = 1 << 40  # no location: a value has several
 IN_MEMORY = -(1 << 30)  # a location: the value's spill slot, or nowhere if it is made again
 
 

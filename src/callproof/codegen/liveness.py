@@ -19,6 +19,7 @@ A range [start, end) covers the positions at which a value must be kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 from callproof.codegen.intervals import FAR
 from callproof.codegen.machine import (
@@ -34,6 +35,7 @@ from callproof.codegen.machine import (
 )
 
 PHYSICAL = frozenset(range(FIRST_VIRTUAL))
+REGISTERS_OF = attrgetter("registers")
 
 
 def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int], list[int]]:
@@ -51,19 +53,14 @@ def live_in_sets(function: MachineFunction) -> tuple[list[int], list[int], list[
     defined: list[set[int]] = []
     crossing: set[int] = set()
     for block in blocks:
+        instructions = block.instructions
         uses = set(block.arguments)
-        definitions = set(block.parameters)
-        for instruction in block.instructions:
-            defines = instruction.defines
-            if defines >= 0:
-                registers = instruction.registers
-                uses.update(registers)
-                if defines == 1:
-                    definitions.add(registers[0])
-                elif defines:
-                    definitions.update(registers[:defines])
-                continue
-            for operand in instruction.operands:
+        uses.update(*map(REGISTERS_OF, instructions))  # definitions, too: they go again below
+        definitions = {one.registers[0] for one in instructions if one.defines == 1}
+        definitions.update(block.parameters)
+        for instruction in [one for one in instructions if one.defines not in (0, 1)]:
+            definitions.update(instruction.registers[: max(instruction.defines, 0)])
+            for operand in instruction.general:
                 if operand.role == DEF:
                     definitions.add(operand.register)
                 else:
@@ -250,7 +247,7 @@ class Ranges:
     def _add_operands(self, instruction: MachineInstruction, position: int) -> None:
         """The same for an instruction that is not plain."""
         ends = self._ends
-        operands = instruction.operands
+        operands = instruction.general
         tied: tuple[int, ...] = ()
         for operand in operands:
             register = operand.register

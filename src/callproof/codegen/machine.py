@@ -109,6 +109,7 @@ class Form:
     encode          arguments in operand order (registers as numbers, immediates as
                     plain integers, labels as byte distances) -> instruction bytes as an
                     integer; raises `ValueError` with a reason if one does not fit
+    code            the same as bytes, where instructions have several sizes
     roles           USE or DEF of each operand, -1 of those that are no registers
     leading         how many registers the operands begin with, if all others are none and
                     definitions stand before uses; -1 for any other order
@@ -122,6 +123,7 @@ class Form:
     """
 
     __slots__ = (
+        "code",
         "control",
         "defines",
         "encode",
@@ -157,8 +159,10 @@ class Form:
         writes_flags: bool = False,
         size: int = 4,
         measure: Callable[[Sequence[int]], int] | None = None,
+        code: Callable[[Sequence[int]], bytes] | None = None,
         field_end: int = 0,
     ) -> None:
+        self.code = code
         self.measure = measure
         self.field_end = field_end
         self.name = name
@@ -227,17 +231,18 @@ class MachineInstruction:
     Most instructions are *plain*: their operands may be in any registers, and are read and
     written when that is usual.  Of these only `registers` are kept, first the definitions,
     `defines` of them (elsewhere it is -1): a number is made faster than an object, and
-    looked at faster.  Who asks for `operands` makes it an instruction like all others.
+    looked at faster.  Of others `general` is the same as `operands`; who asks a plain
+    instruction for `operands` makes it one like all others.
     """
 
     __slots__ = (
-        "_operands",
         "allocation",
         "argument_names",
         "clobbers",
         "comment",
         "defines",
         "form",
+        "general",
         "immediates",
         "is_call",
         "line",
@@ -248,7 +253,7 @@ class MachineInstruction:
     def __init__(
         self,
         form: Form,
-        operands: list[Operand] | None,
+        operands: list[Operand],
         immediates: Sequence[object] = (),
         registers: tuple[int, ...] = (),
         defines: int = -1,
@@ -256,9 +261,9 @@ class MachineInstruction:
         clobbers: int = 0,
         comment: str = "",
     ) -> None:
-        """`operands` None: a plain instruction, with `registers` and `defines`."""
+        """A plain instruction has `registers` and `defines` instead of operands."""
         self.form = form
-        self._operands = operands
+        self.general = operands
         self.immediates = immediates
         self.registers = registers
         self.defines = defines
@@ -272,37 +277,37 @@ class MachineInstruction:
 
     @property
     def operands(self) -> list[Operand]:
-        operands = self._operands
-        if operands is None:
-            defines = self.defines
-            operands = [
-                Operand(register, DEF if index < defines else USE)
+        if self.defines >= 0:
+            self.general = [
+                Operand(register, DEF if index < self.defines else USE)
                 for index, register in enumerate(self.registers)
             ]
-            self._operands, self.defines, self.registers = operands, -1, ()
-        return operands
+            self.defines, self.registers = -1, ()
+        return self.general
 
     def rename(self, old: int, new: int) -> None:
         """Read another register instead of one."""
         if self.defines >= 0:
             self.registers = tuple([new if one == old else one for one in self.registers])
             return
-        for operand in self.operands:
+        for operand in self.general:
             if operand.register == old and operand.role != DEF:
                 operand.register = new
 
     def __repr__(self) -> str:
-        return f"{self.form.name} {self._operands or self.registers} {list(self.immediates)}"
+        return f"{self.form.name} {self.general or self.registers} {list(self.immediates)}"
 
 
 def plain(
     form: Form, registers: tuple[int, ...], immediates: Sequence[object] = ()
 ) -> MachineInstruction:
     """A plain instruction; the form's definitions stand first."""
-    return MachineInstruction(form, None, immediates, registers, form.defines)
+    return MachineInstruction(form, NO_OPERANDS, immediates, registers, form.defines)
 
 
-NO_NAMES: dict[int, str] = {}  # shared, never changed
+# Shared, never changed.
+NO_NAMES: dict[int, str] = {}
+NO_OPERANDS: list[Operand] = []
 
 
 class FrameReference:
@@ -471,6 +476,7 @@ class Allocation:
                    order just before that instruction
     spill_slots    sizes and users
     used_registers mask of all physical registers that the function writes
+    makes_calls    whether the function calls anything and goes on
     crossed_calls  virtual register -> number of call instructions that it is alive across
     kept           id of a call's instruction -> register -> the variables in it (`kept.py`)
     """
@@ -478,5 +484,6 @@ class Allocation:
     edits: dict[tuple[int, int], list[list[Move]]] = field(default_factory=dict)
     spill_slots: list[SpillSlot] = field(default_factory=list)
     used_registers: int = 0
+    makes_calls: bool = False
     crossed_calls: dict[int, int] = field(default_factory=dict)
     kept: dict[int, dict[int, str]] = field(default_factory=dict)

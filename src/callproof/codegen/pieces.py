@@ -118,7 +118,8 @@ class Passing:
     arguments   name and part of everything that goes in
     results     the registers in which results come back
     x87         see `x87_offsets`
-    is_direct   each leaf of each value is a part as it is: nothing is to be expanded
+    is_direct   each leaf of each value is a part as it is, so that values are `arguments`
+                already: nothing is to be expanded
     """
 
     __slots__ = ("arguments", "convention", "is_direct", "plan", "results", "x87")
@@ -133,10 +134,7 @@ class Passing:
         self.is_direct = (
             not signature.result_in_memory
             and not any(parameter.in_memory for parameter in signature.parameters)
-            and all(
-                len(scalars := leaves(assignment.type)) == 1 and one_to_one(assignment, scalars)
-                for assignment in self.plan.parameters
-            )
+            and all(one_to_one(one, leaves(one.type)) for one in self.plan.parameters)
             and (result is None or one_to_one(result, leaves(result.type)))
         )
 

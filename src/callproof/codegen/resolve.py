@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import pairwise
 
-from callproof.codegen.intervals import IN_MEMORY, Interval
+from callproof.codegen.intervals import IN_MEMORY, SEVERAL, Interval
 from callproof.codegen.liveness import Ranges, members
 from callproof.codegen.machine import (
     DEF,
@@ -30,7 +30,6 @@ from callproof.codegen.stores import LateStores
 from callproof.source import InternalError
 
 NOWHERE = IN_MEMORY  # after slots are assigned: a value without a slot, to be made again
-SEVERAL = 1 << 40  # no location
 NOTHING_FRESH: dict[int, int] = {}  # shared, never changed
 
 
@@ -41,7 +40,8 @@ class Resolver:
     slot_of   the spill slot, as a location, of each register that has one
     late      which of them are not stored where they are defined
     places    by register: the location of a value that is in one place all its life, else
-              `SEVERAL`; a physical register's is itself
+              `SEVERAL`; a physical register's is itself.  Not up to date if `is_divided`:
+              some value was divided
     """
 
     __slots__ = (
@@ -63,6 +63,8 @@ class Resolver:
         ranges: Ranges,
         pieces: dict[int, list[Interval]],
         slot_of: dict[int, int],
+        places: list[int],
+        is_divided: bool,
         late: LateStores,
         allocation: Allocation,
     ) -> None:
@@ -75,12 +77,14 @@ class Resolver:
         self.starts_of: dict[int, list[int]] = {}
         self.spares: list[int] = []
         self.split = 0  # bit set, as in `liveness.py`, of the values with several pieces
-        self.places = [*range(FIRST_VIRTUAL), *([SEVERAL] * len(function.classes))]
-        for register, parts in pieces.items():
-            if len(parts) == 1:
-                self.places[register] = parts[0].location
-            else:
-                self.starts_of[register] = [part.start for part in parts]
+        self.places = places
+        if is_divided:
+            for register, parts in pieces.items():
+                if len(parts) == 1:
+                    places[register] = parts[0].location
+                else:
+                    places[register] = SEVERAL
+                    self.starts_of[register] = [part.start for part in parts]
         if self.starts_of:
             for number, register in enumerate(ranges.registers):
                 if register in self.starts_of:
@@ -220,7 +224,7 @@ class Resolver:
         """
         locations = []
         tied: dict[int, int] = {}
-        operands = instruction.operands
+        operands = instruction.general
         for operand in operands:
             if operand.constraint >= SAME_AS:
                 place = self.location(operand.register, position + 1)
@@ -248,7 +252,9 @@ class Resolver:
             if place >= 0:
                 source = fresh.get(register)
                 if source is None:
-                    source = self.location(register, position - 1)
+                    source = self.places[register]
+                    if source == SEVERAL:
+                        source = self.location(register, position - 1)
                 if source != place:
                     group.append(self._move(source, place, register))
                 locations.append(place)
@@ -269,7 +275,7 @@ class Resolver:
         moves: list[Move] = []
         fresh: dict[int, int] = {}
         assert instruction.allocation is not None
-        for operand, place in zip(instruction.operands, instruction.allocation, strict=True):
+        for operand, place in zip(instruction.general, instruction.allocation, strict=True):
             register = operand.register
             if operand.role != DEF or register < FIRST_VIRTUAL or register not in self.pieces:
                 continue

@@ -14,6 +14,7 @@ from callproof.codegen.machine import (
     FIRST_VIRTUAL,
     FLOAT,
     GENERAL,
+    NO_OPERANDS,
     Form,
     JumpTable,
     MachineBlock,
@@ -54,8 +55,8 @@ class Selector:
         "_block_index",
         "_done",
         "_epochs",
-        "_group",
         "_home",
+        "_line",
         "_machine_blocks",
         "_registers",
         "_slots",
@@ -85,9 +86,11 @@ class Selector:
         self.machine = MachineFunction(function.name, function.display_name)
         self.machine.sites = function.sites
         self.hits = hits
-        self._registers: dict[int, int] = {}
-        self._group: list[MachineInstruction] = []  # in order, of one IR instruction
-        self._done: list[MachineInstruction] = []  # of one block, the last first
+        self._registers = [0] * function.next_number  # by value; 0: nobody asked for it
+        # A block's code, the last first, but in order what belongs to the IR instruction that
+        # is being selected.
+        self._done: list[MachineInstruction] = []
+        self._line: PlaceNumber = 0
         self._slots: dict[int, int] = {}
         self._machine_blocks: dict[int, MachineBlock] = {}
         # For each value (by number): how often it is used, and in which block it is defined.
@@ -105,19 +108,20 @@ class Selector:
 
     def register(self, value: Value) -> int:
         """The virtual register of a value; asking makes its definition be emitted."""
-        register = self._registers.get(value.number)
-        if register is None:
+        number = value.number
+        register = self._registers[number]
+        if not register:
             type_ = value.type
             machine = self.machine
-            register = FIRST_VIRTUAL + len(machine.classes)
-            machine.classes.append(FLOAT if type_.is_float else GENERAL)
+            classes = machine.classes
+            register = self._registers[number] = FIRST_VIRTUAL + len(classes)
+            classes.append(FLOAT if type_.is_float else GENERAL)
             machine.sizes.append(16 if type_.size == 16 else 8)
             machine.names.append(value.name)
-            self._registers[value.number] = register
         return register
 
     def is_requested(self, value: Value) -> bool:
-        return value.number in self._registers
+        return self._registers[value.number] != 0
 
     def new_register(self, type_: Type, name: str = "") -> int:
         return self.machine.new_register(
@@ -211,7 +215,7 @@ class Selector:
         if count >= 0 and len(arguments) == len(form.roles):
             instruction = MachineInstruction(
                 form,
-                None,
+                NO_OPERANDS,
                 arguments[count:],
                 arguments[:count],  # type: ignore[arg-type]
                 form.defines,
@@ -220,17 +224,20 @@ class Selector:
             pairs = list(zip(form.roles, arguments, strict=True))
             operands = [Operand(a, role) for role, a in pairs if role >= 0]  # type: ignore[arg-type]
             instruction = MachineInstruction(form, operands, [a for role, a in pairs if role < 0])
-        self._group.append(instruction)
+        instruction.line = self._line
+        self._done.append(instruction)
         return instruction
 
     def append(self, instruction: MachineInstruction) -> None:
-        self._group.append(instruction)
+        instruction.line = self._line
+        self._done.append(instruction)
 
     # --- the driver ------------------------------------------------------------------
 
     def run(self) -> MachineFunction:
         machine = self.machine
-        order = reverse_postorder(self.function)
+        blocks = self.function.blocks
+        order = reverse_postorder(self.function) if len(blocks) > 1 else blocks
         ends = self._survey(order)
         for index in range(len(order) - 1, -1, -1):
             self.epoch = ends[index]
@@ -239,7 +246,7 @@ class Selector:
             debug = self.module.debug
             machine.debug = MachineDebug(
                 self.function.debug,
-                self._registers,
+                {number: one for number, one in enumerate(self._registers) if one},
                 self._slots,
                 debug is not None and debug.in_memory,
             )
@@ -289,24 +296,27 @@ class Selector:
             if tail is not None:
                 instructions = instructions[:-2]  # the return is its own
                 self.epoch -= 2
+                self._line = tail.line
                 calls.lower_tail_call(self, tail)
-                self._finish(tail.line)
+                self._done.reverse()
         machine = self.machine
         constants = len(machine.rematerialise) + len(machine.movable)
         registers = self._registers
         rules_of = self.target.rules.get
         vector_rules_of = (self.target.vector_rules or self.target.rules).get
-        group = self._group
+        done = self._done
         for instruction in reversed(instructions):
             operation = instruction.operation
             if operation.effect:
                 self.epoch -= 1
             else:
                 for result in instruction.results:
-                    if result.number in registers:
+                    if registers[result.number]:
                         break
                 else:
                     continue
+            self._line = instruction.line
+            start = len(done)
             # Rules choose by width, so a vector must never reach one for scalars.
             type_ = instruction.type
             if type_ is not None and (
@@ -322,17 +332,19 @@ class Selector:
                     break
             else:
                 self._lower(instruction)
-            if group:
-                self._finish(instruction.line)
+            if len(done) - start > 1:
+                done[start:] = reversed(done[start:])
         if index == 0:
+            self._line = 0
+            start = len(done)
             calls.lower_entry(self, block)
-            self._finish(0)
+            done[start:] = reversed(done[start:])
         elif block.parameters:
             machine_block.parameters = [self.register(value) for value in block.parameters]
         made = len(machine.rematerialise) + len(machine.movable)
         machine_block.makes_constants = made != constants
-        self._done.reverse()
-        machine_block.instructions = self._done
+        done.reverse()
+        machine_block.instructions = done
         self._done = []
 
     def _lower(self, instruction: Instruction) -> None:
@@ -347,15 +359,6 @@ class Selector:
                 f"{self.target.name}: no rule selects '{operation}' of type "
                 f"{instruction.type} in @{self.function.name}"
             )
-
-    def _finish(self, line: PlaceNumber) -> None:
-        """The group of an instruction's machine code is complete."""
-        group = self._group
-        for emitted in group:
-            emitted.line = line
-        group.reverse()
-        self._done += group
-        group.clear()
 
 
 def select(

@@ -167,6 +167,11 @@ class Shapes(Protocol):
         """The instruction with its registers filled in; pseudo instructions expanded."""
         ...
 
+    def line(self, instruction: MachineInstruction, allocation: Sequence[int]) -> Line | None:
+        """The only line of an instruction that stands as it is, with its place in the source;
+        None for any other: see `instruction`."""
+        ...
+
     def poison(self, keep: int) -> list[Line]:
         """Overwrite what a call may change, except the registers in the mask `keep`."""
         ...

@@ -7,11 +7,10 @@ bundles, and the first intervals.  Positions are those of `liveness.py`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from heapq import heapify
 
-from callproof.codegen.bundles import Bundle, find_bundles
+from callproof.codegen.bundles import NONE, UNDECIDED, Bundle, find_bundles
 from callproof.codegen.flow import Flow
-from callproof.codegen.intervals import FAR, Clobbers, Interval, Registers
+from callproof.codegen.intervals import FAR, SEVERAL, Clobbers, Interval, Registers
 from callproof.codegen.liveness import Ranges, needs_of
 from callproof.codegen.machine import (
     DEF,
@@ -29,6 +28,7 @@ from callproof.codegen.wrapping import outside_of_loops, skipped
 from callproof.source import InternalError
 
 NO_NEEDS: list[int] = []  # shared, never changed
+NO_HINTS: tuple[int, ...] = ()
 MOST_HINTS = 8  # of each value; more are not worth the time to look at them
 
 
@@ -46,6 +46,7 @@ class Wishes:
         "fixed",
         "flow",
         "function",
+        "has_wide",
         "hints",
         "in_slot",
         "intervals",
@@ -55,12 +56,16 @@ class Wishes:
         "other_needs",
         "pairs",
         "pieces",
+        "places",
         "promises",
+        "pushed",
         "ranges",
         "register_file",
         "related",
         "remade",
+        "spilled",
         "split_limit",
+        "unchanged",
         "unhandled",
         "used",
         "weight",
@@ -96,10 +101,18 @@ class Wishes:
         self.needs_are_known = False
         self.intervals: list[Interval] = []  # whole values
         self.pieces: dict[int, list[Interval]] = {}
+        # By register, where a value is if it is in one place all its life; see `resolve.py`.
+        self.places = [*range(FIRST_VIRTUAL), *([SEVERAL] * len(function.classes))]
+        self.spilled: set[int] = set()  # values that are in memory somewhere
+        # Intervals with their starts, first needs and registers: whole values, the first at
+        # the end, and a heap of the rests of divided ones.
         self.unhandled: list[tuple[int, int, int, Interval]] = []
+        self.pushed: list[tuple[int, int, int, Interval]] = []
         # Instruction numbers behind a block's first terminator -> that terminator's number.
         self.split_limit: dict[int, int] = {}
         self.used = 0
+        self.has_wide = 16 in function.sizes
+        self.unchanged: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
 
     # --- preparation -------------------------------------------------------------------
 
@@ -140,7 +153,7 @@ class Wishes:
             interval = Interval(register, parts, NO_NEEDS)
             intervals.append(interval)
             unhandled.append((start, need, register, interval))
-        heapify(unhandled)
+        unhandled.sort(reverse=True)
 
     def find_needs(self) -> None:
         """Tell the intervals where they need registers.  None was divided before; most
@@ -176,8 +189,8 @@ class Wishes:
             form = instruction.form
             if instruction.defines < 0:
                 self._prepare_operands(instruction, position, first_terminator)
-                if form.is_move and len(instruction.operands) == 2:
-                    self._relate(instruction.operands[1].register, instruction.operands[0].register)
+                if form.is_move and len(instruction.general) == 2:
+                    self._relate(instruction.general[1].register, instruction.general[0].register)
             elif form.is_move and len(instruction.registers) == 2:
                 self._relate(instruction.registers[1], instruction.registers[0])
             mask = instruction.clobbers
@@ -205,24 +218,29 @@ class Wishes:
     def _prepare_operands(
         self, instruction: MachineInstruction, position: int, first_terminator: int
     ) -> None:
-        operands = instruction.operands
+        operands = instruction.general
         tied: tuple[int, ...] = ()
         for operand in operands:
             if operand.constraint >= SAME_AS:
                 tied += (operand.constraint - SAME_AS,)
                 self._relate(operands[tied[-1]].register, operand.register)
+        all_hints, fixed, weight = self.hints, self.fixed, self.weight
         for which, operand in enumerate(operands):
             register = operand.register
             if register < FIRST_VIRTUAL:
                 continue
             constraint = operand.constraint
             if 0 <= constraint < SAME_AS:
-                hints = self.hints.setdefault(register, [])
-                if len(hints) < MOST_HINTS:
+                hints = all_hints.get(register)
+                if hints is None:
+                    all_hints[register] = [constraint]
+                elif len(hints) < MOST_HINTS:
                     hints.append(constraint)
-                self.fixed[register] = max(self.fixed.get(register, 0), self.weight)
+                if fixed.get(register, 0) < weight:
+                    fixed[register] = weight
+                self.used |= 1 << constraint
                 if operand.role == DEF:
-                    self._reserve(constraint, position + 2, position + 4, register)
+                    self.busy[constraint].add(position + 2, position + 4, register)
                     self.remade.pop(register, None)
                 elif first_terminator:
                     raise InternalError(
@@ -230,7 +248,7 @@ class Wishes:
                     )
                 else:
                     end = position + (3 if operand.timing == LATE else 2)
-                    self._reserve(constraint, position + 1, end, register)
+                    self.busy[constraint].add(position + 1, end, register)
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
                     if self.weight > 1:
@@ -269,10 +287,6 @@ class Wishes:
                 if len(related) < MOST_HINTS:
                     related.append(other)
 
-    def _reserve(self, physical: int, start: int, end: int, register: int) -> None:
-        self.busy[physical].add(start, end, register)
-        self.used |= 1 << physical
-
     # --- what the scan asks ---------------------------------------------------------------
 
     def _crosses_call(self, interval: Interval) -> bool:
@@ -301,7 +315,7 @@ class Wishes:
         """Mask of the registers that change during the interval, beside definitions."""
         changed = 0
         start, end = interval.start, interval.end
-        for group in self.clobbers.values():
+        for mask, group in self.clobbers.items():
             positions = group.positions
             index = bisect_left(positions, start)
             if (
@@ -309,10 +323,59 @@ class Wishes:
                 and positions[index] < end
                 and (len(interval.ranges) == 1 or group.first_in(interval) != FAR)
             ):
-                changed |= group.mask
+                changed |= mask
         if (
-            self.function.sizes[interval.register - FIRST_VIRTUAL] > 8
+            self.has_wide
+            and self.function.sizes[interval.register - FIRST_VIRTUAL] > 8
             and self.calls_wide.first_in(interval) != FAR
         ):
             changed |= self.calls_wide.mask
         return changed
+
+    def _unchanged(self, candidates: tuple[int, ...], changed: int) -> tuple[int, ...]:
+        """The candidates that are not in a mask."""
+        key = candidates, changed
+        found = self.unchanged.get(key)
+        if found is None:
+            found = tuple([one for one in candidates if not changed >> one & 1])
+            self.unchanged[key] = found
+        return found
+
+    def _hints(self, interval: Interval, candidates: tuple[int, ...]) -> list[int]:
+        """Registers that a value with related ones had better have."""
+        register = interval.register
+        own = self.hints.get(register)
+        hints = []
+        bundle = self.bundles.get(register)
+        if bundle is not None:
+            if bundle.choice == UNDECIDED:
+                bundle.choice = self._choose(bundle, candidates)
+            if bundle.choice != NONE:
+                hints.append(bundle.choice)
+        if own is not None:
+            hints += own
+        for other in self.related[register]:
+            pieces = self.pieces.get(other)
+            if pieces:
+                hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
+            else:
+                hints += self.hints.get(other, NO_HINTS)
+        return hints
+
+    def _choose(self, bundle: Bundle, candidates: tuple[int, ...]) -> int:
+        """A register that is free wherever a member of the bundle lives; `NONE` if none is."""
+        whole = Interval(bundle.members[0], bundle.ranges, [])
+        changed = self._changed(whole)
+        hints = [hint for member in bundle.members for hint in self.hints.get(member, NO_HINTS)]
+        promises = self.promises
+        for physical in (*hints, *candidates):
+            if (
+                physical in candidates
+                and not changed >> physical & 1
+                and self.busy[physical].is_free(bundle.ranges, bundle.members)
+                and (physical not in promises or promises[physical].is_free(bundle.ranges, []))
+            ):
+                for start, end in bundle.ranges:
+                    promises[physical].add(start, end, bundle.members[0])
+                return physical
+        return NONE

@@ -63,6 +63,7 @@ class FunctionBuilder:
         self._names: dict[str, int] = {}
         self._places: dict[Block, _Place] = {}
         self._types: dict[Hashable, tuple[Type, str]] = {}
+        self._fixed: dict[Hashable, Operand] = {}  # variables with one value, see `fix`
         # parameter -> block it came from -> argument
         self._arguments: dict[Value, dict[Block, Operand]] = {}
         self.entry = self.new_block("entry")
@@ -246,7 +247,18 @@ class FunctionBuilder:
     def write(self, variable: Hashable, value: Operand) -> None:
         self._current.definitions[variable] = value
 
+    def fix(self, variable: Hashable, value: Operand) -> None:
+        """Write a variable that is written nowhere else, and read only behind this.
+
+        What a loop reads of other variables are first parameters of its head, as they may yet
+        be written; for this one, as for most variables, that need not be found out.
+        """
+        self._fixed[variable] = value
+
     def read(self, variable: Hashable) -> Operand:
+        found = self._fixed.get(variable)
+        if found is not None:
+            return found
         found = self._current.definitions.get(variable)
         if found is not None:
             return found

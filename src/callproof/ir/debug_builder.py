@@ -164,6 +164,11 @@ class DebugBuilder(FunctionBuilder):
             self._written.add(variable)
             self._place = None
 
+    def fix(self, variable: Hashable, value: Operand) -> None:
+        self.write(variable, value)
+        if variable not in self._homes:
+            super().fix(variable, value)
+
     def read(self, variable: Hashable) -> Operand:
         home = self._homes.get(variable)
         if home is not None:

@@ -4,22 +4,35 @@ An address in data is a fixup: the loader adds how far the program was moved, or
 address of a library's function there.  Calls of libraries go through stubs, which load the
 function's address from the GOT.  A load from the GOT of what the program itself has becomes
 the address's computation, so that the GOT holds libraries' addresses only.
+
+A thread-local variable is a descriptor, whose function gives the variable's address; code
+loads the descriptor's address like one from the GOT.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange
-from callproof.link.macho_layout import BASE, HEADER_SYMBOLS, Import, Piece, Program
+from callproof.link.macho_layout import (
+    BASE,
+    DESCRIPTOR_SIZE,
+    HEADER_SYMBOLS,
+    Import,
+    Piece,
+    Program,
+)
 from callproof.link.relocate import NOP, WORD
 from callproof.link.resolve import Resolved
+from callproof.object.macho_read import SLOT_DISTANCE, THREAD_VARIABLES, TLV_LOAD, TLV_PAGE
 from callproof.object.macho_write import GOT_LOAD, GOT_PAGE, through_got
 from callproof.object.model import Relocation, Section, Symbol
 from callproof.source import CallproofError
 
 BRANCHES = frozenset(("R_AARCH64_CALL26", "R_AARCH64_JUMP26"))
-GOT_TYPES = frozenset((GOT_PAGE, GOT_LOAD))
+TLV_TYPES = {TLV_PAGE: GOT_PAGE, TLV_LOAD: GOT_LOAD}
+GOT_TYPES = frozenset((GOT_PAGE, GOT_LOAD, *TLV_TYPES))
 ABSOLUTE = "R_AARCH64_ABS64"
 LARGEST_ADDEND = 0xFF  # of a bind: 8 bits
 
@@ -27,11 +40,13 @@ LARGEST_ADDEND = 0xFF  # of a bind: 8 bits
 @dataclass(frozen=True, slots=True)
 class Fixup:
     """At `address` the loader writes the address of `name` + `addend`; with no name, the
-    program's own address `addend`, wherever it is then."""
+    program's own address `addend`, wherever it is then, with `high` for its highest byte (C++
+    marks names of types by it)."""
 
     address: int
     name: str
     addend: int
+    high: int = 0
 
 
 def missing(resolved: Resolved, symbol: Symbol) -> bool:
@@ -40,8 +55,12 @@ def missing(resolved: Resolved, symbol: Symbol) -> bool:
     return (meaning is None or not meaning.is_defined) and symbol.name not in HEADER_SYMBOLS
 
 
-def find_imports(program: Program, system: frozenset[str]) -> None:
-    """Which names come from libSystem, with their stubs and slots of the GOT, in order of use."""
+def find_imports(
+    program: Program, system: Mapping[str, int], handlers: Sequence[Relocation] = ()
+) -> None:
+    """Which names come from which library, with their stubs and slots of the GOT, in order of
+    use; `system`: all that there are, with the library's number; `handlers`: references to
+    functions that handle exceptions, which have slots."""
     resolved = program.resolved
     for file in resolved.files:
         absent = frozenset(id(one) for one in file.symbols if _is_absent(resolved, one))
@@ -53,6 +72,13 @@ def find_imports(program: Program, system: frozenset[str]) -> None:
             for relocation in section.relocations:
                 if id(relocation.symbol) in absent:
                     _want(program, relocation, system)
+                elif relocation.type == SLOT_DISTANCE:
+                    want_slot(program, relocation.symbol)
+    for one in handlers:
+        if missing(resolved, one.symbol):
+            _want(program, replace(one, type=SLOT_DISTANCE), system)
+        else:
+            want_slot(program, one.symbol)
     stubs = bytes(12 * len(program.stubs))
     if stubs:
         program.stubs_section = Section("__TEXT,__stubs", "code", stubs, alignment=4)
@@ -63,22 +89,42 @@ def find_imports(program: Program, system: frozenset[str]) -> None:
         resolved.make([program.got_section])
 
 
+def want_slot(program: Program, symbol: Symbol) -> None:
+    """A slot for what is in the program."""
+    meaning = program.resolved.meaning(symbol)
+    if meaning is not None:
+        program.here[slot_name(symbol)] = meaning
+        program.slots.setdefault(slot_name(symbol), len(program.slots))
+
+
+def slot_name(symbol: Symbol) -> str:
+    """Local symbols of several files may have one name: the slot is the symbol's own."""
+    return symbol.name if symbol.binding != "local" else f"{symbol.name}\0{id(symbol)}"
+
+
+def program_name(program: Program, symbol: Symbol) -> str:
+    """The name that a symbol's slot has."""
+    name = slot_name(symbol)
+    return name if name in program.here else program.resolved.wanted_name(symbol)
+
+
 def _is_absent(resolved: Resolved, symbol: Symbol) -> bool:
     return not symbol.is_defined and bool(symbol.name) and missing(resolved, symbol)
 
 
-def _want(program: Program, relocation: Relocation, system: frozenset[str]) -> None:
+def _want(program: Program, relocation: Relocation, system: Mapping[str, int]) -> None:
     name = program.resolved.wanted_name(relocation.symbol)
     is_there = name in system
     if is_there:
         is_weak = relocation.symbol.binding == "weak"
         known = program.imports.get(name)
-        program.imports[name] = Import(name, is_weak and (known is None or known.weak))
+        is_weak &= known is None or known.weak
+        program.imports[name] = Import(name, is_weak, system[name])
     if relocation.type in BRANCHES:
         if is_there:
             program.stubs.setdefault(name, len(program.stubs))
             program.slots.setdefault(name, len(program.slots))
-    elif relocation.type in GOT_TYPES:
+    elif relocation.type in GOT_TYPES or relocation.type == SLOT_DISTANCE:
         program.slots.setdefault(name, len(program.slots))
 
 
@@ -97,6 +143,11 @@ def relocate(program: Program) -> list[Fixup]:
     for name in program.slots:
         if name in program.imports:
             worker.fixups.append(Fixup(program.slot_address(name), name, 0))
+        elif name in program.here:
+            address = program.address_of(program.here[name])
+            if address is None:
+                raise CallproofError(f"'{program.here[name].name}' has handlers, but is left out")
+            worker.fixups.append(Fixup(program.slot_address(name), "", address))
     return sorted(worker.fixups, key=lambda fixup: fixup.address)
 
 
@@ -122,14 +173,41 @@ class _Relocator:
             return BASE
         if missing(program.resolved, symbol):
             name = program.resolved.wanted_name(symbol)
-            if name in program.imports or symbol.binding == "weak":
+            if name in program.imports:
+                self.check_import(piece, relocation, program.imports[name])
+                return None
+            if symbol.binding == "weak":
                 return None
             raise self.fail(piece, relocation, "it is not defined anywhere")
         meaning = program.resolved.meaning(symbol)
         address = None if meaning is None else program.address_of(meaning)
         if address is None:
             raise self.fail(piece, relocation, "its section is not in the program")
+        self.check_thread_local(piece, relocation, meaning)
         return address
+
+    def check_thread_local(
+        self, piece: Piece, relocation: Relocation, meaning: Symbol | None
+    ) -> None:
+        """Variables of threads are referred to in their own way, by all of their files."""
+        section = None if meaning is None else meaning.section
+        is_variable = section is not None and section.name == THREAD_VARIABLES
+        if (relocation.type in TLV_TYPES) != is_variable:
+            what = "is thread-local, which this reference is not made for"
+            if not is_variable:
+                what = "is not thread-local, but this reference is made for that"
+            raise self.fail(piece, relocation, f"it {what}")
+        is_first_value = section is not None and section.kind in ("tdata", "tbss")
+        if is_first_value and piece.section.name != THREAD_VARIABLES:
+            raise self.fail(piece, relocation, "it is a thread-local variable's first value")
+
+    def check_import(self, piece: Piece, relocation: Relocation, given: Import) -> None:
+        """The same for a library's variable."""
+        library = self.program.libraries[given.library - 1]
+        is_variable = given.name in library.thread_locals
+        if (relocation.type in TLV_TYPES) != is_variable:
+            which = "thread-local" if is_variable else "not thread-local"
+            raise self.fail(piece, relocation, f"it is {which} in {library.name}")
 
     def apply(self, piece: Piece, relocation: Relocation) -> None:
         address = self.value(piece, relocation)
@@ -138,6 +216,9 @@ class _Relocator:
             raise self.fail(piece, relocation, "it reaches beyond its section")
         if relocation.type == ABSOLUTE:
             self.fixup(piece, relocation, address)
+        elif relocation.type == SLOT_DISTANCE:
+            name = program_name(self.program, relocation.symbol)
+            self.distance(piece, relocation, self.program.slot_address(name), (4, True))
         elif width is not None:
             self.distance(piece, relocation, address, width)
         else:
@@ -145,11 +226,18 @@ class _Relocator:
 
     def fixup(self, piece: Piece, relocation: Relocation, address: int | None) -> None:
         place = piece.address + relocation.offset
+        if piece.section.name == THREAD_VARIABLES:
+            part = relocation.offset % DESCRIPTOR_SIZE
+            if part == DESCRIPTOR_SIZE - 8:
+                self.thread_offset(piece, relocation, address)
+                return
+            if part or address is not None:
+                raise self.fail(piece, relocation, "no descriptor of a variable is like this")
         if piece.section.kind == "code":
             raise self.fail(piece, relocation, "an address in code, which the loader cannot write")
         if place % 4:
             raise self.fail(piece, relocation, "the loader wants addresses at multiples of 4")
-        name, value = "", relocation.addend
+        name, value, high = "", relocation.addend, 0
         if address is not None:
             value += address
             symbol = relocation.symbol
@@ -159,6 +247,7 @@ class _Relocator:
                     value & ((1 << 64) - 1)
                 ).to_bytes(8, "little")
                 return
+            high, value = value >> 56 & 0xFF, value & (1 << 56) - 1
             if not 0 <= value - BASE < 1 << 36:
                 raise self.fail(piece, relocation, f"{value:#x} lies outside the program")
         else:
@@ -167,7 +256,22 @@ class _Relocator:
                 return  # weak, and nowhere: 0
             if not 0 <= value <= LARGEST_ADDEND:
                 raise self.fail(piece, relocation, f"{value} bytes from a library's datum")
-        self.fixups.append(Fixup(place, name, value))
+        self.fixups.append(Fixup(place, name, value, high))
+
+    def thread_offset(self, piece: Piece, relocation: Relocation, address: int | None) -> None:
+        """The address of a variable's first value becomes its offset from all of them."""
+        meaning = self.program.resolved.meaning(relocation.symbol)
+        section = None if meaning is None else meaning.section
+        start = self.program.thread_template()
+        if section is None or section.kind not in ("tdata", "tbss") or start is None:
+            raise self.fail(piece, relocation, "it is no thread-local variable's first value")
+        assert address is not None
+        value = address + relocation.addend - start
+        extent = max(section.size, len(section.data))
+        assert meaning is not None
+        if not 0 <= meaning.value + relocation.addend <= extent:
+            raise self.fail(piece, relocation, "it lies outside its section")
+        piece.data[relocation.offset : relocation.offset + 8] = value.to_bytes(8, "little")
 
     def distance(
         self, piece: Piece, relocation: Relocation, address: int | None, width: tuple[int, bool]
@@ -187,6 +291,7 @@ class _Relocator:
         place, type_ = piece.address + relocation.offset, relocation.type
         (word,) = WORD.unpack_from(piece.data, relocation.offset)
         name = self.program.resolved.wanted_name(relocation.symbol)
+        type_ = TLV_TYPES.get(type_, type_)
         apply = INSTRUCTIONS.get(type_)
         if apply is None:
             raise self.fail(piece, relocation, "this relocation is not supported")

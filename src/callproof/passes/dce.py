@@ -54,7 +54,7 @@ def run(function: Function, shape: Shape | None = None) -> bool:
                 for instruction in block.instructions
                 if instruction.operation.effect or needed[instruction.results[0].number]
             ]
-        if block is entry:
+        if block is entry or not block.parameters:
             continue
         for index in range(len(block.parameters) - 1, -1, -1):
             if not needed[block.parameters[index].number]:

@@ -74,6 +74,8 @@ def run(function: Function, shape: Shape | None = None) -> bool:
     shape = shape_of(function, shape)
     for block in shape.order():
         for instruction in block.instructions:
+            if instruction.operation not in RULES:
+                continue
             table = RULES_WITHOUT_CONSTANTS
             operands = instruction.operands
             for index, operand in enumerate(operands):
@@ -369,8 +371,11 @@ def single_precision(i: Instruction) -> Operand | None:
 
 def address_offset(i: Instruction) -> Operand | None:
     """A constant added to an address moves into the access."""
-    total = defined_by(i.operands[-1], op.ADD)
-    if total is None:
+    address = i.operands[-1]
+    if address.kind != VALUE:
+        return None
+    total = address.definition  # type: ignore[union-attr]
+    if total is None or total.operation is not op.ADD:
         return None
     amount = number(total.operands[1])
     if amount is None or abs(i.offset + amount) >= OFFSET_LIMIT:
@@ -383,6 +388,8 @@ def address_offset(i: Instruction) -> Operand | None:
 def branch_condition(i: Instruction) -> Operand | None:
     """A branch on x ~= 0 is one on x; on (compared) = 0 the targets change places."""
     condition = i.operands[0]
+    if condition.kind != VALUE or condition.definition is None:  # type: ignore[union-attr]
+        return None
     for operation in (op.NE, op.EQ):
         test = defined_by(condition, operation)
         if test is None or number(test.operands[1]) != 0 or test.type is None:

@@ -29,10 +29,10 @@ def _key(instruction: Instruction, renamed: dict[int, Value]) -> Key:
     operation = instruction.operation
     if operation.commutative:
         first, second = keys
-        if type(first) is int and type(second) is int:
-            if first > second:
+        if type(first) is int:  # values stand behind what is none, the older ones first
+            if type(second) is not int or first > second:
                 keys.reverse()
-        elif str(first) > str(second):
+        elif type(second) is not int and str(first) > str(second):
             keys.reverse()
     type_ = instruction.type
     kind = type_.shape if type_ is not None else None

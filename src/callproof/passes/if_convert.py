@@ -41,6 +41,7 @@ def run(function: Function, shape: Shape | None = None) -> bool:
 
 
 def _count_predecessors(function: Function, found: dict[Block, int]) -> None:
+    """Of all blocks: some may be out of reach by now."""
     for block in function.blocks:
         for target in block.instructions[-1].targets:
             found[target.block] = found.get(target.block, 0) + 1

@@ -99,10 +99,10 @@ class Inliner:
         self._sizes: dict[str, int] = {}
         self._refused: set[str] = set()
 
-    def finished(self, function: Function) -> None:
-        """The function is what callers may copy: it has been through all passes, or `will_go`."""
+    def finished(self, function: Function, *, optimised: bool = True) -> None:
+        """The function is what callers may copy: it has been `optimised`, or `will_go`."""
         name = function.name
-        survey = Survey(function)
+        survey = Survey(function) if optimised else self.surveys[name]
         self._sizes[name] = survey.size
         if survey.through_symbol:  # the passes may have found who is called
             for block in function.blocks:

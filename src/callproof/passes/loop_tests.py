@@ -70,7 +70,9 @@ def _replace(
         return False
     (entry,) = entering_targets(tree, form.loop)
     before = next(
-        block for block in tree.order for target in block.terminator.targets if target is entry
+        tree.order[position]
+        for position in tree.predecessors[form.loop.header]
+        if any(target is entry for target in tree.order[position].terminator.targets)
     )
     if len(before.terminator.targets) != 1:
         return False

@@ -45,7 +45,6 @@ from callproof.ir.operations import (
     RETURN,
     SLOT,
     STORE,
-    STORES,
     UNREACHABLE,
     Operation,
 )
@@ -90,7 +89,7 @@ def run(function: Function, module: Module, shape: Shape | None = None) -> bool:
             operation = i.operation
             if operation is SLOT:
                 slots.append(i.results[0].number)
-            elif operation.reads or operation in STORES:
+            elif operation.reads or operation.stores:
                 accesses = True
     if not accesses:
         return False
@@ -125,9 +124,10 @@ class _Places:
             operand = other
         return operand
 
-    def base(self, operand: Operand) -> tuple[Base | None, int | None]:
-        """The base of an address and the distance from it, None if that is not known."""
-        distance = 0
+    def of(self, instruction: Instruction) -> Place | None:
+        """What a load or store accesses; None if nothing is known of the address."""
+        distance = instruction.offset
+        operand = instruction.operands[-1]
         replaced = self.replaced
         if replaced:
             operand = self.final(operand)
@@ -142,24 +142,19 @@ class _Places:
                 break
             operand = first
             distance += int(second.value)  # type: ignore[union-attr]
+        size = access_size(instruction)
         if operand.kind == VALUE:
             number: int = operand.number  # type: ignore[union-attr]
+            if not self.slots:
+                return Place(number, distance, size, False)
             owner = self.owners.get(number)
             if owner is not None and owner != number:
-                return owner, None  # somewhere in the slot
-            return number, distance
+                return Place(owner, None, size, True)  # somewhere in the slot
+            return Place(number, distance, size, number in self.slots)
         if operand.kind == SYMBOL:
-            return operand.name, distance + operand.offset  # type: ignore[union-attr]
-        return None, None
-
-    def of(self, instruction: Instruction) -> Place | None:
-        """What a load or store accesses; None if nothing is known of the address."""
-        base, offset = self.base(instruction.operands[-1])
-        if base is None:
-            return None
-        if offset is not None:
-            offset += instruction.offset
-        return Place(base, offset, access_size(instruction), base in self.slots)
+            name: str = operand.name  # type: ignore[union-attr]
+            return Place(name, distance + operand.offset, size, False)  # type: ignore[union-attr]
+        return None
 
     def met(self, instruction: Instruction) -> Place | None:
         """The same, for good: what the address is made of has been through the walk."""
@@ -171,7 +166,7 @@ class _Places:
 
     def written(self, instruction: Instruction) -> Access | None:
         """What a store writes, for `debug_homes`."""
-        place = self.of(instruction) if instruction.operation in STORES else None
+        place = self.of(instruction) if instruction.operation.stores else None
         return None if place is None else (place.base, place.offset, place.size)
 
     def may_overlap(self, one: Place | None, other: Place | None) -> bool:
@@ -228,7 +223,7 @@ class _Places:
                 elif operation is ADD:
                     if owners.get(i.results[0].number) is None:
                         self.escaped.add(owner)
-                elif not (operation in STORES and index == 1):
+                elif not (operation.stores and index == 1):
                     self.escaped.add(owner)
             for target in i.targets:
                 for operand in target.arguments:
@@ -269,7 +264,7 @@ class _Forwarding:
         self.module = module
         self.tree = tree
         self.places = places
-        self.with_stores: list[Block] = []
+        self.with_stores: list[Block] = []  # some of which may be of no use
         self.changed = False
 
     def run(self) -> bool:
@@ -346,7 +341,7 @@ class _Forwarding:
                 return
             for instruction in tree.order[position].instructions:
                 operation = instruction.operation
-                if operation in STORES:
+                if operation.stores:
                     self.store(facts, self.places.of(instruction))
                 elif operation.effect and not operation.terminator:
                     self.call(facts)
@@ -354,7 +349,19 @@ class _Forwarding:
     def store(self, facts: Facts, place: Place | None) -> None:
         """Forget what a store to a place may overwrite."""
         may_overlap = self.places.may_overlap
-        for key in [key for key, (known, _) in facts.items() if may_overlap(known, place)]:
+        gone: list[Key] = []
+        if place is None or place.offset is None:
+            gone = [key for key, (known, _) in facts.items() if may_overlap(known, place)]
+        else:
+            base, start = place.base, place.offset
+            end = start + place.size
+            for key, (known, _) in facts.items():
+                if key[0] == base:  # two distances from one address
+                    if key[1] < end and start < key[1] + known.size:
+                        gone.append(key)
+                elif may_overlap(known, place):
+                    gone.append(key)
+        for key in gone:
             del facts[key]
 
     def call(self, facts: Facts) -> None:
@@ -368,13 +375,13 @@ class _Forwarding:
 
     def block(self, block: Block, facts: Facts) -> None:
         places = self.places
-        stores = False
+        stores = 0
         for instruction in block.instructions:
             operation = instruction.operation
             if operation.reads:
                 self.load(instruction, facts)
-            elif operation in STORES:
-                stores = True
+            elif operation.stores:
+                stores += 1
                 place = places.met(instruction)
                 if facts:
                     self.store(facts, place)
@@ -383,7 +390,7 @@ class _Forwarding:
                     self.learn(facts, place, LOAD, instruction.type, instruction.operands[0])
             elif facts and operation.effect and not operation.terminator:
                 self.call(facts)
-        if stores:
+        if stores > 1 or (stores and places.slots):  # else none overwrites another
             self.with_stores.append(block)
 
     def learn(
@@ -393,7 +400,9 @@ class _Forwarding:
         if len(facts) >= MOST_FACTS:
             del facts[next(iter(facts))]
         name = "" if operation is LOAD else type_.name
-        facts[place.base, place.offset, operation, name] = place, self.places.final(value)
+        if self.places.replaced:
+            value = self.places.final(value)
+        facts[place.base, place.offset, operation, name] = place, value
 
     def load(self, instruction: Instruction, facts: Facts) -> None:
         place = self.places.met(instruction)
@@ -448,7 +457,7 @@ def _delete_stores(block: Block, places: _Places, debug: DebugFunction | None) -
     ends = block.terminator.operation in (RETURN, UNREACHABLE)  # nothing reads slots then
     for instruction in reversed(block.instructions):
         operation = instruction.operation
-        if operation in STORES:
+        if operation.stores:
             place = places.met(instruction)
             if place is None:
                 continue

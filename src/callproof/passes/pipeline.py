@@ -40,6 +40,13 @@ from callproof.source import CallproofError, InternalError
 # Of a function, and of its module if the name is in WITH_MODULE; `shape=` what is known of it
 Pass = Callable[..., bool]
 Step = Callable[[Function, Shape], bool]
+ANYTHING, BLOCKS, LOOPS = (
+    0,
+    1,
+    2,
+)  # what a pass needs to have something to do: several blocks, loops
+Prepared = tuple[str, int, int, Step]
+"""Name, a number that is the same for the same pass, what it needs, and what runs it."""
 
 ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg", simplify_cfg.run),
@@ -64,11 +71,18 @@ ONCE: list[tuple[str, Pass]] = [
 WITH_MODULE = frozenset(("memory", "tail-recursion"))
 WITH_MEMORY = frozenset(("licm",))
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
+# What has nothing to do without loops, and what has nothing to do in a function of one block.
+FOR_LOOPS = frozenset(("rotate", "licm", "unroll", "strength-reduction", "loop-tests"))
+FOR_BLOCKS = frozenset(
+    (
+        *("simplify-cfg", "thread-branches", "copy-propagation", "ranges", "if-convert"),
+        "simplify-cfg-2",
+    )
+)
 FIRST_ROUND_ONLY = {"unroll"}  # each round would do it again
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
 NAMES = ["all", INLINE, *(name for name, _ in [*ONCE, *LAST])]
-_OF_RUN = {run: number for number, run in enumerate(dict.fromkeys(run for _, run in ONCE))}
 
 
 def optimise(
@@ -106,8 +120,9 @@ def optimise(
             runner.run(INLINE, inliner.run, function, shape)
         if inliner is not None and inliner.will_go(function):
             postponed.append(function)
-        else:
-            _optimise_one(function, shape, steps, rounds, runner)
+            inliner.finished(function, optimised=False)
+            continue
+        _optimise_one(function, shape, steps, rounds, runner)
         if inliner is not None:
             inliner.finished(function)
     if inliner is not None:
@@ -122,9 +137,8 @@ def optimise(
                 runner.run(name, run, function, Shape(function))
 
 
-def _steps(module: Module, aliases: Memory | None, inlining: bool) -> list[tuple[str, int, Step]]:
-    """The passes of one round: name, a number that is the same for the same pass, and what runs
-    it."""
+def _steps(module: Module, aliases: Memory | None, inlining: bool) -> list[Prepared]:
+    """The passes of one round."""
 
     def step(name: str, run: Pass) -> Step:
         if name in WITH_MODULE:
@@ -133,29 +147,36 @@ def _steps(module: Module, aliases: Memory | None, inlining: bool) -> list[tuple
             return lambda function, shape: run(function, aliases, shape)
         return run
 
+    numbers: dict[Pass, int] = {}
     return [
-        (name, _OF_RUN[run], step(name, run))
+        (name, numbers.setdefault(run, len(numbers)), _needs(name), step(name, run))
         for name, run in ONCE
         if inlining or name != "tail-recursion"
     ]
 
 
+def _needs(name: str) -> int:
+    return LOOPS if name in FOR_LOOPS else BLOCKS if name in FOR_BLOCKS else ANYTHING
+
+
 def _optimise_one(
     function: Function,
     shape: Shape,
-    steps: list[tuple[str, int, Step]],
+    steps: list[Prepared],
     rounds: int,
     runner: _Runner,
 ) -> None:
     """All passes over one function, but for those that would find what they found before."""
     version = 0  # how often the function was changed
     # By the pass's number: at which version it had nothing (more) to do.
-    quiet = [-1] * len(_OF_RUN)
+    quiet = [-1] * len(steps)
     plain = runner.plain and function.debug is None
     for number in range(rounds):
         before = version
-        for name, which, step in steps:
-            if quiet[which] == version:
+        for name, which, needs, step in steps:
+            if quiet[which] == version or (
+                needs and (len(function.blocks) == 1 or (needs == LOOPS and not shape.has_loops()))
+            ):
                 if not plain:
                     runner.skip(name, function)
                 continue

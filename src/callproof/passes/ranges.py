@@ -41,9 +41,10 @@ SIGNED = {op.ULT: op.SLT, op.ULE: op.SLE, op.UGT: op.SGT, op.UGE: op.SGE}
 
 
 def run(function: Function, shape: Shape | None = None) -> bool:
-    if not any(
-        block.terminator.operation is op.BRANCH for block in function.blocks
-    ):  # nothing is decided by ranges without a branch
+    for block in function.blocks:
+        if block.instructions[-1].operation is op.BRANCH:
+            break
+    else:  # nothing is decided by ranges without a branch
         return False
     return _Analysis(function, shape_of(function, shape)).run()
 

@@ -8,7 +8,7 @@ at once; a block whose only predecessor only jumps to it is appended to that.
 from __future__ import annotations
 
 from callproof.ir.debug import forget_values_of_skipped
-from callproof.ir.dominance import reachable
+from callproof.ir.dominance import edge_counts
 from callproof.ir.model import (
     CONSTANT,
     VALUE,
@@ -30,11 +30,13 @@ def run(function: Function, shape: Shape | None = None) -> bool:
         terminator = block.instructions[-1]
         if terminator.operation is BRANCH or terminator.operation is SWITCH:
             changed |= _decide(terminator)
-    changed |= _remove_unreachable(function)
+    edges = edge_counts(function)
+    changed |= _keep(function, edges)
     if _thread_jumps(function):
         changed = True
-        _remove_unreachable(function)
-    changed |= _merge_lines(function)
+        edges = edge_counts(function)
+        _keep(function, edges)
+    changed |= _merge_lines(function, edges)
     if changed and shape is not None:
         shape.forget()
     return changed
@@ -60,7 +62,7 @@ def _decide(terminator: Instruction) -> bool:
         _become_jump(terminator, terminator.targets[index])
         return True
     first = terminator.targets[0]
-    for target in terminator.targets:
+    for target in terminator.targets[1:]:
         if target.block is not first.block or not _equal(target.arguments, first.arguments):
             return False
     _become_jump(terminator, first)
@@ -74,8 +76,8 @@ def _equal(first: list[Operand], second: list[Operand]) -> bool:
     )
 
 
-def _remove_unreachable(function: Function) -> bool:
-    reached = reachable(function)
+def _keep(function: Function, reached: dict[Block, int]) -> bool:
+    """Remove all blocks but these."""
     if len(reached) == len(function.blocks):
         return False
     function.blocks = [block for block in function.blocks if block in reached]
@@ -146,12 +148,8 @@ def _used_elsewhere(function: Function, empty: set[Block]) -> set[int]:
     return found
 
 
-def _merge_lines(function: Function) -> bool:
-    predecessors: dict[Block, int] = {}
-    for block in function.blocks:
-        for target in block.instructions[-1].targets:
-            following = target.block
-            predecessors[following] = predecessors.get(following, 0) + 1
+def _merge_lines(function: Function, edges: dict[Block, int]) -> bool:
+    """`edges`: how many lead to each block."""
     replacements: dict[int, Operand] = {}
     gone: set[Block] = set()
     for block in function.blocks:
@@ -160,7 +158,7 @@ def _merge_lines(function: Function) -> bool:
         while block.instructions[-1].operation is JUMP:
             target = block.instructions[-1].targets[0]
             following = target.block
-            if predecessors[following] != 1 or following is block:
+            if edges[following] != 1 or following is block:
                 break
             for value, argument in zip(following.parameters, target.arguments, strict=True):
                 replacements[value.number] = argument

@@ -68,6 +68,7 @@ class Flow(ValueFlow):
                 function = self._waiting.popleft()
                 self._queued.discard(function)
                 self._current = function
+                self._walk += 1
                 self._function(function)
         except TooMuchWork:  # the program compiles without, too
             self.state.clear()

@@ -28,6 +28,7 @@ from callproof.sox.kinds import (
     NIL,
     NOTHING,
     NUMBER,
+    SIMPLE,
     STRING,
     TABLE,
     Kind,
@@ -68,7 +69,9 @@ class ValueFlow:
         self.methods: dict[ClassInfo, dict[str, FunctionInfo]] = {}
         self.work = 0  # how much there was to do, in no unit
         self._known_methods: dict[tuple[ClassInfo, str], list[FunctionInfo]] = {}
-        self._readers: dict[Hashable, set[FunctionInfo]] = {}
+        # Who reads, and in which of all walks through functions it did so last.
+        self._readers: dict[Hashable, dict[FunctionInfo, int]] = {}
+        self._walk = 0
         self._waiting: deque[FunctionInfo] = deque()
         self._queued: set[FunctionInfo] = set()
         self._current = program.script.function
@@ -102,7 +105,7 @@ class ValueFlow:
 
     def methods_of(self, info: ClassInfo, name: str) -> list[FunctionInfo]:
         """What a method's name can mean for an instance of exactly this class."""
-        self._readers.setdefault(HIERARCHY, set()).add(self._current)
+        self._readers.setdefault(HIERARCHY, {})[self._current] = self._walk
         known = self._known_methods.get((info, name))
         if known is not None:
             return known
@@ -136,17 +139,19 @@ class ValueFlow:
 
     def read(self, key: Hashable) -> Kind:
         """Who reads is visited again when the answer has grown."""
-        self.work += 1
-        if self.limit is not None and self.work > self.limit:
+        self.work = work = self.work + 1
+        if self.limit is not None and work > self.limit:
             raise TooMuchWork
         readers = self._readers.get(key)
         if readers is None:
-            readers = self._readers[key] = set()
-        readers.add(self._current)
+            readers = self._readers[key] = {}
+        readers[self._current] = self._walk
         return self.state.get(key, NOTHING)
 
     def join(self, key: Hashable, kind: Kind) -> None:
         old = self.state.get(key, NOTHING)
+        if kind is old:
+            return
         new = old | kind
         if new is not old and new != old:
             self.state[key] = new
@@ -155,8 +160,11 @@ class ValueFlow:
                 self._known_methods.clear()
                 for reader in self._readers.get(HIERARCHY, ()):
                     self._wait(reader)
-            for reader in self._readers.get(key, ()):
-                self._wait(reader)
+            current, walk = self._current, self._walk
+            for reader, read_in in self._readers.get(key, {}).items():
+                # Whoever reads it only after this in its present walk need not walk again.
+                if reader is not current or read_in == walk:
+                    self._wait(reader)
 
     def array(self, site: Site, elements: Kind) -> Kind:
         self.join(("element", site), elements)
@@ -207,7 +215,8 @@ class ValueFlow:
         return [self.expression(node) for node in nodes]
 
     def variable(self, node: ast.Variable) -> Kind:
-        return self.meaning(node.meaning)
+        meaning = node.meaning
+        return self.read(meaning) if type(meaning) is LocalInfo else self.meaning(meaning)
 
     def meaning(self, meaning: LocalInfo | CaptureInfo | GlobalInfo) -> Kind:
         if type(meaning) is LocalInfo:
@@ -238,14 +247,17 @@ class ValueFlow:
 
     def binary(self, node: ast.Binary) -> Kind:
         left, right = self.expression(node.left), self.expression(node.right)
-        if node.operator in ARITHMETIC:
+        operator = node.operator
+        if operator in ARITHMETIC:
             return A_NUMBER
-        if node.operator != "+":
+        if operator != "+":
             return A_BOOL
+        if left is A_NUMBER and right is A_NUMBER:
+            return A_NUMBER
         if not left.tags or not right.tags:
             return NOTHING
-        found = left.tags & right.tags & NUMBER
-        return Kind(found | ((left.tags | right.tags) & STRING))
+        found = (left.tags & right.tags & NUMBER) | ((left.tags | right.tags) & STRING)
+        return SIMPLE.get(found) or Kind(found)
 
     def logical(self, node: ast.Logical) -> Kind:
         left, right = self.expression(node.left), self.expression(node.right)

@@ -47,6 +47,8 @@ class Kind:
     sites: frozenset[Site] = NOWHERE
 
     def __or__(self, other: Kind) -> Kind:
+        if other is self:
+            return self
         tags = self.tags | other.tags
         if tags == self.tags and other.sites <= self.sites:
             return self

@@ -180,6 +180,14 @@ class State:
         self.builder.write(pair[0], value.tag)
         self.builder.write(pair[1], self.payload(value))
 
+    def fix_pair(self, pair: tuple[Hashable, ...], value: SoxValue) -> None:
+        """As `write_pair`, of a variable that is written only here."""
+        if len(pair) == 1:
+            self.builder.fix(pair[0], self.number(value))
+            return
+        self.builder.fix(pair[0], value.tag)
+        self.builder.fix(pair[1], self.payload(value))
+
     def read_pair(self, pair: tuple[Hashable, ...]) -> SoxValue:
         if len(pair) == 1:
             return number_value(self.builder.read(pair[0]))
@@ -251,8 +259,10 @@ class State:
             show_local(self, local)
         if local.needs_cell:
             self.builder.write(self.parts[local][0], new_cell(self, value))
-        else:
+        elif local.is_reassigned:
             self.write_local(local, value)
+        else:
+            self.fix_pair(self.parts[local], value)
 
     def read_local(self, local: LocalInfo) -> SoxValue:
         if (known := self.constants.get(local)) is not None:

@@ -7,6 +7,7 @@ on as if nothing had happened, so that it meets the same tokens in the same orde
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from callproof.source import Diagnostics, Note, Span
 from callproof.sox.lexer import (
@@ -165,9 +166,12 @@ class ParserBase:
         """One level deeper.  Raises `TooDeep` beyond the limit."""
         self.depth += 1
         if self.depth + self.height > MAXIMUM_DEPTH:
-            self.panic = False  # the last word about this file
-            self.report(self.at, TOO_DEEP, "too-deep", [])
-            raise TooDeep
+            self.too_deep()
+
+    def too_deep(self) -> NoReturn:
+        self.panic = False  # the last word about this file
+        self.report(self.at, TOO_DEEP, "too-deep", [])
+        raise TooDeep
 
     def leave(self) -> None:
         self.depth -= 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from callproof.source import Span
 from callproof.sox import nodes as ast
 from callproof.sox.lexer import NAME, NUMBER, STRING
-from callproof.sox.parse_base import ParserBase
+from callproof.sox.parse_base import MAXIMUM_DEPTH, ParserBase
 from callproof.sox.symbols import (
     DEFER,
     FUNCTION,
@@ -38,13 +39,15 @@ class ExpressionParser(ParserBase, ABC):
         """An expression whose operators all bind at least as tight as `least`."""
         outer_height = self.height
         self.height = 0
-        self.enter()
+        depth = self.depth = self.depth + 1
+        if depth > MAXIMUM_DEPTH:
+            self.too_deep()
         kind = self.kind
         start = self.advance()
         prefix = PREFIX.get(kind)
         if prefix is None:
             self.error("Expect expression.", _ARRAY_HINT if kind == "[" else "")
-            self.leave()
+            self.depth = depth - 1
             self.height = outer_height
             return ast.Nil(self.span(start), self.line)
         can_assign = least <= ASSIGNMENT
@@ -57,12 +60,12 @@ class ExpressionParser(ParserBase, ABC):
             self.height = 0
             self.advance()
             left = infix[1](self, left, can_assign)
-            height = max(height, self.height) + 1
+            height = (self.height if self.height > height else height) + 1
             self.height = height
-            self.enter()  # the tree has grown to the left
-            self.leave()
-        self.leave()
-        self.height = max(outer_height, height)
+            if depth + height >= MAXIMUM_DEPTH:  # the tree has grown to the left
+                self.too_deep()
+        self.depth = depth - 1
+        self.height = outer_height if outer_height > height else height
         if can_assign and self.match("="):
             self.error("Invalid assignment target.")
         return left
@@ -78,7 +81,8 @@ class ExpressionParser(ParserBase, ABC):
 
     def number(self, can_assign: bool) -> ast.Expression:
         token = self.taken
-        return ast.Number(self.span(token), self.lines[token], float(self.texts[token]))
+        span = Span(self.source, self.starts[token], self.ends[token])
+        return ast.Number(span, self.lines[token], float(self.texts[token]))
 
     def string(self, can_assign: bool) -> ast.Expression:
         token = self.taken
@@ -101,7 +105,8 @@ class ExpressionParser(ParserBase, ABC):
         meaning = self.resolver.read(name)
         if self.kind == "(" and isinstance(meaning, GlobalInfo):
             meaning.calls += 1
-        return ast.Variable(self.span(token), self.lines[token], name, meaning)
+        span = Span(self.source, self.starts[token], self.ends[token])
+        return ast.Variable(span, self.lines[token], name, meaning)
 
     def this(self, can_assign: bool) -> ast.Expression:
         token, line = self.taken, self.line

@@ -16,6 +16,7 @@ from tests.support.shared_libraries import LIBRARY, shared_library
 
 from callproof.link import Input, LinkOptions, WholeArchive, link_bytes
 from callproof.link.macho import macho_bytes
+from callproof.link.macho_libraries import read_library
 from callproof.object import elf_format as elf
 from callproof.object import write_archive
 from callproof.object.dwarf import LineTable
@@ -66,6 +67,44 @@ __attribute__((constructor)) static void begin(void) { table[1] += 1; }
 word start(word x) { common[1] = table[x & 3]; return puts(names[x & 1]) + other(x); }
 """
 APPLE_OTHER = "unsigned long common[5]; unsigned long other(unsigned long x) { return 3 * x; }"
+APPLE_THREADS = """
+_Thread_local int counted = 5; static _Thread_local long sum[3]; extern _Thread_local int theirs;
+unsigned long other(unsigned long x) { return counted++ + (sum[x & 1] += 2) + theirs; }
+"""
+APPLE_THEIRS = "_Thread_local int theirs = 3;"
+APPLE_CATCHES = """
+extern "C" int puts(const char *);
+struct Noisy { int n; ~Noisy() { puts("gone"); } };
+struct Bad { int code; };
+extern "C" unsigned long other(unsigned long x) {
+    Noisy noisy{1};
+    try { if (x & 1) throw Bad{7}; if (x & 2) throw 3; return puts("fine"); }
+    catch (int value) { return value; }
+    catch (const Bad &bad) { return bad.code; }
+}
+"""
+DESCRIPTION = """\
+--- !tapi-tbd
+tbd-version:     4
+targets:         [ x86_64-macos, arm64-macos ]
+install-name:    '/usr/lib/liba.dylib'
+current-version: 3.2.1
+reexported-libraries:
+  - targets:         [ arm64-macos ]
+    libraries:       [ '/usr/lib/libinner.dylib' ]
+exports:
+  - targets:         [ arm64-macos ]
+    symbols:         [ _plus, '_datum' ]
+    thread-local-symbols: [ _per_thread ]
+--- !tapi-tbd
+tbd-version:     4
+targets:         [ arm64-macos ]
+install-name:    '/usr/lib/libinner.dylib'
+exports:
+  - targets:         [ arm64-macos ]
+    symbols:         [ _inner ]
+...
+"""
 USER = "extern int shared, triple(int), twice(int); int start(void) { return triple(shared) + "
 USER += "twice(2); } int called_back(int x) { return x; }"
 
@@ -139,12 +178,29 @@ def wholes(folder: Path) -> list[Whole]:
         Whole("Mach-O archive", both, _darwin([main])),
         Whole("whole Mach-O archive", both, _darwin([main], whole=True)),
     ]
+    threads = clang(folder, "threads-macos", APPLE_THREADS, "aarch64-macos")
+    theirs = clang(folder, "theirs-macos", APPLE_THEIRS, "aarch64-macos")
+    catches = clang(folder, "catches-macos", APPLE_CATCHES, "aarch64-macos", "c++")
+    dylib = folder / "library-macos.dylib"
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-macos", "-shared"]
+    subprocess.run([*command, str(theirs), "-o", str(dylib)], check=True, capture_output=True)
+    found += [
+        Whole("Mach-O threads", threads.read_bytes(), _darwin([main, theirs])),
+        Whole("Mach-O handlers", catches.read_bytes(), _darwin([main])),
+        Whole("dylib", dylib.read_bytes(), read_library),
+        Whole("description", DESCRIPTION.encode(), read_library),
+    ]
     return found
 
 
 KEEP = LinkOptions(entry="start", collect_garbage=False, icf="safe", eh_frame_hdr=True)
 DYNAMIC = LinkOptions(entry="start", dynamic=True, pie=True, export_dynamic=True)
-SYSTEM = LinkOptions(entry="start", format="mach-o", system_names=frozenset(("puts",)))
+NAMES = frozenset(
+    """puts _tlv_bootstrap __gxx_personality_v0 __cxa_throw __cxa_begin_catch __cxa_end_catch
+    __cxa_allocate_exception _ZTIi _ZTVN10__cxxabiv117__class_type_infoE _ZSt9terminatev
+    _Unwind_Resume""".split()
+)
+SYSTEM = LinkOptions(entry="start", format="mach-o", system_names=NAMES)
 
 
 def _linking(others: list[Path], options: LinkOptions) -> Use:
@@ -164,11 +220,16 @@ def _lines(path: Path) -> object:
     return [table.find(address) for address in range(0x400000, 0x430000, 0x1000)]
 
 
-def clang(folder: Path, name: str, text: str, target: str) -> Path:
-    source, output = folder / f"{name}.c", folder / f"{name}.o"
+def clang(folder: Path, name: str, text: str, target: str, language: str = "cc") -> Path:
+    suffix = ".c" if language == "cc" else ".cc"
+    source, output = folder / f"{name}{suffix}", folder / f"{name}.o"
     source.write_text(text)
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-g", "-O1"]
-    command += ["-fno-sanitize=all", "-ffunction-sections", "-fasynchronous-unwind-tables"]
+    command = [sys.executable, "-m", "ziglang", language, "-target", target, "-g", "-O1"]
+    if language == "cc":
+        command += ["-fasynchronous-unwind-tables"]
+    else:  # the linker for macOS wants handlers' frames in their compact form
+        command += ["-fno-asynchronous-unwind-tables", "-funwind-tables"]
+    command += ["-fno-sanitize=all", "-ffunction-sections"]
     command += ["-fcommon", "-c", str(source), "-o", str(output)]
     subprocess.run(command, check=True, capture_output=True)
     return output

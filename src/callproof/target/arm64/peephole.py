@@ -12,6 +12,8 @@ is plain memory: no access has an effect of its own.
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from callproof.codegen.machine import Form, MachineBlock
 from callproof.codegen.target import Line
 from callproof.target.arm64.instructions import FORMS
@@ -45,6 +47,8 @@ INTERESTING: dict[Form, int] = {
     **dict.fromkeys(ADDITIONS, ADDITION),
 }
 
+FORM_OF = attrgetter("form")
+
 Effects = tuple[tuple[int, ...], tuple[int, ...]]
 _effects: dict[Form, Effects] = {}  # form -> places of the registers read, and written
 
@@ -55,20 +59,22 @@ def improve(lines: list[Line]) -> list[Line]:
     What most blocks have not is looked for first: neighbours, an addition to a base, a copy
     made twice.
     """
+    kinds = [*map(INTERESTING.get, map(FORM_OF, lines))]
+    fewest = 1 if ADDITION in kinds else 2
+    if kinds.count(ACCESS) < fewest and kinds.count(COPY) < 2:
+        return lines
     accesses: list[int] = []
     copies: list[Line] = []
     moved: list[int | MachineBlock] = []  # registers that something is added to
-    kind_of = INTERESTING.get
-    for index, line in enumerate(lines):
-        kind = kind_of(line.form)
-        if kind is None or line.reference is not None:
+    for index, kind in enumerate(kinds):
+        if kind is None or lines[index].reference is not None:
             continue
         if kind == ACCESS:
             accesses.append(index)
         elif kind == COPY:
-            copies.append(line)
+            copies.append(lines[index])
         else:
-            moved.append(line.arguments[0])
+            moved.append(lines[index].arguments[0])
     slots: list[Line | None] | None = None
     if len(accesses) > 1:
         near = _with_neighbours(lines, accesses)

@@ -45,6 +45,7 @@ from callproof.target.arm64.select_memory import (
 ADDRESS_SCRATCH, PAGE_SCRATCH = 17, 16
 PAIR_REACH = 504  # largest positive offset of an LDP/STP of 8-byte registers
 MAXIMUM_FRAME = 1 << 30
+SAVED = REGISTER_FILE.callee_saved & ~(1 << FP | 1 << LR | 1 << SP)
 UXTX = 3
 ADD_LO12 = "R_AARCH64_ADD_ABS_LO12_NC"
 
@@ -125,17 +126,18 @@ class Arm64Shapes:
     # --- frames ------------------------------------------------------------------------
 
     def frame(self, function: MachineFunction, allocation: Allocation) -> Frame:
-        calls = any(i.is_call for block in function.blocks for i in block.instructions)
+        calls = allocation.makes_calls
         offset = outgoing = -(-function.outgoing_bytes // 16) * 16
         record = offset if calls else None
         if calls:
             offset += 16
         saved = []
-        used = allocation.used_registers & REGISTER_FILE.callee_saved
-        for register in range(64):
-            if used >> register & 1 and register not in (FP, LR, SP):
-                saved.append((register, offset))
-                offset += 8
+        used = allocation.used_registers & SAVED
+        while used:
+            register = (used & -used).bit_length() - 1
+            used &= used - 1
+            saved.append((register, offset))
+            offset += 8
         spills, slots, offset = place_in_frame(function, allocation, offset, "SP")
         size = -(-offset // 16) * 16
         if size > MAXIMUM_FRAME:
@@ -223,8 +225,6 @@ class Arm64Shapes:
             if form in REDUNDANT_COPIES and allocation[0] == allocation[1]:
                 return []
             return [Line(form, allocation[: len(form.roles)])]
-        if form.leading == len(allocation) and isinstance(immediates[0], int | MachineBlock):
-            return [Line(form, (*allocation, *immediates))]  # type: ignore[arg-type]
         registers = iter(allocation)
         others = iter(immediates)
         arguments: list[int | MachineBlock] = []
@@ -253,6 +253,21 @@ class Arm64Shapes:
         if reference is None and form.control == "call":
             raise InternalError(f"a call without a symbol: {instruction!r}")
         return [Line(form, arguments, reference)]
+
+    def line(self, instruction: MachineInstruction, allocation: Sequence[int]) -> Line | None:
+        form = instruction.form
+        count = form.leading
+        if count < 0 or form in UNUSUAL:
+            return None
+        if count != len(allocation):  # behind those that are encoded there may be implicit ones
+            allocation = allocation[:count]
+        immediates = instruction.immediates
+        if not immediates:
+            return Line(form, allocation, None, "", instruction.line)
+        kind = type(immediates[0])
+        if kind is int or kind is MachineBlock:  # references stand first
+            return Line(form, (*allocation, *immediates), None, "", instruction.line)  # type: ignore[arg-type]
+        return None
 
     def poison(self, keep: int) -> list[Line]:
         lines = constant(PAGE_SCRATCH, POISON)
@@ -372,3 +387,5 @@ EXPANSIONS = {
     pseudo.ADDRESS: _address,
     pseudo.SLOT_ADDRESS: _slot_address,
 }
+UNUSUAL = frozenset((*EXPANSIONS, *REDUNDANT_COPIES, FORMS["br"]))
+"""Forms that are left out, written as several lines, or more than their arguments say."""

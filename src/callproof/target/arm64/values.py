@@ -16,7 +16,6 @@ from callproof.codegen.machine import (
     ZERO_REGISTER,
     Form,
     FrameReference,
-    MachineInstruction,
     SymbolReference,
     plain,
 )
@@ -59,9 +58,10 @@ def use(s: Selector, operand: IrOperand) -> int:
             return rematerialisable(
                 s, register, pseudo.SLOT_ADDRESS, FrameReference("slot", s.slot(definition))
             )
-        lowest = s.definition(operand, EXTRACT)
-        if lowest is not None and operand.type.is_float and lowest.operands[1].value == 0:  # type: ignore[union-attr]
-            return use(s, lowest.operands[0])  # its register's low bits are this float
+        if operand.type.is_float:
+            lowest = s.definition(operand, EXTRACT)
+            if lowest is not None and lowest.operands[1].value == 0:  # type: ignore[union-attr]
+                return use(s, lowest.operands[0])  # its register's low bits are this float
         return s.register(operand)  # type: ignore[arg-type]
     if operand.kind == SYMBOL:
         assert isinstance(operand, Symbol)
@@ -90,7 +90,7 @@ def use_stored(s: Selector, operand: IrOperand) -> int:
 
 def rematerialisable(s: Selector, register: int, form: Form, argument: object) -> int:
     """Emit a definition that the allocator may repeat anywhere instead of spilling."""
-    instruction = MachineInstruction(form, None, (argument,), (register,), 1)
+    instruction = plain(form, (register,), (argument,))
     s.append(instruction)
     s.machine.rematerialise[register] = instruction
     return register
