@@ -156,6 +156,23 @@ def test_entries(tmp_path: Path, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_a_function_of_which_nothing_is_left_is_no_value(tmp_path: Path, target: str) -> None:
+    """The call through the variable has become the function's code, and the function is gone."""
+    source = tmp_path / "value.bcl"
+    source.write_text(
+        "LET half(x) = x / 2.0\n"
+        'LET START() BE $( LET f = half  WRITEF("%f %f*N", f(3), f(5) + 1) $)\n'
+    )
+    output = tmp_path / "value"
+    driver.build([source], output, "exe", driver.Options(level=1, target=target, debug=True))
+    information = Information(output.read_bytes())
+    assert not symbols_with(information, "half")
+    (unit,) = information.dwarf.iter_CUs()
+    found = [e for e in unit.iter_DIEs() if e.tag == "DW_TAG_variable"]
+    assert [one.attributes["DW_AT_name"].value for one in found] == [b"f"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_every_function_has_frames_in_both_sections(tmp_path: Path, target: str) -> None:
     from callproof.object import write_elf
 

@@ -164,14 +164,22 @@ class _Unit:
         function: DescribedFunction,
         known: FunctionLocations | Inlined,
     ) -> Entry:
-        """Without a location where it is nowhere: debuggers say that it is optimised out."""
+        """Without a location where it is nowhere: debuggers say that it is optimised out.
+
+        So is a function as a value if calls of it were replaced and nothing else is left of it.
+        """
         entry = Entry(tag)
         entry.name(AT_NAME, variable.name)
         entry.refer(AT_TYPE, self.types.entry(variable.type))
         self.declared(entry, known.function.file, variable.line)
         found = known.variables.get(variable)
         if found:
-            rows = [(one.start, one.end, one.at) for one in found]
+            symbols = self.locations.machine.symbols
+            rows = [
+                (one.start, one.end, one.at)
+                for one in found
+                if all(name in symbols for _, name, _ in one.at.addresses)
+            ]
             entry.elsewhere(AT_LOCATION, LOCATIONS, self.locations.locations(function.symbol, rows))
         return entry
 
