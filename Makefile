@@ -97,14 +97,22 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/wall.py --rounds 3
 	$(BIN)/python benchmarks/link.py
 
-# Build the wheel, install it alone, and compile and run with it (no compiler needed then).
+# Build the wheel as it is by default (hot modules compiled) and of Python only, install each
+# alone, run a program with it (no compiler needed then): both make the same files.
 wheel-check: $(VENV)/.installed
-	rm -rf build/wheel build/wheel-venv
-	$(BIN)/python -m pip wheel --quiet --no-deps -w build/wheel .
-	test $$(stat -c %s build/wheel/*.whl) -lt 12000000
+	rm -rf build/wheel build/wheel-venv build/wheel-pure-venv
+	$(BIN)/python -m pip wheel --quiet --no-deps -w build/wheel/compiled .
+	CALLPROOF_MYPYC=0 $(BIN)/python -m pip wheel --quiet --no-deps -w build/wheel/pure .
+	test $$(stat -c %s build/wheel/pure/*.whl) -lt 12000000
+	test $$(stat -c %s build/wheel/compiled/*.whl) -lt 30000000
 	$(PYTHON) -m venv build/wheel-venv
-	build/wheel-venv/bin/python -m pip install --quiet build/wheel/*.whl
+	$(PYTHON) -m venv build/wheel-pure-venv
+	build/wheel-venv/bin/python -m pip install --quiet build/wheel/compiled/*.whl
+	build/wheel-pure-venv/bin/python -m pip install --quiet build/wheel/pure/*.whl
 	build/wheel-venv/bin/callproof run examples/colorpoint.bcl
+	build/wheel-pure-venv/bin/callproof --version | grep -q 'pure Python'
+	build/wheel-venv/bin/callproof --version | grep -q compiled
+	$(BIN)/python benchmarks/wheels.py build/wheel-pure-venv/bin/python build/wheel-venv/bin/python
 
 clean:
 	rm -rf $(VENV) build dist

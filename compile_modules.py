@@ -41,6 +41,8 @@ MYPY_OPTIONS = [
     "--no-warn-unused-configs",
     "--disable-error-code=misc",
 ]
+# Our functions call each other without a detour, and their names need not be in the wheel.
+LINK_OPTIONS = "-shared -Wl,-Bsymbolic -Wl,-s" if sys.platform == "linux" else "-shared"
 
 
 def hot_modules(listed: Path = MODULES) -> list[str]:
@@ -67,14 +69,14 @@ def choose_compiler(folder: Path) -> str:
     for name in [os.environ.get("CC", ""), *COMPILERS]:
         if name and shutil.which(shlex.split(name)[0]):
             os.environ["CC"] = name
-            os.environ.setdefault("LDSHARED", f"{name} -shared")
+            os.environ.setdefault("LDSHARED", f"{name} {LINK_OPTIONS}")
             return name
     wrapper = folder / "zig-cc"
     command = f"{shlex.quote(sys.executable)} -m ziglang cc"
     wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     wrapper.chmod(0o755)
     os.environ["CC"] = str(wrapper)
-    os.environ["LDSHARED"] = f"{wrapper} -shared"
+    os.environ["LDSHARED"] = f"{wrapper} {LINK_OPTIONS}"
     return command
 
 
@@ -204,7 +206,7 @@ for name in {names}:
 """
     environment = {**os.environ, "PYTHONPATH": str(whole)}
     words = [sys.executable, "-c", program]
-    done = subprocess.run(words, env=environment, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(words, env=environment, cwd=whole, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"what was compiled cannot be loaded: {done.stderr.strip().splitlines()[-1]}")
 

@@ -2,7 +2,8 @@
 
 Not into an editable install.  With CALLPROOF_MYPYC=0, and where the modules cannot be compiled
 (no mypyc, no C compiler, something that mypyc refuses), the wheel is of Python only; the
-second is said.
+second is said.  CALLPROOF_MYPYC_WORK names a folder to keep between builds: the next one compiles
+what has changed.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ class RuntimeHook(BuildHookInterface[Any]):  # type: ignore[misc]  # not install
             return
         # A process of its own: mypyc ends the one it runs in where it refuses.
         words = [sys.executable, str(Path(self.root) / "compile_modules.py"), str(out)]
+        kept = os.environ.get("CALLPROOF_MYPYC_WORK")
+        if kept:
+            words += ["--work", kept]
         done = subprocess.run(words, capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()

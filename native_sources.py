@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*$")
@@ -83,7 +83,6 @@ def data_classes(sources: Mapping[str, str]) -> Classes:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    texts = {module_name(path): text for path, text in sources.items()}
     found: Classes = {}
 
     def visit(key: tuple[str, str]) -> DataClass | None:
@@ -108,7 +107,7 @@ def data_classes(sources: Mapping[str, str]) -> Classes:
                 made.whole &= above.whole
             elif not isinstance(base, ast.Name) or _has_fields(nodes.get((key[0], base.id))):
                 made.whole = False
-        _read_fields(made, node, texts[key[0]])
+        _read_fields(made, node, lambda name: imported.get((key[0], name), ("", name))[1])
         made.whole &= not node.keywords and set(options) <= {"eq", "frozen", "slots", "repr"}
         found[key] = made
         return made
@@ -140,7 +139,8 @@ def _options(node: ast.ClassDef) -> dict[str, bool] | None:
     }
 
 
-def _read_fields(made: DataClass, node: ast.ClassDef, text: str) -> None:
+def _read_fields(made: DataClass, node: ast.ClassDef, original: Callable[[str], str]) -> None:
+    """`original` gives what a name is called where it is imported from."""
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef):
             made.methods.add(statement.name)
@@ -155,18 +155,18 @@ def _read_fields(made: DataClass, node: ast.ClassDef, text: str) -> None:
         name = statement.target.id
         found = Field(name, annotation)
         if statement.value is not None:
-            made.whole &= _read_default(found, statement.value)
+            made.whole &= _read_default(found, statement.value, original)
         made.fields[name] = found
         made.own.add(name)
 
 
-def _read_default(found: Field, value: ast.expr) -> bool:
+def _read_default(found: Field, value: ast.expr, original: Callable[[str], str]) -> bool:
     """Whether all that is said of the field is understood."""
     if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Name)):
         found.default = ast.unparse(value)
         found.constant = isinstance(value, ast.Constant)
         return True
-    if value.func.id != "field":
+    if original(value.func.id) != "field":
         found.default, found.constant = ast.unparse(value), False
         return True
     for word in value.keywords:
@@ -362,8 +362,9 @@ def _rewritten(path: str, text: str, classes: Classes) -> str:
                     shown = ast.unparse(one.annotation).strip("'\"")
                     if shown.startswith(("ClassVar", "InitVar")):
                         continue  # the decorator looks for these words
-                    if node.decorator_list and shown in absent:
-                        # The decorator is given the class itself, which may not be made yet.
+                    if node.decorator_list and (shown in absent or shown == "object"):
+                        # The decorator is given the class itself, which may not be made yet
+                        # (and `object` mypyc does not find).
                         shown = "_Any"
                     edits.append((*_place(one.annotation), f'"{shown}"'))
     edits += final_constants(tree, text)

@@ -1,6 +1,10 @@
 """How long the compiler takes, how that grows, and how much memory it needs.
 
     python benchmarks/compile_time.py [--lines 1000,10000,100000] [--level N] [--target T]
+        [--tree FOLDER]
+
+`--tree` measures the Callproof in another folder, as `compile_modules.py FOLDER --copy` makes
+one; the first line printed says which it is, and whether it is compiled.
 
 Programs of both languages are generated (`families.py`) and built into executables, each
 in a process of its own.  Printed are:
@@ -43,6 +47,7 @@ from benchmarks import families
 
 CALLPROOF = (sys.executable, "-c", "from callproof.cli import main; main()")
 FAMILIES = {"NewBCPL": (families.bcpl, ".bcl"), "Sox": (families.sox, ".sox")}
+TREE: list[str] = []  # the folder of --tree
 HUGE_STEPS = 800  # about 24 000 IR instructions
 
 
@@ -77,23 +82,31 @@ def measure_here(path: Path, level: int, target: str) -> None:
     print(json.dumps(found))
 
 
+def environment() -> dict[str, str]:
+    """For those that are measured.  Without the variable that is left out Python would compile
+    our modules anew each time."""
+    found = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    if TREE:
+        found["PYTHONPATH"] = TREE[0]
+    return found
+
+
 def measured(text: str, suffix: str, folder: Path, level: int, target: str) -> Measured:
     path = folder / f"family{suffix}"
     path.write_text(text)
     words = [sys.executable, __file__, "--measure", str(path)]
     words += ["--level", str(level), "--target", target]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=True)
     return Measured(*json.loads(done.stdout))
 
 
 def waited(words: Sequence[str], rounds: int) -> tuple[float, float]:
     """The shortest of several runs in seconds: of waiting, and of CPU time."""
-    # Without it Python would compile our modules anew each time.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    variables = environment()
     times, busy = [], []
     for _ in range(rounds + 1):
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(words, check=True, capture_output=True, env=environment)
+        subprocess.run(words, check=True, capture_output=True, env=variables)
         times.append(time.perf_counter() - start)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         busy.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
@@ -174,6 +187,7 @@ def main() -> None:
     parser.add_argument("--level", type=int, default=1, choices=(0, 1, 2))
     parser.add_argument("--target", default="aarch64-linux")
     parser.add_argument("--rounds", type=int, default=5, help="of the start")
+    parser.add_argument("--tree", type=Path, help="the folder of another Callproof")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     level, target = arguments.level, arguments.target
@@ -182,6 +196,13 @@ def main() -> None:
         return
     sizes = [int(size) for size in arguments.lines.split(",")]
     console = Console(width=110)
+    if arguments.tree is not None:
+        TREE.append(str(arguments.tree.resolve()))
+    place = "import callproof as c; print(c.version_text(), 'in', c.__path__[0])"
+    words = [sys.executable, "-c", place]
+    console.print(
+        subprocess.run(words, env=environment(), capture_output=True, text=True, check=True).stdout
+    )
     middle: dict[str, Measured] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,11 +1,13 @@
 """Linking many objects: our linker against LLVM's, in one run; time and memory.
 
-    .venv/bin/python benchmarks/link.py [--objects 1000] [--size 100000] [--target x86_64-linux]
+    .venv/bin/python benchmarks/link.py [--megabytes 100] [--debug] [--target x86_64-linux]
 
 Each object has functions that call each other and those of other objects, read-only data, and
 tables of addresses: one relocation for 64 bytes or so, as in compiled code without debug
-information.  Both linkers run as processes of their own (a start of Python is part of our
-time); memory is the most that was resident.  The objects are ours, and every one is needed.
+information.  With `--debug` half of each object is debug information, of which every eighth byte
+or so is relocated.  Both linkers run as processes of their own, in turn (a start of Python is part
+of both times); the least time of each counts, and of memory the most that was resident.  The
+objects are ours, and every one is needed.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ SHAPES = {
 }
 
 
-def make(folder: Path, machine: str, count: int, size: int) -> list[str]:
+def make(folder: Path, machine: str, count: int, size: int, *, debug: bool = False) -> list[str]:
+    """Write `count` objects of about `size` bytes of contents; their names."""
     call, nop, ret = SHAPES[machine]
     names = []
     functions = max(size * 3 // 4 // FUNCTION, 1)
@@ -78,15 +81,38 @@ def make(folder: Path, machine: str, count: int, size: int) -> list[str]:
             table_user.relocations.append(
                 Relocation(0, "R_AARCH64_NONE" if machine == "aarch64" else "R_X86_64_NONE", other)
             )
+        if debug:
+            describe(file, made, size)
         (folder / file.name).write_bytes(write_elf(file))
         names.append(file.name)
     return names
 
 
+def describe(file: ObjectFile, functions: list[Symbol], size: int) -> None:
+    """Debug information: entries of an address, a name and something not relocated."""
+    prefix, address, offset = {
+        "aarch64": ("R_AARCH64_", "ABS64", "ABS32"),
+        "x86_64": ("R_X86_64_", "64", "32"),
+    }[file.machine]
+    texts = Section(".debug_str", "debug", b"a name of something\0" * (size // 40))
+    symbol = Symbol(".debug_str", texts, binding="local", kind="section")
+    info = Section(".debug_info", "debug", bytes(size // 24 * 24))
+    for entry in range(0, len(info.data), 24):
+        function = functions[entry % len(functions)]
+        info.relocations += [
+            Relocation(entry, prefix + address, function, entry % FUNCTION),
+            Relocation(entry + 8, prefix + offset, symbol, entry // 24 * 20 % len(texts.data)),
+        ]
+    file.sections += [info, texts]
+    file.symbols.insert(0, symbol)
+
+
 def measured(command: list[str], folder: Path) -> tuple[float, float]:
     """Seconds and the largest resident memory in MB."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder)
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed, Python's modules are compiled
+    process = subprocess.Popen(command, cwd=folder, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -113,15 +139,20 @@ def hello() -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--objects", type=int, default=1000)
+    parser.add_argument("--megabytes", type=int, default=100, help="of objects, about")
     parser.add_argument("--size", type=int, default=100_000, help="about so many bytes each")
+    parser.add_argument("--debug", action="store_true", help="with debug information")
+    parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--target", choices=["aarch64-linux", "x86_64-linux"])
     parser.add_argument("--profile", action="store_true", help="where our time goes, instead")
     arguments = parser.parse_args()
     for target in [arguments.target] if arguments.target else ["aarch64-linux", "x86_64-linux"]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            objects = make(folder, target.partition("-")[0], arguments.objects, arguments.size)
+            machine = target.partition("-")[0]
+            (one,) = make(folder, machine, 1, arguments.size, debug=arguments.debug)
+            count = max((arguments.megabytes << 20) // (folder / one).stat().st_size, 1)
+            objects = make(folder, machine, count, arguments.size, debug=arguments.debug)
             total = sum((folder / one).stat().st_size for one in objects) / (1 << 20)
             prefix = [sys.executable, *(["-m", "cProfile", "-s", "tottime"] * arguments.profile)]
             script = folder / "run.py"
@@ -133,8 +164,13 @@ def main() -> int:
                 continue
             lld = [sys.executable, "-m", "ziglang", "ld.lld", "--gc-sections", "-static"]
             lld += ["-e", "f0_0", "-o", "theirs", *objects]
-            theirs_seconds, theirs_memory = measured(lld, folder)
-            seconds, memory = measured(ours, folder)
+            seconds = theirs_seconds = 1e9
+            memory = theirs_memory = 0.0
+            for _ in range(arguments.repeat):
+                took, used = measured(lld, folder)
+                theirs_seconds, theirs_memory = min(theirs_seconds, took), max(theirs_memory, used)
+                took, used = measured(ours, folder)
+                seconds, memory = min(seconds, took), max(memory, used)
             print(
                 f"{target}: {len(objects)} objects, {total:.0f} MB: ours {seconds:.2f} s, "
                 f"{memory:.0f} MB ({memory / total:.1f} x input); ld.lld {theirs_seconds:.2f} s, "

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = """
 from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
+from dataclasses import field as told
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Deeper(Frozen):
 
 @dataclass(slots=True, eq=False)
 class Same:
-    value: int
+    value: int = told(default=3, compare=False)
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ def test_constants_become_final_if_they_are() -> None:
         line.split(":")[0] for line in text.replace("; ", "\n").splitlines() if "_Final" in line
     }
     assert final - {"from typing import Final as _Final, Any as _Any"} == {
-        *("LIMIT", "ONE", "TWO", "A", "B", "C", "X", "Y", "MORE", "_constants_9")
+        *("LIMIT", "ONE", "TWO", "A", "B", "C", "X", "Y", "MORE", "_constants_10")
     }
 
 
@@ -136,6 +137,7 @@ def test_constants_become_final_if_they_are() -> None:
         "Deeper('n', last='l')",
         "hash(Deeper('n')) == hash(('n', 0.0, 7, 'z'))",
         "Same(1) == Same(1)",
+        "Same()",
         "Strange(4)",
         "[one.name for one in __import__('dataclasses').fields(Deeper('n'))]",
         "__import__('dataclasses').replace(Frozen('a'), number=3.0)",

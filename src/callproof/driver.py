@@ -32,7 +32,7 @@ BCPL_SUFFIXES = (".bcl", ".bcpl", ".b")
 SOX_SUFFIX = ".sox"
 SOURCE_SUFFIXES = (*BCPL_SUFFIXES, SOX_SUFFIX)
 COMPILED_SUFFIXES = (*SOURCE_SUFFIXES, ".ir")
-LINK_SUFFIXES = (".o", ".a", ".so")
+LINK_SUFFIXES = (".o", ".a", ".so", ".dylib", ".tbd")
 
 
 @dataclass(slots=True)
@@ -352,61 +352,20 @@ def link_inputs(
     if options.linker == "system":
         if choices is not None and choices != link.LinkOptions():
             raise CallproofError("these options are the builtin linker's, not --linker system's")
-        _link_with_system(files, output, options)
+        from callproof.system_linker import link_with_system
+
+        link_with_system(files, output, options.target)
     elif options.linker == "builtin":
         choices = choices or link.LinkOptions()
         choices.origins = origins or {}
         # Of the runtime too: through its functions a debugger has to get to their callers.
         choices.eh_frame_hdr |= options.debug
-        layout = link.link(files, output, choices)
+        with _without_collections():
+            layout = link.link(files, output, choices)
     else:
         raise CallproofError(f"unknown linker '{options.linker}'; there are builtin and system")
     _timed(options, "link", start)
     return layout
-
-
-SYSTEM_LINKERS = {
-    "aarch64-linux": ("aarch64-linux-gnu-ld", "aarch64-linux-musl-ld", "ld.lld"),
-    "x86_64-linux": ("x86_64-linux-gnu-ld", "x86_64-linux-musl-ld", "ld.lld"),
-}
-
-
-def _link_with_system(files: Sequence[Input], output: Path, options: Options) -> None:
-    import shutil
-    import subprocess
-    import tempfile
-
-    from callproof.link import ArchiveGroup, AsNeeded, WholeArchive
-    from callproof.object import write_elf
-
-    names = SYSTEM_LINKERS[options.target]
-    linker = next((found for name in names if (found := shutil.which(name))), None)
-    if linker is None:
-        raise CallproofError(f"--linker system: none of {', '.join(names)} is installed")
-    with tempfile.TemporaryDirectory(prefix="callproof-") as folder:
-        paths = []
-        for index, item in enumerate(files):
-            if isinstance(item, Path):
-                paths.append(str(item))
-                continue
-            if isinstance(item, ArchiveGroup):
-                paths += ["--start-group", *map(str, item.inputs), "--end-group"]
-                continue
-            if isinstance(item, AsNeeded):
-                paths.append(str(item.path))
-                continue
-            if isinstance(item, WholeArchive):
-                paths += ["--whole-archive", str(item.path), "--no-whole-archive"]
-                continue
-            path = Path(folder) / f"input{index}.o"
-            path.write_bytes(write_elf(item))
-            paths.append(str(path))
-        result = Path(folder) / "a.out"
-        command = [linker, "-static", "--gc-sections", "-o", str(result)]
-        done = subprocess.run([*command, *paths], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise CallproofError(f"{linker} failed:\n{done.stderr.strip()}")
-        write_output(output, result.read_bytes(), executable=True)
 
 
 def is_link_input(path: Path) -> bool:
@@ -514,7 +473,7 @@ def build_for_run(
 def target_for_run(others: Sequence[Path], on: str = "") -> str:
     """What `run` compiles for where nobody says it: the machine of the objects that the program
     is linked with; ARM64 for qemu; else the host's."""
-    from callproof.link.resolve import load as load_object
+    from callproof.link.loading import load as load_object
     from callproof.object.archive import Archive
     from callproof.target import ARM64, NAMES, host
 

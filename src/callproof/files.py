@@ -29,12 +29,17 @@ def write_output(
             raise
         with stream:
             stream.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, (0o755 if executable else 0o666 & ~mask))
-        os.replace(temporary, path)
+        complete(temporary, path, executable=executable)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise CallproofError(f"cannot write {path}: {error.strerror or error}") from error
         raise
+
+
+def complete(temporary: str, path: Path, *, executable: bool) -> None:
+    """Give a file that is done its mode and its name.  Raises `OSError`."""
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(temporary, (0o755 if executable else 0o666 & ~mask))
+    os.replace(temporary, path)

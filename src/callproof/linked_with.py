@@ -127,6 +127,7 @@ def followed(paths: Sequence[Path], options: Options) -> list[Input]:
 def named_libraries(options: Options) -> list[Input]:
     """What `-l` names; shared libraries if the link is dynamic."""
     from callproof.link.inputs import find_library, is_in_libc
+    from callproof.link.macho_libraries import find_library as find_darwins
     from callproof.link.search import find_shared, system_folders
 
     found: list[Input] = []
@@ -135,8 +136,13 @@ def named_libraries(options: Options) -> list[Input]:
             machine = machine_of(options)
             folders = [*options.library_path, *system_folders(machine)]
             found += find_shared(name, folders, machine)
-        elif not is_in_libc(name, options.library_path):
-            found.append(find_library(name, options.library_path))
+            continue
+        if is_in_libc(name, options.library_path):
+            continue
+        path = None
+        if options.target.endswith("-macos"):
+            path = find_darwins(name, options.library_path)
+        found.append(path or find_library(name, options.library_path))
     return found
 
 
@@ -149,7 +155,8 @@ def _languages(inputs: Sequence[Input], libraries: Iterable[str]) -> list[str]:
 def _is_sox(file: Input) -> bool:
     """Whether a file has a Sox program's top level."""
     from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
-    from callproof.link.resolve import load as load_object
+    from callproof.link.loading import load as load_object
+    from callproof.link.loading import mentions
     from callproof.object.model import ObjectFile
 
     if isinstance(file, ArchiveGroup):
@@ -157,7 +164,7 @@ def _is_sox(file: Input) -> bool:
     if isinstance(file, WholeArchive | AsNeeded):
         return False
     if not isinstance(file, ObjectFile):
-        if file.suffix != ".o":
+        if file.suffix != ".o" or not mentions(file, b"sox_script"):
             return False
         found = load_object(file, is_darwin=True)  # the linker says what does not fit
         if not isinstance(found, ObjectFile):

@@ -13,7 +13,9 @@ from tests.support.random_machine import (
     OPERATE,
     RETURN,
     Machine,
+    definitions_first,
     form,
+    make_plain,
     random_function,
     run_allocated,
     run_virtual,
@@ -375,6 +377,25 @@ def test_random_functions_are_proved_and_run(name: str, start: int) -> None:
         size = (40, 20) if seed % 10 == 0 else (12, 9)
         function = random_function(seed, machine, *size)
         prove(function, allocate(function, machine.file), machine)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_plain_instructions_get_what_others_get(name: str) -> None:
+    machine = MACHINES[name]
+    for seed in range(400, 412):
+        answers = []
+        for is_plain in (False, True):
+            function = random_function(seed, machine, 20, 12)
+            eligible = definitions_first(function)
+            assert eligible
+            if is_plain:
+                for instruction in eligible:
+                    make_plain(instruction)
+            allocation = allocate(function, machine.file)
+            places = [i.allocation for block in function.blocks for i in block.instructions]
+            answers.append((places, repr(allocation)))
+            prove(function, allocation, machine)
+        assert answers[0] == answers[1]
 
 
 # Seeds that have once shown a fault.

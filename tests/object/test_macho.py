@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.machine import Machine
 
 from callproof.link import LinkOptions, link_bytes
-from callproof.link.resolve import load
+from callproof.link.loading import load
 from callproof.object import read_macho, read_object
 from callproof.object.model import ObjectFile
 from callproof.source import CallproofError

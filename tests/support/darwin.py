@@ -21,7 +21,9 @@ PAGE = 0x4000
 LIBRARY, STACK_TOP, STACK_SIZE = 0x2_0000_0000, 0x3_0000_0000, 8 << 20
 HEAP = 0x4_0000_0000
 SLIDE = 0x1234_4000  # the program is not where it was linked for
-LC_SEGMENT_64, LC_MAIN, LC_CHAINED_FIXUPS = 0x19, 0x80000028, 0x80000034
+THREAD_VARIABLES, THREAD_VALUES = 0x13, (0x11, 0x12)  # types of sections
+HAS_THREAD_VARIABLES = 0x800000  # in the header's flags
+LC_LOAD_DYLIB, LC_SEGMENT_64, LC_MAIN, LC_CHAINED_FIXUPS = 0xC, 0x19, 0x80000028, 0x80000034
 RUBBISH = 0xBAD0_BAD0_BAD0_BAD0
 CALL_CHANGES = range(1, 18)
 SIGBUS = 10  # what a protected page gives on Darwin
@@ -45,6 +47,12 @@ class Loaded:
     entry: int = 0
     base: int = 0
     sections: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+    libraries: list[str] = field(default_factory=list)
+    given_by: dict[str, str] = field(default_factory=dict)  # imported name -> library
+
+    def of_type(self, *types: int) -> list[tuple[int, int]]:
+        """(address, size) of the sections of these types."""
+        return [row[:2] for row in self.sections.values() if row[2] in types]
 
     def content(self, segment: str, name: str) -> bytes:
         address, size, _ = self.sections[segment, name]
@@ -81,6 +89,9 @@ def load(data: bytes) -> Loaded:
             if name == "__TEXT":
                 assert offset == 0
                 found.base = address
+        elif command == LC_LOAD_DYLIB:
+            (start,) = struct.unpack_from("<I", data, at + 8)
+            found.libraries.append(data[at + start : data.index(b"\0", at + start)].decode())
         elif command == LC_MAIN:
             found.entry = struct.unpack_from("<Q", data, at + 8)[0]
         elif command == LC_CHAINED_FIXUPS:
@@ -90,6 +101,7 @@ def load(data: bytes) -> Loaded:
     name, _, _, linkedit, _ = found.segments[-1]
     assert name == "__LINKEDIT" and data.endswith(linkedit)
     found.entry += found.base
+    assert bool(flags & HAS_THREAD_VARIABLES) == bool(found.of_type(THREAD_VARIABLES))
     _follow(found, data[chains[0] : chains[0] + chains[1]])
     return found
 
@@ -100,9 +112,10 @@ def _follow(found: Loaded, table: bytes) -> None:
     names = []
     for number in range(count):
         (word,) = struct.unpack_from("<I", table, imports + 4 * number)
-        assert word & 0xFF == 1  # the first library
+        assert 1 <= word & 0xFF <= len(found.libraries)
         text = table[symbols + (word >> 9) :]
         names.append(text[: text.index(b"\0")].decode())
+        found.given_by[names[-1]] = found.libraries[(word & 0xFF) - 1]
     (segments,) = struct.unpack_from("<I", table, starts)
     assert segments == len(found.segments)
     for number in range(segments):
@@ -166,6 +179,7 @@ class Mac:
         self.slept = 0.0
         self.error_place = 0
         self.heap = HEAP
+        self.thread_values = 0  # the one thread's copy
         self.sizes: dict[int, int] = {}
         self.set("CPACR_EL1", 3 << 20)
         for _, address, memory, contents, protection in self.program.segments[1:]:
@@ -315,6 +329,9 @@ class Mac:
     def library(self, _uc: Any, address: int, _size: int, _user: Any) -> None:
         name = self.names[(address - LIBRARY) // 16]
         self.calls[name] = self.calls.get(name, 0) + 1
+        if name == "__tlv_bootstrap":
+            self.thread_variable()
+            return
         assert self.get("SP") % 16 == 0, f"{name} called with a stack that is not aligned"
         function = FUNCTIONS.get(name)
         try:
@@ -336,6 +353,27 @@ class Mac:
         else:
             self.set("D0", RUBBISH)
             self.set("X0", result or 0)
+
+    def thread_variable(self) -> None:
+        """What dyld puts into descriptors: X0 becomes the variable's address, and only X16 and
+        X17 are changed besides (_tlv_get_addr of dyld's threadLocalHelpers.s)."""
+        values = self.program.of_type(*THREAD_VALUES)
+        start = min(address for address, _ in values)
+        end = max(address + size for address, size in values)
+        place = self.get("X0")
+        assert any(
+            one <= place - SLIDE < one + size and (place - SLIDE - one) % 24 == 0
+            for one, size in self.program.of_type(THREAD_VARIABLES)
+        )
+        key, offset = self.word(place + 8), self.word(place + 16)
+        assert key == 0 and offset < end - start
+        if not self.thread_values:
+            self.thread_values = self.allocate(end - start, 64)
+            first = bytes(self.uc.mem_read(start + SLIDE, end - start))
+            self.uc.mem_write(self.thread_values, first)
+        self.set("X16", RUBBISH)
+        self.set("X17", RUBBISH)
+        self.set("X0", self.thread_values + offset)
 
     # --- the library -----------------------------------------------------------------------
 

@@ -398,6 +398,28 @@ def random_function(
     return _Builder(random, machine, random.randrange(1, blocks + 1), length).build()
 
 
+def definitions_first(function: MachineFunction) -> list[MachineInstruction]:
+    """Put definitions before uses in the instructions that could be plain, and give these."""
+    found = []
+    for block in function.blocks:
+        for instruction in block.instructions:
+            operands = instruction.operands
+            if not instruction.clobbers and all(
+                operand.constraint == REGISTER and operand.timing == operand.role
+                for operand in operands
+            ):
+                operands.sort(key=lambda operand: -operand.role)
+                found.append(instruction)
+    return found
+
+
+def make_plain(instruction: MachineInstruction) -> None:
+    operands = instruction.operands
+    instruction.registers = tuple(operand.register for operand in operands)
+    instruction.defines = sum(operand.role == DEF for operand in operands)
+    instruction._operands = None
+
+
 # --- running ---------------------------------------------------------------------------------
 
 Value = tuple[int, int]  # the low and the high eight bytes

@@ -148,11 +148,11 @@ def unescape(text: str) -> str:
 
     def replace(match: re.Match[str]) -> str:
         star: str | None = match[1]
-        backslash: str = match[2]
         if star is not None:
             if star in "\"'*":
                 return star
             return _STAR.get(star.upper(), match[0])
+        backslash: str = match[2]
         if backslash in "\"'\\":
             return backslash
         return _BACKSLASH.get(backslash, match[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import ClassVar
 
 from callproof.bcpl import nodes as ast
 from callproof.bcpl.lexer import END, NAME, words
@@ -220,7 +219,7 @@ class StatementParser(ExpressionParser):
             self.or_ends = False
         if kind == "$(":
             return self.block()
-        method = self.BY_KEYWORD.get(kind)
+        method = BY_KEYWORD.get(kind)
         if method is not None:
             return method(self)
         if kind in SIMPLE_JUMPS:
@@ -416,30 +415,6 @@ class StatementParser(ExpressionParser):
         value = self.expression() if self.accept("=") else None
         return ast.Ownership(self.since(start), keyword, name, value)
 
-    BY_KEYWORD: ClassVar[dict[str, Callable[[StatementParser], ast.Statement]]] = {
-        "IF": if_statement,
-        "UNLESS": if_statement,
-        "TEST": if_statement,
-        "WHILE": while_statement,
-        "UNTIL": while_statement,
-        "REPEAT": repeat_statement,
-        "FOR": for_statement,
-        "FOREACH": foreach_statement,
-        "SWITCHON": switch_statement,
-        "CASE": case_label,
-        "DEFAULT": case_label,
-        "RESULTIS": resultis,
-        "GOTO": goto,
-        "DEFER": defer,
-        "USING": using,
-        "RETAIN": ownership,
-        "REMANAGE": ownership,
-        "SEND": ownership,
-        "ACCEPT": ownership,
-        "FREEVEC": ownership,
-        "FREELIST": ownership,
-    }
-
     # The declaration parser provides these.
     def annotation(self) -> ast.TypeExpression | None:
         raise AssertionError("provided by Parser")
@@ -449,3 +424,28 @@ class StatementParser(ExpressionParser):
 
     def class_declaration(self) -> ast.ClassDeclaration:
         raise AssertionError("provided by Parser")
+
+
+BY_KEYWORD: dict[str, Callable[[StatementParser], ast.Statement]] = {
+    "IF": StatementParser.if_statement,
+    "UNLESS": StatementParser.if_statement,
+    "TEST": StatementParser.if_statement,
+    "WHILE": StatementParser.while_statement,
+    "UNTIL": StatementParser.while_statement,
+    "REPEAT": StatementParser.repeat_statement,
+    "FOR": StatementParser.for_statement,
+    "FOREACH": StatementParser.foreach_statement,
+    "SWITCHON": StatementParser.switch_statement,
+    "CASE": StatementParser.case_label,
+    "DEFAULT": StatementParser.case_label,
+    "RESULTIS": StatementParser.resultis,
+    "GOTO": StatementParser.goto,
+    "DEFER": StatementParser.defer,
+    "USING": StatementParser.using,
+    "RETAIN": StatementParser.ownership,
+    "REMANAGE": StatementParser.ownership,
+    "SEND": StatementParser.ownership,
+    "ACCEPT": StatementParser.ownership,
+    "FREEVEC": StatementParser.ownership,
+    "FREELIST": StatementParser.ownership,
+}

@@ -139,10 +139,11 @@ class ClassInfo:
 
     def ancestors(self) -> list[ClassInfo]:
         """This class and its bases, nearest first."""
-        found, current = [], self
+        found = []
+        current: ClassInfo | None = self
         while current is not None:
             found.append(current)
-            current = current.base  # type: ignore[assignment]
+            current = current.base
         return found
 
 

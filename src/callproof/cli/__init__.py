@@ -26,6 +26,14 @@ def main() -> None:
         if request is not None:
             guarded(lambda: quick.build(request))
             return
+    if sys.argv[1:2] == ["link"]:
+        from callproof.cli import quick_link
+        from callproof.cli.guard import guarded
+
+        wanted = quick_link.parse(sys.argv[2:])
+        if wanted is not None:
+            guarded(lambda: quick_link.link(wanted))
+            return
     from callproof.cli.app import run
 
     run()

@@ -28,13 +28,15 @@ def asm(
     include: shared.Include = None,
     bounds_check: shared.BoundsCheck = False,
     werror: shared.WarningsAreErrors = False,
+    debug: shared.Debug = False,
 ) -> None:
     """Show the commented assembly of a program, or of one function of it.
 
     Comments name what each move into an argument register is, the values that are
     kept across calls and where, spill slots by variable, and the source lines. GNU
     as and Clang accept the text. One function by itself is shown with its calls, also of
-    functions that a build would inline.
+    functions that a build would inline. With -g it is the code that `build -g` makes (at -O1
+    and -O2 the same); the text has no tables for debuggers.
     """
     options = shared.make(
         (o0, o1, o2),
@@ -44,6 +46,7 @@ def asm(
         include=include,
         bounds_check=bounds_check,
         warnings_are_errors=werror,
+        debug=debug,
     )
     options.keep = function
     options.inlining = inline or not function

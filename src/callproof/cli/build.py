@@ -82,7 +82,7 @@ def build(
     options.cache, options.jobs = not no_cache, jobs
     shared.libraries(
         options,
-        shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr),
+        shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr, target),
         libraries,
         library_path,
     )

@@ -5,6 +5,7 @@ Imports nothing of the command line's library, so that `quick.py` can do without
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -81,4 +82,5 @@ def _fail(message: str) -> NoReturn:
 
 def _forget_output() -> None:
     """Keep the interpreter from writing at its end what could not be written before."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

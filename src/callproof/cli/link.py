@@ -86,6 +86,14 @@ def link(
     script: Annotated[
         Path | None, typer.Option("--script", "-T", help="Not supported: linker scripts.")
     ] = None,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "-g",
+            help="For debuggers: keep frame descriptions, the runtime's too (as build -g does; "
+            "what was compiled with -g describes itself).",
+        ),
+    ] = False,
     pie: shared.Pie = False,
     dynamic: shared.Dynamic = False,
     rpath: shared.Rpath = None,
@@ -103,7 +111,9 @@ def link(
     need or define them.  All archives are searched until none has more to give, so
     their order does not matter and groups need no marks (--ordered is as ld does it).
     """
-    options = shared.make((False, False, False), target, False, time_passes, linker=linker)
+    options = shared.make(
+        (False, False, False), target, False, time_passes, linker=linker, debug=debug
+    )
     choices = LinkOptions(
         entry=entry,
         collect_garbage=collect,
@@ -115,7 +125,7 @@ def link(
         relro=relro,
         icf=icf,
         exec_stack=exec_stack,
-        **shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr),
+        **shared.loading(pie, dynamic, rpath, interpreter, as_needed, export_dynamic, relr, target),
     )
     options.library_path = tuple(library_path or ())
     if script is not None:
@@ -124,7 +134,10 @@ def link(
             "are laid out as ld's own script has them"
         )
     machine = machine_of(options) if dynamic else ""
-    inputs = read_inputs(objects, library_path or (), machine, with_libc=runtime)
+    is_darwin = target.endswith("-macos")
+    inputs = read_inputs(
+        objects, library_path or (), machine, with_libc=runtime, is_darwin=is_darwin
+    )
     layout = driver.link_inputs(inputs, output, options, runtime=runtime, choices=choices)
     if map_file is not None:
         write_output(map_file, link_map(_known(layout, "--map")).encode("utf-8", "surrogateescape"))

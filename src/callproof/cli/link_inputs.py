@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 
 from callproof.link import ArchiveGroup, Input, WholeArchive
 from callproof.link.inputs import find_library, is_in_libc
+from callproof.link.macho_libraries import find_library as find_darwins
 from callproof.link.search import find_shared, follow, system_folders
 from callproof.source import CallproofError
 
@@ -52,9 +53,14 @@ def _marked(words: Sequence[str]) -> Iterator[str]:
 
 
 def read_inputs(
-    words: Sequence[Path], folders: Sequence[Path], machine: str = "", *, with_libc: bool = False
+    words: Sequence[Path],
+    folders: Sequence[Path],
+    machine: str = "",
+    *,
+    with_libc: bool = False,
+    is_darwin: bool = False,
 ) -> list[Input]:
-    """Inputs for the linker; with a machine of a dynamic link.
+    """Inputs for the linker; with a machine of a dynamic link; `is_darwin`: of one for macOS.
 
     `with_libc`: musl's libc.a is linked anyway, and has what elsewhere is in libm and others.
     Raises `CallproofError` for a library or a mark that is missing.
@@ -91,7 +97,8 @@ def read_inputs(
                 name = text[2:]
                 if with_libc and not machine and is_in_libc(name, folders):
                     continue
-                path = find_library(name, folders)
+                darwins = find_darwins(name, folders) if is_darwin else None
+                path = darwins or find_library(name, folders)
             if is_whole:
                 found.append(WholeArchive(path))
             elif group is not None:

@@ -135,10 +135,14 @@ def loading(
     as_needed: bool = False,
     export_dynamic: bool = False,
     relr: bool = False,
+    target: str = "",
 ) -> dict[str, Any]:
-    """Fields of `LinkOptions`; raises `CallproofError` for options that another one needs."""
+    """Fields of `LinkOptions`; raises `CallproofError` for options that another one needs.
+
+    Programs for macOS are dynamic without being told.
+    """
     wanted = {
-        "--rpath": rpath,
+        "--rpath": rpath if not target.endswith("-macos") else None,
         "--dynamic-linker": interpreter,
         "--as-needed": as_needed,
         "--export-dynamic": export_dynamic,

@@ -62,6 +62,7 @@ def run(
     include: shared.Include = None,
     bounds_check: shared.BoundsCheck = False,
     werror: shared.WarningsAreErrors = False,
+    debug: shared.Debug = False,
     gc_stress: shared.GcStress = False,
     gc_stats: shared.GcStats = False,
     log_calls: shared.LogCalls = False,
@@ -93,6 +94,7 @@ def run(
         include=include,
         bounds_check=bounds_check,
         warnings_are_errors=werror,
+        debug=debug,
     )
     options.inlining = not trace_calls  # calls that are gone cannot be shown
     shared.sox(options, log_calls, module_path)

@@ -27,9 +27,10 @@ The positions are those of `liveness.py`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
-from callproof.codegen.bundles import NONE, UNDECIDED, Bundle
+from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, IN_MEMORY, Interval
 from callproof.codegen.machine import (
     FIRST_VIRTUAL,
@@ -40,10 +41,8 @@ from callproof.codegen.machine import (
 from callproof.codegen.resolve import Resolver
 from callproof.codegen.slots import assign_slots
 from callproof.codegen.stores import find_late_stores
-from callproof.codegen.wishes import Wishes
+from callproof.codegen.wishes import NO_HINTS, Wishes
 from callproof.source import InternalError
-
-NO_HINTS: tuple[int, ...] = ()
 
 
 class _Allocator(Wishes):
@@ -52,7 +51,7 @@ class _Allocator(Wishes):
     def _push(self, interval: Interval) -> None:
         # Among equal starts, what needs a register first comes first; numbers break ties.
         need = interval.needs[0] if interval.needs else FAR
-        heappush(self.unhandled, (interval.start, need, interval.register, interval))
+        heappush(self.pushed, (interval.start, need, interval.register, interval))
 
     # --- where to split ----------------------------------------------------------------
 
@@ -80,20 +79,54 @@ class _Allocator(Wishes):
     # --- the scan ------------------------------------------------------------------------
 
     def scan(self) -> None:
-        unhandled = self.unhandled
-        while unhandled:
-            interval = heappop(unhandled)[3]
-            self._place(interval)
+        """Place all intervals; most get a register that is free throughout their lives."""
+        unhandled, pushed, pieces, busy = self.unhandled, self.pushed, self.pieces, self.busy
+        allocatable, classes = self.register_file.allocatable, self.function.classes
+        clobbers = sorted(one for group in self.clobbers.values() for one in group.positions)
+        clobbers.append(FAR)
+        passed = 0
+        clobber = clobbers[0]  # the first that is not before the interval
+        while unhandled or pushed:
+            if pushed and (not unhandled or pushed[0] < unhandled[-1]):
+                start, need, register, interval = heappop(pushed)
+            else:
+                start, need, register, interval = unhandled.pop()
+            if need == FAR or self.late:
+                need = self._need_left(interval, need)
+                if need < 0:
+                    continue
+            while clobber < start:
+                passed += 1
+                clobber = clobbers[passed]
+            changed = self._changed(interval) if clobber < interval.end else 0
+            candidates = allocatable[classes[register - FIRST_VIRTUAL]]
+            best = self._free_throughout(interval, candidates, changed)
+            if best < 0:
+                self._place(interval, candidates, need)
+                continue
+            interval.location = best
+            self.used |= 1 << best
+            occupancy = busy[best]
+            ends = occupancy.ends
+            if len(interval.ranges) == 1 and (not ends or ends[-1] <= start):
+                occupancy.starts.append(start)
+                ends.append(interval.end)
+                occupancy.owners.append(interval)
+            else:
+                occupancy.take(interval)
+            if register in pieces:
+                pieces[register].append(interval)
+            else:
+                pieces[register] = [interval]
 
     def _keep(self, interval: Interval) -> None:
         """The interval is as it will be."""
         self.pieces.setdefault(interval.register, []).append(interval)
 
-    def _place(self, interval: Interval) -> None:
-        """Give an interval, or its first part, a register or leave it in memory."""
+    def _need_left(self, interval: Interval, need: int) -> int:
+        """The first position at which an interval must be in a register (after `late`, if it
+        is divided there; `FAR`: none); -1 if it has got its place."""
         register = interval.register
-        needs = interval.needs  # none is before the start
-        need = needs[0] if needs else FAR
         lost = register in self.pieces
         if lost and register in self.delayed and interval.start >= self.late:
             self.delayed.remove(register)
@@ -102,10 +135,11 @@ class _Allocator(Wishes):
             # It has lost its register, and nothing needs one again; or moves alone want it,
             # which make it where they go to.
             self._keep(interval)
-            return
+            return -1
         late = self.late
         if interval.start < late < interval.end and self._crosses_call(interval):
             # Until there it needs no preserved register, so perhaps no frame is needed.
+            self.find_needs()
             rest = interval.divide(late)
             if rest is not None:
                 self._push(rest)
@@ -113,17 +147,20 @@ class _Allocator(Wishes):
             need = interval.needs[0] if interval.needs else FAR
             if need == FAR and register in self.remade:
                 self._keep(interval)
-                return
-        class_ = self.function.classes[register - FIRST_VIRTUAL]
-        candidates = self.register_file.allocatable[class_]
-        clobbered = self._clobbered(interval)
-        best = self._free_throughout(interval, candidates, clobbered)
-        if best >= 0:
-            self._assign(interval, best)
-            return
+                return -1
+        return need
+
+    def _place(self, interval: Interval, candidates: tuple[int, ...], need: int) -> None:
+        """Give the first part of an interval a register, or leave it in memory.
+
+        `need` is the first position at which it must be in a register; none is before its start.
+        """
         if need == FAR:
-            self._place_moved(interval, candidates, clobbered)
+            self._place_moved(interval, candidates)
             return
+        register = interval.register
+        self.find_needs()
+        clobbered = self._clobbered(interval)
         best, limit = self._free_longest(interval, candidates, clobbered, need)
         later = self._gap(max(interval.start, limit), need)
         if limit > _together(interval, need):
@@ -146,13 +183,13 @@ class _Allocator(Wishes):
         if rest is not None:
             self._push(rest)
 
-    def _place_moved(
-        self, interval: Interval, candidates: tuple[int, ...], clobbered: list[tuple[int, int]]
-    ) -> None:
+    def _place_moved(self, interval: Interval, candidates: tuple[int, ...]) -> None:
         """Moves alone want the value: a register that is free until the first of them saves
         its way through memory, but not at the price of another value's or of a frame's."""
         wanted = self.moved.get(interval.register, FAR)
         if interval.start < wanted < interval.end:
+            self.find_needs()
+            clobbered = self._clobbered(interval)
             best, limit = self._free_longest(interval, candidates, clobbered, wanted)
             unsaved = self.register_file.callee_saved & ~self.used
             if limit > wanted + 1 and not unsaved >> best & 1:
@@ -160,63 +197,50 @@ class _Allocator(Wishes):
                 return
         self._keep(interval)
 
-    def _crosses_call(self, interval: Interval) -> bool:
-        calls = self.call_positions
-        return any(
-            bisect_left(calls, start) < bisect_left(calls, end - 1)
-            for start, end in interval.ranges
-        )
-
-    def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
-        """(mask, first position) of the register sets that change during the interval."""
-        found: list[tuple[int, int]] = []
-        if not self.clobbers:
-            return found
-        for group in self.clobbers.values():
-            position = group.first_in(interval)
-            if position != FAR:
-                found.append((group.mask, position))
-        if self.function.sizes[interval.register - FIRST_VIRTUAL] > 8:
-            position = self.calls_wide.first_in(interval)  # only low halves are preserved
-            if position != FAR:
-                found.append((self.calls_wide.mask, position))
-        return found
-
     def _free_throughout(
-        self, interval: Interval, candidates: tuple[int, ...], clobbered: list[tuple[int, int]]
+        self, interval: Interval, candidates: tuple[int, ...], changed: int
     ) -> int:
-        """A register without conflict: a hinted one, else the first in order of preference."""
+        """A register without conflict: a hinted one, else the first in order of preference.
+
+        `changed`: mask of the registers that the interval cannot have.
+        """
         busy = self.busy
-        changed = 0
-        for mask, _ in clobbered:
-            changed |= mask
-        callee_saved = self.register_file.callee_saved
-        unsaved = callee_saved & ~self.used
-        remade = interval.register in self.remade
-        for hint in self._hints(interval, candidates):
+        register = interval.register
+        unsaved = self.register_file.callee_saved & ~self.used
+        # A save and a restore cost more than making a value again.
+        if register in self.remade:
+            changed |= unsaved
+        if register in self.related:
+            hints: Sequence[int] = self._hints(interval, candidates)
+        else:
+            hints = self.hints.get(register, NO_HINTS)
+        for hint in hints:
             if (
                 not changed >> hint & 1
                 and hint in candidates
-                and not (remade and unsaved >> hint & 1)
                 and busy[hint].conflict(interval) == FAR
             ):
                 return hint
         fallback = promised = -1
         promises = self.promises
+        start = interval.start
+        if changed:
+            candidates = self._unchanged(candidates, changed)
         for physical in candidates:
-            if changed >> physical & 1:
-                continue
             if physical in promises and promises[physical].conflict(interval) != FAR:
-                if promised < 0 and not (remade and unsaved >> physical & 1):
+                if promised < 0:
                     promised = physical
                 continue
-            if unsaved >> physical & 1:
-                # Costs a save and a restore: more than making a value again.
-                if fallback >= 0 or remade or busy[physical].conflict(interval) != FAR:
+            if unsaved >> physical & 1 and fallback >= 0:
+                continue
+            occupancy = busy.get(physical)
+            if occupancy is not None:
+                ends = occupancy.ends
+                if ends and ends[-1] > start and occupancy.conflict(interval) != FAR:
                     continue
-                fallback = physical
-            elif busy[physical].conflict(interval) == FAR:
+            if not unsaved >> physical & 1:
                 return physical
+            fallback = physical
         if fallback < 0 <= promised and busy[promised].conflict(interval) == FAR:
             return promised
         return fallback
@@ -265,58 +289,11 @@ class _Allocator(Wishes):
                 cheap, cheap_longest = physical, limit
         return (cheap, cheap_longest) if cheap >= 0 else (best, longest)
 
-    def _hints(self, interval: Interval, candidates: tuple[int, ...]) -> list[int]:
-        register = interval.register
-        own, related = self.hints.get(register), self.related.get(register)
-        if related is None:
-            return own or []
-        hints = []
-        bundle = self.bundles.get(register)
-        if bundle is not None:
-            if bundle.choice == UNDECIDED:
-                bundle.choice = self._choose(bundle, candidates)
-            if bundle.choice != NONE:
-                hints.append(bundle.choice)
-        if own is not None:
-            hints += own
-        for other in related:
-            pieces = self.pieces.get(other)
-            if pieces:
-                hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
-            else:
-                hints += self.hints.get(other, NO_HINTS)
-        return hints
-
-    def _choose(self, bundle: Bundle, candidates: tuple[int, ...]) -> int:
-        """A register that is free wherever a member of the bundle lives; `NONE` if none is."""
-        whole = Interval(bundle.members[0], bundle.ranges, [])
-        changed = 0
-        for mask, _ in self._clobbered(whole):
-            changed |= mask
-        hints = [hint for member in bundle.members for hint in self.hints.get(member, NO_HINTS)]
-        promises = self.promises
-        for physical in (*hints, *candidates):
-            if (
-                physical in candidates
-                and not changed >> physical & 1
-                and self.busy[physical].is_free(bundle.ranges, bundle.members)
-                and (physical not in promises or promises[physical].is_free(bundle.ranges, []))
-            ):
-                for start, end in bundle.ranges:
-                    promises[physical].add(start, end, bundle.members[0])
-                return physical
-        return NONE
-
     def _assign(self, interval: Interval, physical: int) -> None:
         interval.location = physical
         self.used |= 1 << physical
-        busy = self.busy[physical]
-        busy.take(interval)
-        pieces = self.pieces.get(interval.register)
-        if pieces is None:
-            self.pieces[interval.register] = [interval]
-        else:
-            pieces.append(interval)
+        self.busy[physical].take(interval)
+        self._keep(interval)
 
     def _assign_until(self, interval: Interval, physical: int, limit: int) -> None:
         """Give the interval a register that it can have until `limit`; the rest comes later."""
@@ -452,12 +429,21 @@ def _together(interval: Interval, need: int) -> int:
     return following if following >> 2 == need >> 2 else need
 
 
-def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
+def allocate(
+    function: MachineFunction,
+    registers: RegisterFile,
+    flow: Flow | None = None,
+    *,
+    comments: bool = True,
+) -> Allocation:
     """Give every operand of the function a location; see `machine.Allocation`.
+
+    `flow` is the function's, if the caller has it; `comments`: how many calls values are
+    alive across will be wanted.
 
     Raises `InternalError` if one instruction needs more registers than there are.
     """
-    allocator = _Allocator(function, registers)
+    allocator = _Allocator(function, registers, flow or Flow(function))
     allocator.prepare()
     allocator.scan()
     for pieces in allocator.pieces.values():
@@ -471,7 +457,8 @@ def allocate(function: MachineFunction, registers: RegisterFile) -> Allocation:
     )
     allocation = Allocation(spill_slots=slots, used_registers=allocator.used)
     positions = allocator.call_positions
-    if positions:
+    allocation.makes_calls = bool(positions)
+    if positions and comments:
         for register, ranges in allocator.ranges.ranges.items():
             crossed = 0
             for start, end in ranges:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from callproof.codegen import expand_calls
 from callproof.codegen.constants import share_constants
 from callproof.codegen.emit import EmittedFunction, emit
+from callproof.codegen.flow import Flow
 from callproof.codegen.layout import put_rare_last
 from callproof.codegen.select import select
 from callproof.codegen.target import Target
@@ -188,23 +189,34 @@ def compile_function(
     machine = select(module, function, target, hits, comments)
     start = _charge(seconds, "select", start)
     put_rare_last(machine)
-    share_constants(machine)
+    flow = Flow(machine)
+    share_constants(machine, flow)
     start = _charge(seconds, "hoist constants", start)
-    allocation = allocate(machine, target.registers)
+    allocation = allocate(machine, target.registers, flow, comments=comments)
     start = _charge(seconds, "allocate", start)
     if verify:
         check(machine, allocation, target.registers)
         start = _charge(seconds, "check allocation", start)
     if module.observers:
         record_kept(machine, allocation, target.registers, module.observers)
-    emitted = emit(machine, allocation, target, poison=poison, comments=comments)
+    # Frames are described line by line.
+    wants_lines = comments or module.debug is not None
+    emitted = emit(
+        machine,
+        allocation,
+        target,
+        flow,
+        poison=poison,
+        comments=comments,
+        wants_lines=wants_lines,
+    )
     start = _charge(seconds, "emit", start)
     if machine.debug is not None:
         from callproof.codegen.locate import locate
 
         emitted.locations = locate(machine, allocation, target.registers, emitted, target.machine)
         start = _charge(seconds, "debug information", start)
-    if not comments and module.debug is None:  # frames are described line by line
+    if not wants_lines:
         emitted.forget()
         _charge(seconds, "emit", start)
     return emitted

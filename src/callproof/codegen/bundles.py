@@ -37,7 +37,7 @@ class Bundle:
 
 def find_bundles(
     pairs: list[tuple[int, int, int]],
-    ranges: Mapping[int, Ranges],
+    ranges: Sequence[Ranges | None],
     calls: Sequence[int],
     fixed: Mapping[int, int],
 ) -> dict[int, Bundle]:
@@ -73,9 +73,9 @@ def find_bundles(
 
 
 def _single(
-    register: int, ranges: Mapping[int, Ranges], calls: Sequence[int], fixed: Mapping[int, int]
+    register: int, ranges: Sequence[Ranges | None], calls: Sequence[int], fixed: Mapping[int, int]
 ) -> Bundle:
-    found = ranges.get(register, [])
+    found = ranges[register] or []
     crosses = any(bisect_left(calls, start) < bisect_left(calls, end - 1) for start, end in found)
     return Bundle(register, found, crosses, fixed.get(register, 0))
 

@@ -26,7 +26,7 @@ from callproof.codegen.machine import (
     StackSlot,
     SymbolReference,
 )
-from callproof.codegen.pieces import plan, x87_offsets
+from callproof.codegen.pieces import passing
 from callproof.ir.model import Block, Constant, Function, Instruction, Value
 from callproof.ir.operations import CALL, RETURN, SLOT
 from callproof.ir.types import I64, Type
@@ -34,33 +34,6 @@ from callproof.source import CallproofError, InternalError
 
 if TYPE_CHECKING:
     from callproof.codegen.select import Selector
-
-
-def argument_parts(call_plan: CallPlan) -> list[tuple[str, Part]]:
-    """Name and part of everything that goes in: first the address of a result in memory."""
-    found = []
-    if call_plan.result is not None and call_plan.result.indirect:
-        found += [("result", part) for part in call_plan.result.parts]
-    for index, assignment in enumerate(call_plan.parameters):
-        name = assignment.name or f"argument {index + 1}"
-        found += [(name, part) for part in assignment.parts]
-    return found
-
-
-def result_registers(call_plan: CallPlan) -> list[int]:
-    """The registers in which results come back."""
-    if call_plan.result is None:
-        return []
-    if call_plan.result.indirect:
-        returned = call_plan.returned_pointer
-        return [] if returned is None else [returned]
-    if x87_offsets(call_plan):
-        return []
-    found = []
-    for part in call_plan.result.parts:
-        assert isinstance(part.location, InRegister)
-        found.append(part.location.register)
-    return found
 
 
 def stack_slot(instruction: Instruction) -> StackSlot:
@@ -82,7 +55,8 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
         raise InternalError(f"a call in @{selector.function.name} has no signature")
     target = selector.target
     forms = target.calls
-    call_plan = plan(signature, target.convention)
+    known = passing(signature, target.convention)
+    call_plan = known.plan
     if call_plan.stack_alignment > target.largest_stack_alignment:
         raise CallproofError(
             f"a call in {selector.function.display_name} needs SP aligned to "
@@ -90,7 +64,7 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
         )
     direct = instruction.operation is CALL
     arguments = instruction.operands if direct else instruction.operands[1:]
-    parts = argument_parts(call_plan)
+    parts = known.arguments
     if len(parts) != len(arguments):
         raise InternalError(
             f"a call of @{instruction.callee} in @{selector.function.name} has "
@@ -131,7 +105,7 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     for register, number in call_plan.constants:
         operands.append(Operand(target.use(selector, Constant(I64, number)), USE, register))
     if not (call_plan.result is not None and call_plan.result.indirect):
-        for value, register in zip(instruction.results, result_registers(call_plan), strict=True):
+        for value, register in zip(instruction.results, known.results, strict=True):
             operands.append(Operand(selector.register(value), DEF, register))
     call = MachineInstruction(form, operands, immediates, clobbers=call_plan.clobbers)
     if selector.comments:
@@ -143,11 +117,13 @@ def lower_call(selector: Selector, instruction: Instruction) -> None:
     selector.append(call)
     if instruction.object_address is not None:
         # ST(0) is stored, and popped, first.
-        for offset in x87_offsets(call_plan):
+        for offset in known.x87:
             _x87(selector, forms.store_x87, instruction, offset)
     machine = selector.machine
-    machine.outgoing_bytes = max(machine.outgoing_bytes, call_plan.stack_bytes)
-    machine.stack_alignment = max(machine.stack_alignment, call_plan.stack_alignment)
+    if call_plan.stack_bytes > machine.outgoing_bytes:
+        machine.outgoing_bytes = call_plan.stack_bytes
+    if call_plan.stack_alignment > machine.stack_alignment:
+        machine.stack_alignment = call_plan.stack_alignment
 
 
 def _x87(selector: Selector, form: Form | None, instruction: Instruction, offset: int) -> None:
@@ -164,10 +140,12 @@ def tail_call(function: Function, block: Block, convention: Convention) -> Instr
     results come where ours do, nothing in our frame can be needed any more, and the stack
     arguments fit into the area that our caller made for ours.
     """
-    if len(block.instructions) < 2:
+    instructions = block.instructions
+    last = instructions[-1]
+    if last.operation is not RETURN or len(instructions) < 2:
         return None
-    call, last = block.instructions[-2:]
-    if not call.tail or last.operation is not RETURN or call.signature is None:
+    call = instructions[-2]
+    if not call.tail or call.signature is None:
         return None
     if last.operands and not (
         len(last.operands) == len(call.results)
@@ -176,12 +154,15 @@ def tail_call(function: Function, block: Block, convention: Convention) -> Instr
         return None
     if any(i.operation is SLOT for one in function.blocks for i in one.instructions):
         return None
-    ours, theirs = plan(function.signature, convention), plan(call.signature, convention)
+    our_passing, their_passing = (
+        passing(signature, convention) for signature in (function.signature, call.signature)
+    )
+    ours, theirs = our_passing.plan, their_passing.plan
     if last.operands and (ours.result is None or _places(ours) != _places(theirs)):
         return None
     if any(one.result is not None and one.result.indirect for one in (ours, theirs)):
         return None  # its address would have to be handed on, and to be ours
-    if x87_offsets(ours) or x87_offsets(theirs):
+    if our_passing.x87 or their_passing.x87:
         return None  # moved between memory and the x87 stack on the way
     if theirs.stack_bytes > ours.stack_bytes:
         return None
@@ -199,7 +180,7 @@ def writes_incoming(function: Function, convention: Convention) -> bool:
     return any(
         call is not None
         and call.signature is not None
-        and plan(call.signature, convention).stack_bytes > 0
+        and passing(call.signature, convention).plan.stack_bytes > 0
         for call in (tail_call(function, block, convention) for block in function.blocks)
     )
 
@@ -214,7 +195,8 @@ def lower_tail_call(selector: Selector, instruction: Instruction) -> None:
     forms = target.calls
     signature = instruction.signature
     assert signature is not None
-    call_plan = plan(signature, target.convention)
+    known = passing(signature, target.convention)
+    call_plan = known.plan
     direct = instruction.operation is CALL
     arguments = instruction.operands if direct else instruction.operands[1:]
     operands: list[Operand] = []
@@ -230,7 +212,7 @@ def lower_tail_call(selector: Selector, instruction: Instruction) -> None:
     operands += [Operand(register, USE) for register in forms.return_operands]
     shown = []
     stored = []
-    for (name, part), argument in zip(argument_parts(call_plan), arguments, strict=True):
+    for (name, part), argument in zip(known.arguments, arguments, strict=True):
         place = part.location
         if isinstance(place, InRegister):
             register_class = FLOAT if argument.type.is_float else GENERAL
@@ -262,11 +244,11 @@ def lower_return(selector: Selector, instruction: Instruction) -> None:
     """The result's parts into their registers, and the return; frame.py adds the epilogue."""
     target = selector.target
     signature = selector.function.signature
-    call_plan = plan(signature, target.convention)
+    known = passing(signature, target.convention)
     operands = [Operand(register, USE) for register in target.calls.return_operands]
-    for offset in reversed(x87_offsets(call_plan)):
+    for offset in reversed(known.x87):
         _x87(selector, target.calls.load_x87, instruction, offset)
-    for value, register in zip(instruction.operands, result_registers(call_plan), strict=True):
+    for value, register in zip(instruction.operands, known.results, strict=True):
         operands.append(Operand(target.use(selector, value), USE, register))
     selector.append(MachineInstruction(target.calls.return_, operands))
 
@@ -279,12 +261,11 @@ def lower_entry(selector: Selector, block: Block) -> None:
     """
     target = selector.target
     forms = target.calls
-    call_plan: CallPlan = plan(selector.function.signature, target.convention)
+    known = passing(selector.function.signature, target.convention)
     entry = MachineInstruction(forms.entry, [])
     selector.append(entry)
     requested = selector.is_requested
-    stable = not writes_incoming(selector.function, target.convention)
-    for value, (_, part) in zip(block.parameters, argument_parts(call_plan), strict=True):
+    for value, (_, part) in zip(block.parameters, known.arguments, strict=True):
         if not requested(value):
             continue
         register = selector.register(value)
@@ -299,7 +280,7 @@ def lower_entry(selector: Selector, block: Block) -> None:
             FrameReference("incoming", 0, place.offset),
         )
         load.comment = f"parameter {_name(value)}"
-        if stable:
+        if not writes_incoming(selector.function, target.convention):
             selector.machine.rematerialise[register] = load
 
 

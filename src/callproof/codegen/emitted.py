@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class EmittedBlock:
-    """`offset` in bytes from the function's start; `labelled` if a branch leads here.
-
-    `branches`: those of the lines that lead to a label, in order.
+    """`branches`: those of the lines that lead to a label, in order; `offset` in bytes from
+    the function's start; `labelled` if a branch leads here; `size` in bytes, where
+    instructions have several sizes.
     """
 
     block: MachineBlock
     lines: list[Line]
+    branches: list[Line]
     offset: int = 0
     labelled: bool = False
-    branches: list[Line] = field(default_factory=list)
+    size: int = 0
 
 
 @dataclass(slots=True)

@@ -22,17 +22,16 @@ from callproof.abi.signature import Parameter, Signature
 from callproof.abi.types import I64 as ABI_I64
 from callproof.abi.types import (
     POINTER,
-    Floating,
     Integer,
     Scalar,
-    ShortVector,
     leaves,
     round_up,
 )
-from callproof.codegen.pieces import plan, powers, x87_offsets
+from callproof.codegen.pieces import FIRST_VECTOR, is_same, one_to_one, passing, powers, x87_offsets
 from callproof.ir import operations as op
 from callproof.ir.model import (
     CONSTANT,
+    Block,
     Constant,
     Function,
     Instruction,
@@ -44,8 +43,8 @@ from callproof.ir.places import PlaceNumber
 from callproof.ir.types import F32, F64, I8, I16, I32, I64, PTR, V2I64, Type, of_scalar
 from callproof.source import InternalError
 
-FIRST_VECTOR = 32  # in the numbering of `abi/plan.py`, for both machines
 STACK_ALIGNMENT = 16
+EXPANDED = frozenset((op.CALL, op.CALL_INDIRECT, op.RETURN, op.SLOT))
 LARGEST_INLINE_COPY = 128  # bytes; beyond it memcpy is called
 MEMCPY = Signature(
     (Parameter(POINTER, "to"), Parameter(POINTER, "from"), Parameter(ABI_I64, "bytes")), POINTER
@@ -186,26 +185,6 @@ def part_type(part: Part) -> Type:
     return I64 if location.size >= 8 else INTEGERS[location.size]
 
 
-def _one_to_one(assignment: Assignment, scalars: list[tuple[int, Scalar]]) -> bool:
-    """Whether each leaf is a part as it is."""
-    if assignment.indirect or len(scalars) != len(assignment.parts):
-        return False
-    return all(
-        part.offset == offset and _same(part, scalar) and not part.extend
-        for (offset, scalar), part in zip(scalars, assignment.parts, strict=True)
-    )
-
-
-def _same(part: Part, scalar: Scalar) -> bool:
-    """Whether the part is the scalar in a register file (or memory) that suits its SSA type."""
-    location = part.location
-    if isinstance(location, InRegister):
-        is_vector = location.register >= FIRST_VECTOR
-        if is_vector != isinstance(scalar, Floating | ShortVector):
-            return False  # a variadic call on Windows: a double in X1
-    return part.size == scalar.size
-
-
 def _object_size(assignment: Assignment) -> int:
     """Bytes of a slot that takes whole parts."""
     return round_up(assignment.type.size, 16)
@@ -236,11 +215,11 @@ def _outgoing(
     type_ = assignment.type
     if not in_memory:
         scalars = leaves(type_)
-        if _one_to_one(assignment, scalars):
+        if one_to_one(assignment, scalars):
             return values
         if len(scalars) == 1 and len(assignment.parts) == 1 and not assignment.indirect:
             part, (_, scalar) = assignment.parts[0], scalars[0]
-            if part.offset == 0 and _same(part, scalar):
+            if part.offset == 0 and is_same(part, scalar):
                 return [_extended(code, part, scalar, values[0])]
         address: Operand = code.slot(
             _object_size(assignment), _slot_alignment(assignment), assignment.name
@@ -277,9 +256,9 @@ def _incoming(
         scalars = leaves(assignment.type)
         if len(scalars) == len(assignment.parts) == 1 and not assignment.indirect:
             (part,) = assignment.parts
-            if part.offset == 0 and _same(part, scalars[0][1]):
+            if part.offset == 0 and is_same(part, scalars[0][1]):
                 return values  # whoever extended it, the value's own bits are there
-        if _one_to_one(assignment, scalars):
+        if one_to_one(assignment, scalars):
             return values
         if assignment.indirect:
             address = code.function.new_value(PTR, assignment.name)
@@ -312,30 +291,55 @@ def _store_parts(code: _Code, assignment: Assignment, address: Operand) -> list[
 
 
 class _Expansion:
-    __slots__ = ("convention", "function", "plan", "result_address")
+    __slots__ = ("convention", "function", "passing", "plan", "result_address")
 
     def __init__(self, function: Function, convention: Convention) -> None:
         self.function = function
         self.convention = convention
-        self.plan = plan(function.signature, convention)
+        self.passing = passing(function.signature, convention)
+        self.plan = self.passing.plan
         self.result_address: Value | None = None
 
     def run(self) -> None:
         function = self.function
-        entry = self.entry()
+        parameters = len(function.entry.parameters)
+        is_direct = self.passing.is_direct and parameters == len(self.passing.arguments)
+        entry = [] if is_direct else self.entry()
         for index, block in enumerate(function.blocks):
-            found: list[Instruction] = list(entry) if index == 0 else []
             for instruction in block.instructions:
-                operation = instruction.operation
-                if operation is op.CALL or operation is op.CALL_INDIRECT:
-                    found += self.call(instruction)
-                elif operation is op.RETURN:
-                    found += self.return_(instruction)
-                elif operation is op.SLOT and instruction.alignment > STACK_ALIGNMENT:
-                    found += aligned_slot(function, instruction)
-                else:
-                    found.append(instruction)
-            block.instructions = found
+                if instruction.operation in EXPANDED and not self.stays(instruction):
+                    self.expand(block)
+                    break
+            if index == 0 and entry:
+                block.instructions = entry + block.instructions
+
+    def stays(self, instruction: Instruction) -> bool:
+        """Whether nothing is to be done for a call, a return or a slot."""
+        operation = instruction.operation
+        if operation is op.SLOT:
+            return instruction.alignment <= STACK_ALIGNMENT
+        if operation is op.RETURN:
+            return self.passing.is_direct or self.plan.result is None
+        signature = instruction.signature
+        if signature is None:
+            return False
+        known = passing(signature, self.convention)
+        count = len(instruction.operands) - (operation is op.CALL_INDIRECT)
+        return known.is_direct and count == len(known.arguments)
+
+    def expand(self, block: Block) -> None:
+        found: list[Instruction] = []
+        for instruction in block.instructions:
+            operation = instruction.operation
+            if operation is op.CALL or operation is op.CALL_INDIRECT:
+                found += self.call(instruction)
+            elif operation is op.RETURN:
+                found += self.return_(instruction)
+            elif operation is op.SLOT and instruction.alignment > STACK_ALIGNMENT:
+                found += aligned_slot(self.function, instruction)
+            else:
+                found.append(instruction)
+        block.instructions = found
 
     def entry(self) -> list[Instruction]:
         function, signature = self.function, self.function.signature
@@ -397,7 +401,7 @@ class _Expansion:
         signature = instruction.signature
         if signature is None:
             raise InternalError(f"a call in @{self.function.name} has no signature")
-        call_plan = plan(signature, self.convention)
+        call_plan = passing(signature, self.convention).plan
         before = _Code(self.function, instruction.line)
         after = _Code(self.function, instruction.line)
         direct = instruction.operation is op.CALL
@@ -416,7 +420,7 @@ class _Expansion:
                 instruction.results = self.results_of(call_plan)
                 for part, value in zip(result.parts, instruction.results, strict=True):
                     after.store_part(address, part, value)
-        elif result is not None and not _one_to_one(result, leaves(result.type)):
+        elif result is not None and not one_to_one(result, leaves(result.type)):
             new += self.leaves_of_result(instruction, call_plan, before, after)
         for parameter, assignment in zip(signature.parameters, call_plan.parameters, strict=True):
             count = 1 if parameter.in_memory else len(leaves(parameter.type))
@@ -446,7 +450,7 @@ class _Expansion:
         scalars = leaves(result.type)
         if len(scalars) == len(result.parts) == 1 and not result.indirect:
             (part,) = result.parts
-            if _same(part, scalars[0][1]):
+            if is_same(part, scalars[0][1]):
                 return []  # it comes extended, and its own bits are what we want
         slot = before.slot(_object_size(result), _slot_alignment(result), "result")
         old = instruction.results

@@ -20,13 +20,17 @@ class Flow:
     outer          header -> the header of the loop around the loop, -1 for none
     weight         an estimate of how often a block runs, 1 for code outside of loops
     with_calls     headers of loops that have calls in them, elsewhere than in rare blocks
+
+    Dominators are found when they are asked for: without a jump back there are no loops, and
+    few ask.
     """
 
     __slots__ = (
+        "_backward",
         "_enter",
+        "_idom",
         "_size",
         "header",
-        "idom",
         "outer",
         "predecessors",
         "weight",
@@ -45,20 +49,27 @@ class Flow:
                     backward.append((successor.index, index))
         self.header = [-1] * len(blocks)
         self.outer: dict[int, int] = {}
-        self.idom = [0] * len(blocks)
-        self._enter = list(range(len(blocks)))
-        self._size = [1] * len(blocks)
-        self._size[0] = len(blocks)
-        if self._ordered():
-            self._dominators(bool(backward))
-            self._number()
-            self._find_loops(backward)
+        self._backward = bool(backward)
+        self._idom: list[int] = []
+        self._enter: list[int] = []
+        self._size: list[int] = []
         self.weight = [1] * len(blocks)
         self.with_calls: set[int] = set()
-        self._weigh(function)
+        if backward and self._ordered():
+            self._find_loops(backward)
+            if self.outer:
+                self._weigh(function)
+
+    @property
+    def idom(self) -> list[int]:
+        if not self._idom:
+            self._find_dominators()
+        return self._idom
 
     def dominates(self, first: int, second: int) -> bool:
         """Whether block `first` is on all ways from the entry to `second`."""
+        if not self._idom:
+            self._find_dominators()
         return 0 <= self._enter[second] - self._enter[first] < self._size[first]
 
     def preheader(self, header: int) -> int:
@@ -81,14 +92,24 @@ class Flow:
 
     def _ordered(self) -> bool:
         return all(
-            predecessors and min(predecessors) < index
+            predecessors and predecessors[0] < index  # they are in ascending order
             for index, predecessors in enumerate(self.predecessors)
             if index
         )
 
+    def _find_dominators(self) -> None:
+        count = len(self.predecessors)
+        self._idom = [0] * count
+        self._enter = list(range(count))
+        self._size = [1] * count
+        self._size[0] = count
+        if count > 1 and self._ordered():
+            self._dominators(self._backward)
+            self._number()
+
     def _dominators(self, again: bool) -> None:
         """Cooper, Harvey and Kennedy; without backward edges one round does."""
-        predecessors, idom = self.predecessors, self.idom
+        predecessors, idom = self.predecessors, self._idom
         idom[1:] = [-1] * (len(idom) - 1)
         changed = True
         while changed:
@@ -112,7 +133,7 @@ class Flow:
 
     def _number(self) -> None:
         """Places in a walk over the dominator tree, and the sizes of its subtrees."""
-        idom, size, enter = self.idom, self._size, self._enter
+        idom, size, enter = self._idom, self._size, self._enter
         size[0] = 1
         for index in range(len(idom) - 1, 0, -1):
             size[idom[index]] += size[index]

@@ -26,6 +26,8 @@ def put_rare_last(function: MachineFunction) -> None:
     necessary is done around the call, where it stands.
     """
     blocks = function.blocks
+    if len(blocks) == 1:
+        return
     incoming = [0] * len(blocks)
     for block in blocks:
         for successor in block.successors:

@@ -109,7 +109,12 @@ class Form:
     encode          arguments in operand order (registers as numbers, immediates as
                     plain integers, labels as byte distances) -> instruction bytes as an
                     integer; raises `ValueError` with a reason if one does not fit
+    code            the same as bytes, where instructions have several sizes
     roles           USE or DEF of each operand, -1 of those that are no registers
+    leading         how many registers the operands begin with, if all others are none and
+                    definitions stand before uses; -1 for any other order
+    defines         so many of these are definitions
+    is_special      the allocator looks at more than the operands: copies, branches, jumps
     size            bytes; 0 where that depends on the arguments: then `measure` tells
     field_end       how many bytes before the instruction's end the field of a symbol
                     begins; 0 where a relocation means the whole instruction
@@ -118,18 +123,21 @@ class Form:
     """
 
     __slots__ = (
+        "code",
         "control",
+        "defines",
         "encode",
         "field_end",
         "is_call",
         "is_move",
+        "is_special",
+        "leading",
         "measure",
         "memory",
         "mnemonic",
         "name",
         "operands",
         "reads_flags",
-        "registers_only",
         "roles",
         "size",
         "text",
@@ -151,8 +159,10 @@ class Form:
         writes_flags: bool = False,
         size: int = 4,
         measure: Callable[[Sequence[int]], int] | None = None,
+        code: Callable[[Sequence[int]], bytes] | None = None,
         field_end: int = 0,
     ) -> None:
+        self.code = code
         self.measure = measure
         self.field_end = field_end
         self.name = name
@@ -161,13 +171,18 @@ class Form:
         self.roles = tuple(
             (DEF if spec.role == "def" else USE) if spec.is_register else -1 for spec in operands
         )
-        self.registers_only = all(role >= 0 for role in self.roles)
+        self.defines = self.roles.count(DEF)
+        uses = self.roles.count(USE)
+        self.leading = self.defines + uses
+        if self.roles[: self.leading] != (DEF,) * self.defines + (USE,) * uses:
+            self.leading = -1
         self.encode = encode
         self.text = text
         self.control = control
         self.is_call = control in ("call", "indirect_call")
         self.memory = memory
         self.is_move = is_move
+        self.is_special = is_move or control in ("branch", "jump")
         self.reads_flags = reads_flags
         self.writes_flags = writes_flags
         self.size = size
@@ -212,44 +227,83 @@ class MachineInstruction:
     is_call     control leaves the function and comes back here
     table       of a jump through a table: where it leads
     argument_names   calls: physical register -> the parameter's name, for the listing
+
+    Most instructions are *plain*: their operands may be in any registers, and are read and
+    written when that is usual.  Of these only `registers` are kept, first the definitions,
+    `defines` of them (elsewhere it is -1): a number is made faster than an object, and
+    looked at faster.  Who asks for `operands` makes it an instruction like all others.
     """
 
     __slots__ = (
+        "_operands",
         "allocation",
         "argument_names",
         "clobbers",
         "comment",
+        "defines",
         "form",
         "immediates",
         "is_call",
         "line",
-        "operands",
+        "registers",
         "table",
     )
 
     def __init__(
         self,
         form: Form,
-        operands: list[Operand],
+        operands: list[Operand] | None,
         immediates: Sequence[object] = (),
+        registers: tuple[int, ...] = (),
+        defines: int = -1,
         *,
         clobbers: int = 0,
-        line: PlaceNumber = 0,
         comment: str = "",
     ) -> None:
+        """`operands` None: a plain instruction, with `registers` and `defines`."""
         self.form = form
-        self.operands = operands
+        self._operands = operands
         self.immediates = immediates
+        self.registers = registers
+        self.defines = defines
         self.clobbers = clobbers
-        self.line = line
+        self.line: PlaceNumber = 0
         self.comment = comment
         self.is_call = form.is_call
         self.allocation: list[int] | None = None
         self.table: JumpTable | None = None
         self.argument_names: dict[int, str] = NO_NAMES
 
+    @property
+    def operands(self) -> list[Operand]:
+        operands = self._operands
+        if operands is None:
+            defines = self.defines
+            operands = [
+                Operand(register, DEF if index < defines else USE)
+                for index, register in enumerate(self.registers)
+            ]
+            self._operands, self.defines, self.registers = operands, -1, ()
+        return operands
+
+    def rename(self, old: int, new: int) -> None:
+        """Read another register instead of one."""
+        if self.defines >= 0:
+            self.registers = tuple([new if one == old else one for one in self.registers])
+            return
+        for operand in self.operands:
+            if operand.register == old and operand.role != DEF:
+                operand.register = new
+
     def __repr__(self) -> str:
-        return f"{self.form.name} {self.operands} {list(self.immediates)}"
+        return f"{self.form.name} {self._operands or self.registers} {list(self.immediates)}"
+
+
+def plain(
+    form: Form, registers: tuple[int, ...], immediates: Sequence[object] = ()
+) -> MachineInstruction:
+    """A plain instruction; the form's definitions stand first."""
+    return MachineInstruction(form, None, immediates, registers, form.defines)
 
 
 NO_NAMES: dict[int, str] = {}  # shared, never changed
@@ -274,9 +328,19 @@ class FrameReference:
 
 class MachineBlock:
     """`successors` in order of the terminators' labels; `arguments` go to the only
-    successor's `parameters` (rule 2).  `rare`: it hardly ever runs."""
+    successor's `parameters` (rule 2).  `rare`: it hardly ever runs.  `makes_constants`: there
+    may be instructions in it that make something from nothing, and their readers."""
 
-    __slots__ = ("arguments", "index", "instructions", "name", "parameters", "rare", "successors")
+    __slots__ = (
+        "arguments",
+        "index",
+        "instructions",
+        "makes_constants",
+        "name",
+        "parameters",
+        "rare",
+        "successors",
+    )
 
     def __init__(self, name: str, index: int) -> None:
         self.name = name
@@ -286,6 +350,7 @@ class MachineBlock:
         self.successors: list[MachineBlock] = []
         self.arguments: list[int] = []
         self.rare = False
+        self.makes_constants = True
 
     def __repr__(self) -> str:
         return f"<block {self.index} {self.name}>"
@@ -410,6 +475,7 @@ class Allocation:
                    order just before that instruction
     spill_slots    sizes and users
     used_registers mask of all physical registers that the function writes
+    makes_calls    whether the function calls anything and goes on
     crossed_calls  virtual register -> number of call instructions that it is alive across
     kept           id of a call's instruction -> register -> the variables in it (`kept.py`)
     """
@@ -417,5 +483,6 @@ class Allocation:
     edits: dict[tuple[int, int], list[list[Move]]] = field(default_factory=dict)
     spill_slots: list[SpillSlot] = field(default_factory=list)
     used_registers: int = 0
+    makes_calls: bool = False
     crossed_calls: dict[int, int] = field(default_factory=dict)
     kept: dict[int, dict[int, str]] = field(default_factory=dict)

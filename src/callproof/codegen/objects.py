@@ -124,8 +124,10 @@ class _Builder:
             self.file.sections.append(section)
 
     def relocate(self) -> None:
+        symbol_of = self.symbols.get
         for section, offset, type_, name, addend in self.pending:
-            section.relocations.append(Relocation(offset, type_, self.symbol(name), addend))
+            symbol = symbol_of(name) or self.symbol(name)
+            section.relocations.append(Relocation(offset, type_, symbol, addend))
 
 
 def _lines_of_its_file(emitted: EmittedFunction, source_name: str) -> list[tuple[int, int]]:

@@ -75,7 +75,7 @@ def unpack(packed: Packed, sites: list[Site], by: Fingerprint | None = None) -> 
         [(at, places[place]) for at, place in rows] if places is not None else rows,
         sites,
         [
-            (symbol, [EmittedBlock(MachineBlock("", -1), [], offset) for offset in offsets])
+            (symbol, [EmittedBlock(MachineBlock("", -1), [], [], offset) for offset in offsets])
             for symbol, offsets in tables
         ],
         [

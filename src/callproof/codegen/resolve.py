@@ -17,7 +17,6 @@ from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
     LATE,
-    REGISTER,
     SAME_AS,
     STACK,
     Allocation,
@@ -31,6 +30,7 @@ from callproof.codegen.stores import LateStores
 from callproof.source import InternalError
 
 NOWHERE = IN_MEMORY  # after slots are assigned: a value without a slot, to be made again
+SEVERAL = 1 << 40  # no location
 NOTHING_FRESH: dict[int, int] = {}  # shared, never changed
 
 
@@ -40,6 +40,8 @@ class Resolver:
     pieces    each register's intervals in order, all with their locations
     slot_of   the spill slot, as a location, of each register that has one
     late      which of them are not stored where they are defined
+    places    by register: the location of a value that is in one place all its life, else
+              `SEVERAL`; a physical register's is itself
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Resolver:
         "function",
         "late",
         "pieces",
+        "places",
         "ranges",
         "slot_of",
         "spares",
@@ -72,8 +75,11 @@ class Resolver:
         self.starts_of: dict[int, list[int]] = {}
         self.spares: list[int] = []
         self.split = 0  # bit set, as in `liveness.py`, of the values with several pieces
+        self.places = [*range(FIRST_VIRTUAL), *([SEVERAL] * len(function.classes))]
         for register, parts in pieces.items():
-            if len(parts) > 1:
+            if len(parts) == 1:
+                self.places[register] = parts[0].location
+            else:
                 self.starts_of[register] = [part.start for part in parts]
         if self.starts_of:
             for number, register in enumerate(ranges.registers):
@@ -81,7 +87,7 @@ class Resolver:
                     self.split |= 1 << number
 
     def run(self) -> None:
-        starts_at_gap = self._pieces_by_gap()
+        starts_at_gap = self._pieces_by_gap() if self.starts_of else {}
         for block in self.function.blocks:
             self._block(block, starts_at_gap)
         for block in self.function.blocks:
@@ -114,47 +120,76 @@ class Resolver:
     def _block(
         self, block: MachineBlock, starts_at_gap: dict[int, list[tuple[int, Interval]]]
     ) -> None:
-        number = self.ranges.starts[block.index]
+        position = 4 * self.ranges.starts[block.index]
         # Moves for the next gap: copies from fixed places, and the stores of values with a slot.
-        pending = self._stores_at_start(block, 4 * number)
+        pending = self._stores_at_start(block, position) if self.slot_of else []
         fresh = NOTHING_FRESH
-        pieces, slot_of = self.pieces, self.slot_of
+        place_of = self.places.__getitem__
+        is_simple = not self.starts_of and not self.slot_of
         for index, instruction in enumerate(block.instructions):
-            number += 1
-            position = 4 * number
-            group = pending
-            for source, part in starts_at_gap.get(position, ()):
-                # One that only lasts until the moves themselves is not moved first.
-                if part.end > position + 1:
-                    group.append(self._move(source, part.location, part.register))
-            # Most have operands that any register will do for, and values of one piece each.
-            locations = []
-            for operand in instruction.operands:
-                register = operand.register
-                if register < FIRST_VIRTUAL:
-                    locations.append(register)
-                    continue
-                parts = pieces.get(register)
-                if (
-                    operand.constraint != REGISTER
-                    or parts is None
-                    or len(parts) != 1
-                    or register in slot_of
-                ):
-                    instruction.allocation = self._operands(instruction, position, group, fresh)
-                    if group:
-                        self._add_group((block.index, index), group)
-                    pending, fresh = self._definitions(instruction, position)
-                    break
-                locations.append(parts[0].location)
-            else:
-                instruction.allocation = locations
+            position += 4
+            if instruction.defines < 0:
+                group = pending
+                self._add_pieces(group, position, starts_at_gap)
+                instruction.allocation = self._operands(instruction, position, group, fresh)
                 if group:
                     self._add_group((block.index, index), group)
-                    pending = []
-                fresh = NOTHING_FRESH
+                pending, fresh = self._definitions(instruction, position)
+                continue
+            # Most values are in one place all their lives.
+            instruction.allocation = locations = [*map(place_of, instruction.registers)]
+            if pending:
+                self._add_pieces(pending, position, starts_at_gap)
+                self._add_group((block.index, index), pending)
+                pending = []
+            elif position in starts_at_gap:
+                group = []
+                self._add_pieces(group, position, starts_at_gap)
+                if group:
+                    self._add_group((block.index, index), group)
+            fresh = NOTHING_FRESH
+            if is_simple:
+                continue
+            if SEVERAL in locations:
+                instruction.allocation = self._plain_operands(instruction, position)
+            pending = self._plain_stores(instruction)
         if pending:
             raise InternalError(f"{self.function.name}: a block ends with a definition")
+
+    def _add_pieces(
+        self,
+        group: list[Move],
+        position: int,
+        starts_at_gap: dict[int, list[tuple[int, Interval]]],
+    ) -> None:
+        """The moves into the pieces that begin in a gap."""
+        for source, part in starts_at_gap.get(position, ()):
+            # One that only lasts until the moves themselves is not moved first.
+            if part.end > position + 1:
+                group.append(self._move(source, part.location, part.register))
+
+    def _plain_operands(self, instruction: MachineInstruction, position: int) -> list[int]:
+        """Locations of a plain instruction's operands, some of which change their place."""
+        locations = []
+        defines = instruction.defines
+        for which, register in enumerate(instruction.registers):
+            place = self.places[register]
+            if place == SEVERAL:
+                place = self.location(register, position + (2 if which < defines else 1))
+            locations.append(place)
+        return locations
+
+    def _plain_stores(self, instruction: MachineInstruction) -> list[Move]:
+        """The stores of a plain instruction's results, of those with a slot."""
+        moves: list[Move] = []
+        assert instruction.allocation is not None
+        for which in range(instruction.defines):
+            register = instruction.registers[which]
+            slot = self.slot_of.get(register)
+            place = instruction.allocation[which]
+            if slot is not None and slot != place and register not in self.late.registers:
+                moves.append(Move(place, slot, register))
+        return moves
 
     def _add_group(self, key: tuple[int, int], group: list[Move]) -> None:
         """Append a parallel group, each move once."""
@@ -272,6 +307,8 @@ class Resolver:
 
     def _edges(self, block: MachineBlock) -> None:
         """Moves from where values are at a block's end to where its successors want them."""
+        if not self.split and not block.arguments:
+            return
         end = 4 * (self.ranges.starts[block.index] + len(block.instructions)) + 3
         single = len(block.successors) == 1
         for successor in block.successors:

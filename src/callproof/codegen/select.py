@@ -9,8 +9,6 @@ all.  So folding needs no bookkeeping, and dead code vanishes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from callproof.codegen import calls
 from callproof.codegen.machine import (
     FIRST_VIRTUAL,
@@ -41,6 +39,7 @@ from callproof.ir.operations import (
     SWITCH,
     Operation,
 )
+from callproof.ir.places import PlaceNumber
 from callproof.ir.types import Type
 from callproof.source import InternalError
 
@@ -53,9 +52,10 @@ class Selector:
     __slots__ = (
         "_address_uses",
         "_block_index",
+        "_done",
         "_epochs",
-        "_group",
         "_home",
+        "_line",
         "_machine_blocks",
         "_registers",
         "_slots",
@@ -85,8 +85,11 @@ class Selector:
         self.machine = MachineFunction(function.name, function.display_name)
         self.machine.sites = function.sites
         self.hits = hits
-        self._registers: dict[int, int] = {}
-        self._group: list[MachineInstruction] = []
+        self._registers = [0] * function.next_number  # by value; 0: nobody asked for it
+        # A block's code, the last first, but in order what belongs to the IR instruction that
+        # is being selected.
+        self._done: list[MachineInstruction] = []
+        self._line: PlaceNumber = 0
         self._slots: dict[int, int] = {}
         self._machine_blocks: dict[int, MachineBlock] = {}
         # For each value (by number): how often it is used, and in which block it is defined.
@@ -104,19 +107,20 @@ class Selector:
 
     def register(self, value: Value) -> int:
         """The virtual register of a value; asking makes its definition be emitted."""
-        register = self._registers.get(value.number)
-        if register is None:
+        number = value.number
+        register = self._registers[number]
+        if not register:
             type_ = value.type
             machine = self.machine
-            register = FIRST_VIRTUAL + len(machine.classes)
-            machine.classes.append(FLOAT if type_.is_float else GENERAL)
+            classes = machine.classes
+            register = self._registers[number] = FIRST_VIRTUAL + len(classes)
+            classes.append(FLOAT if type_.is_float else GENERAL)
             machine.sizes.append(16 if type_.size == 16 else 8)
             machine.names.append(value.name)
-            self._registers[value.number] = register
         return register
 
     def is_requested(self, value: Value) -> bool:
-        return value.number in self._registers
+        return self._registers[value.number] != 0
 
     def new_register(self, type_: Type, name: str = "") -> int:
         return self.machine.new_register(
@@ -206,48 +210,34 @@ class Selector:
 
     def emit(self, form: Form, *arguments: object) -> MachineInstruction:
         """Append an instruction with its arguments in assembly order."""
-        if form.registers_only and len(arguments) == len(form.roles):
-            operands = [Operand(a, role) for a, role in zip(arguments, form.roles)]  # type: ignore[arg-type] # noqa: B905
-            immediates: Sequence[object] = ()
+        count = form.leading
+        if count >= 0 and len(arguments) == len(form.roles):
+            instruction = MachineInstruction(
+                form,
+                None,
+                arguments[count:],
+                arguments[:count],  # type: ignore[arg-type]
+                form.defines,
+            )
         else:
             pairs = list(zip(form.roles, arguments, strict=True))
             operands = [Operand(a, role) for role, a in pairs if role >= 0]  # type: ignore[arg-type]
-            immediates = [a for role, a in pairs if role < 0]
-        instruction = MachineInstruction(form, operands, immediates)
-        self._group.append(instruction)
+            instruction = MachineInstruction(form, operands, [a for role, a in pairs if role < 0])
+        instruction.line = self._line
+        self._done.append(instruction)
         return instruction
 
     def append(self, instruction: MachineInstruction) -> None:
-        self._group.append(instruction)
+        instruction.line = self._line
+        self._done.append(instruction)
 
     # --- the driver ------------------------------------------------------------------
 
     def run(self) -> MachineFunction:
-        order = reverse_postorder(self.function)
         machine = self.machine
-        ends = []  # of the blocks, as epochs
-        epoch = 0
-        for index, block in enumerate(order):
-            self._machine_blocks[id(block)] = machine.new_block(block.name)
-            for instruction in block.instructions:
-                for result in instruction.results:
-                    self._home[result.number] = index
-                for operand in instruction.operands:
-                    if operand.kind == VALUE:
-                        self.uses[operand.number] += 1  # type: ignore[union-attr]
-                for target in instruction.targets:
-                    for operand in target.arguments:
-                        if operand.kind == VALUE:
-                            self.uses[operand.number] += 1  # type: ignore[union-attr]
-                operation = instruction.operation
-                if operation.reads:
-                    self._epochs[instruction.results[0].number] = epoch
-                elif operation.effect:
-                    epoch += 1
-                if operation is SLOT:
-                    self._slots[instruction.results[0].number] = len(machine.slots)
-                    machine.slots.append(calls.stack_slot(instruction))
-            ends.append(epoch)
+        blocks = self.function.blocks
+        order = reverse_postorder(self.function) if len(blocks) > 1 else blocks
+        ends = self._survey(order)
         for index in range(len(order) - 1, -1, -1):
             self.epoch = ends[index]
             self._select_block(order[index], index)
@@ -255,71 +245,119 @@ class Selector:
             debug = self.module.debug
             machine.debug = MachineDebug(
                 self.function.debug,
-                self._registers,
+                {number: one for number, one in enumerate(self._registers) if one},
                 self._slots,
                 debug is not None and debug.in_memory,
             )
         return machine
 
+    def _survey(self, order: list[Block]) -> list[int]:
+        """Count uses, note homes and epochs, make blocks and slots; the blocks' ends as epochs."""
+        machine, uses, home, epochs = self.machine, self.uses, self._home, self._epochs
+        ends = []
+        epoch = 0
+        for index, block in enumerate(order):
+            self._machine_blocks[id(block)] = machine.new_block(block.name)
+            for instruction in block.instructions:
+                operation = instruction.operation
+                for operand in instruction.operands:
+                    if operand.kind == VALUE:
+                        uses[operand.number] += 1  # type: ignore[union-attr]
+                if operation.effect and not operation.reads:
+                    epoch += 1
+                for result in instruction.results:
+                    home[result.number] = index
+                    if operation.reads:
+                        epochs[result.number] = epoch
+                    elif operation is SLOT:
+                        self._slots[result.number] = len(machine.slots)
+                        machine.slots.append(calls.stack_slot(instruction))
+            for target in block.instructions[-1].targets:
+                for operand in target.arguments:
+                    if operand.kind == VALUE:
+                        uses[operand.number] += 1  # type: ignore[union-attr]
+            ends.append(epoch)
+        return ends
+
     def _select_block(self, block: Block, index: int) -> None:
         self._block_index = index
         self.block = block
         machine_block = self._machine_blocks[id(block)]
-        targets = [self._machine_blocks[id(target.block)] for target in block.terminator.targets]
-        # Several entries of a table may lead to one block.
-        is_table = block.terminator.operation is SWITCH
-        machine_block.successors = list(dict.fromkeys(targets)) if is_table else targets
-        groups: list[list[MachineInstruction]] = []
-        rules = self.target.rules
-        vector_rules = self.target.vector_rules or rules
-        registers = self._registers
         instructions = block.instructions
-        tail = calls.tail_call(self.function, block, self.target.convention)
-        if tail is not None:
-            instructions = instructions[:-1]  # the return is its own
-            self.epoch -= 1
+        last = instructions[-1]
+        if last.targets:
+            targets = [self._machine_blocks[id(target.block)] for target in last.targets]
+            # Several entries of a table may lead to one block.
+            is_table = last.operation is SWITCH
+            machine_block.successors = list(dict.fromkeys(targets)) if is_table else targets
+        else:
+            tail = calls.tail_call(self.function, block, self.target.convention)
+            if tail is not None:
+                instructions = instructions[:-2]  # the return is its own
+                self.epoch -= 2
+                self._line = tail.line
+                calls.lower_tail_call(self, tail)
+                self._done.reverse()
+        machine = self.machine
+        constants = len(machine.rematerialise) + len(machine.movable)
+        registers = self._registers
+        rules_of = self.target.rules.get
+        vector_rules_of = (self.target.vector_rules or self.target.rules).get
+        done = self._done
         for instruction in reversed(instructions):
             operation = instruction.operation
             if operation.effect:
                 self.epoch -= 1
-            elif not any(result.number in registers for result in instruction.results):
-                continue
-            self._group = []
-            if instruction is tail:
-                calls.lower_tail_call(self, instruction)
-            elif operation is CALL or operation is CALL_INDIRECT:
-                calls.lower_call(self, instruction)
-            elif operation is RETURN:
-                calls.lower_return(self, instruction)
             else:
-                # Rules choose by width, so a vector must never reach one for scalars.
-                suitable, type_ = rules, instruction.type
-                if type_ is not None and (
-                    type_.lanes > 1
-                    or (instruction.operands and instruction.operands[0].type.lanes > 1)
-                ):
-                    suitable = vector_rules
-                for rule in suitable.get(operation, ()):
-                    if rule.apply(self, instruction):
-                        if self.hits is not None:
-                            self.hits[rule.name] = self.hits.get(rule.name, 0) + 1
+                for result in instruction.results:
+                    if registers[result.number]:
                         break
                 else:
-                    raise InternalError(
-                        f"{self.target.name}: no rule selects '{operation}' of type "
-                        f"{instruction.type} in @{self.function.name}"
-                    )
-            line = instruction.line
-            for emitted in self._group:
-                emitted.line = line
-            groups.append(self._group)
+                    continue
+            self._line = instruction.line
+            start = len(done)
+            # Rules choose by width, so a vector must never reach one for scalars.
+            type_ = instruction.type
+            if type_ is not None and (
+                type_.lanes > 1 or (instruction.operands and instruction.operands[0].type.lanes > 1)
+            ):
+                rules = vector_rules_of(operation, ())
+            else:
+                rules = rules_of(operation, ())
+            for rule in rules:
+                if rule.apply(self, instruction):
+                    if self.hits is not None:
+                        self.hits[rule.name] = self.hits.get(rule.name, 0) + 1
+                    break
+            else:
+                self._lower(instruction)
+            if len(done) - start > 1:
+                done[start:] = reversed(done[start:])
         if index == 0:
-            self._group = []
+            self._line = 0
+            start = len(done)
             calls.lower_entry(self, block)
-            groups.append(self._group)
-        else:
+            done[start:] = reversed(done[start:])
+        elif block.parameters:
             machine_block.parameters = [self.register(value) for value in block.parameters]
-        machine_block.instructions = [item for group in reversed(groups) for item in group]
+        made = len(machine.rematerialise) + len(machine.movable)
+        machine_block.makes_constants = made != constants
+        done.reverse()
+        machine_block.instructions = done
+        self._done = []
+
+    def _lower(self, instruction: Instruction) -> None:
+        """What no rule is for: calls and returns."""
+        operation = instruction.operation
+        if operation is CALL or operation is CALL_INDIRECT:
+            calls.lower_call(self, instruction)
+        elif operation is RETURN:
+            calls.lower_return(self, instruction)
+        else:
+            raise InternalError(
+                f"{self.target.name}: no rule selects '{operation}' of type "
+                f"{instruction.type} in @{self.function.name}"
+            )
 
 
 def select(

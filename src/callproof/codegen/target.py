@@ -79,6 +79,7 @@ class Line:
     line        as an instruction's (see `ir/places.py`)
     table       of a jump through a table: where it leads
     kept        of a call that shows registers: the variables in them
+    offset, size   in bytes; set when it is encoded
     """
 
     __slots__ = (
@@ -92,6 +93,8 @@ class Line:
         "size",
         "table",
     )
+    offset: int
+    size: int
 
     def __init__(
         self,
@@ -106,9 +109,7 @@ class Line:
         self.reference = reference
         self.comment = comment
         self.line = line
-        self.offset = 0
         self.kept: dict[int, str] | None = None
-        self.size = 0  # bytes; set by `emit`
         self.table: JumpTable | None = None
 
 
@@ -164,6 +165,11 @@ class Shapes(Protocol):
         self, frame: Frame, instruction: MachineInstruction, allocation: Sequence[int]
     ) -> list[Line]:
         """The instruction with its registers filled in; pseudo instructions expanded."""
+        ...
+
+    def line(self, instruction: MachineInstruction, allocation: Sequence[int]) -> Line | None:
+        """The only line of an instruction that stands as it is, with its place in the source;
+        None for any other: see `instruction`."""
         ...
 
     def poison(self, keep: int) -> list[Line]:
@@ -225,6 +231,7 @@ class Target:
     Constants in memory have symbols made of `pool_prefix` and their bytes in hexadecimal.
     `register_name(register, class, bytes)` is the assembly name.
     `address_relocation` is an address in data, `distance_relocation` 32 bits from there;
+    `instruction_size` in bytes, where all have one, else 0;
     `largest_stack_alignment` what SP can be aligned to at calls; `compact_unwind` Darwin's
     description of a frame."""
 
@@ -247,6 +254,7 @@ class Target:
     address_relocation: str = "R_AARCH64_ABS64"
     distance_relocation: str = "R_AARCH64_PREL32"
     code_alignment: int = 4
+    instruction_size: int = 0
     largest_stack_alignment: int = 16
     assembly: Assembly = Assembly()
     unwinding: Unwinding | None = None

@@ -6,13 +6,12 @@ bundles, and the first intervals.  Positions are those of `liveness.py`.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from heapq import heapify
+from bisect import bisect_left, bisect_right
 
-from callproof.codegen.bundles import Bundle, find_bundles
+from callproof.codegen.bundles import NONE, UNDECIDED, Bundle, find_bundles
 from callproof.codegen.flow import Flow
 from callproof.codegen.intervals import FAR, Clobbers, Interval, Registers
-from callproof.codegen.liveness import Ranges
+from callproof.codegen.liveness import Ranges, needs_of
 from callproof.codegen.machine import (
     DEF,
     FIRST_VIRTUAL,
@@ -28,6 +27,8 @@ from callproof.codegen.machine import (
 from callproof.codegen.wrapping import outside_of_loops, skipped
 from callproof.source import InternalError
 
+NO_NEEDS: list[int] = []  # shared, never changed
+NO_HINTS: tuple[int, ...] = ()
 MOST_HINTS = 8  # of each value; more are not worth the time to look at them
 
 
@@ -45,29 +46,34 @@ class Wishes:
         "fixed",
         "flow",
         "function",
+        "has_wide",
         "hints",
         "in_slot",
+        "intervals",
         "late",
         "moved",
-        "needs",
+        "needs_are_known",
+        "other_needs",
         "pairs",
         "pieces",
         "promises",
+        "pushed",
         "ranges",
         "register_file",
         "related",
         "remade",
         "split_limit",
+        "unchanged",
         "unhandled",
         "used",
         "weight",
     )
 
-    def __init__(self, function: MachineFunction, register_file: RegisterFile) -> None:
+    def __init__(self, function: MachineFunction, register_file: RegisterFile, flow: Flow) -> None:
         self.function = function
         self.register_file = register_file
         self.ranges = Ranges(function)
-        self.flow = Flow(function)
+        self.flow = flow
         self.block_starts = [4 * number for number in self.ranges.starts]
         self.busy = Registers()
         self.clobbers: dict[int, Clobbers] = {}
@@ -85,15 +91,23 @@ class Wishes:
         self.remade = dict(function.rematerialise)
         # Values that must have a slot wherever else they are, and from which position.
         self.in_slot: dict[int, int] = {}
-        self.needs: dict[int, list[int]] = {}
         # Where a result in a loop first begins in a value's place (`SAME_AS`), for which memory
         # would do.
         self.moved: dict[int, int] = {}
+        # Where instructions that are not plain need registers.
+        self.other_needs: dict[int, list[int]] = {}
+        self.needs_are_known = False
+        self.intervals: list[Interval] = []  # whole values
         self.pieces: dict[int, list[Interval]] = {}
+        # Intervals with their starts, first needs and registers: whole values, the first at
+        # the end, and a heap of the rests of divided ones.
         self.unhandled: list[tuple[int, int, int, Interval]] = []
+        self.pushed: list[tuple[int, int, int, Interval]] = []
         # Instruction numbers behind a block's first terminator -> that terminator's number.
         self.split_limit: dict[int, int] = {}
         self.used = 0
+        self.has_wide = 16 in function.sizes
+        self.unchanged: dict[tuple[tuple[int, ...], int], tuple[int, ...]] = {}
 
     # --- preparation -------------------------------------------------------------------
 
@@ -102,18 +116,52 @@ class Wishes:
         for block in self.function.blocks:
             self._prepare_block(block)
         self.late = self._late_start()
-        remade = self.remade
-        pairs = [pair for pair in self.pairs if pair[1] not in remade and pair[2] not in remade]
-        if pairs:
-            self.bundles = find_bundles(pairs, self.ranges.ranges, self.call_positions, self.fixed)
-        unhandled, needs_of = self.unhandled, self.needs
-        for register, ranges in self.ranges.ranges.items():
-            needs = sorted(needs_of.get(register, ()))
-            if register in self.remade and needs and needs[0] == ranges[0][0]:
+        remade, ranges = self.remade, self.ranges
+        pieces, defined_at, first_use = ranges.pieces, ranges.defined_at, ranges.first_use
+        if self.pairs:
+            pairs = [pair for pair in self.pairs if pair[1] not in remade and pair[2] not in remade]
+            if pairs:
+                self.bundles = find_bundles(pairs, pieces, self.call_positions, self.fixed)
+        others = self.other_needs
+        unhandled, intervals = self.unhandled, self.intervals
+        rows = zip(
+            range(FIRST_VIRTUAL, len(pieces)),
+            pieces[FIRST_VIRTUAL:],
+            first_use[FIRST_VIRTUAL:],
+            defined_at[FIRST_VIRTUAL:],
+            strict=True,
+        )
+        for register, parts, need, defined in rows:
+            if parts is None:
+                continue
+            start = parts[0][0]
+            if defined < need:
+                need = defined
+            if register in others:
+                need = min(need, *others[register])
+            if need == start and register in remade:
+                # Nothing has to be made before it is wanted.
+                need = first_use[register]
+                for one in others.get(register, NO_NEEDS):
+                    if start < one < need:
+                        need = one
+            interval = Interval(register, parts, NO_NEEDS)
+            intervals.append(interval)
+            unhandled.append((start, need, register, interval))
+        unhandled.sort(reverse=True)
+
+    def find_needs(self) -> None:
+        """Tell the intervals where they need registers.  None was divided before; most
+        functions have registers enough for all, so that nobody asks."""
+        if self.needs_are_known:
+            return
+        self.needs_are_known = True
+        needs_by_register = needs_of(self.function, self.ranges, self.other_needs)
+        for interval in self.intervals:
+            needs = needs_by_register[interval.register]
+            if needs and needs[0] == interval.start and interval.register in self.remade:
                 del needs[0]  # nothing has to be made before it is wanted
-            interval = Interval(register, ranges, needs)
-            unhandled.append((interval.start, needs[0] if needs else FAR, register, interval))
-        heapify(unhandled)
+            interval.needs = needs
 
     def _late_start(self) -> int:
         """The start of a block that all calls are behind, if the function may return without
@@ -130,20 +178,16 @@ class Wishes:
         return self.block_starts[start]
 
     def _prepare_block(self, block: MachineBlock) -> None:
-        number = self.ranges.starts[block.index]
         self.weight = self.flow.weight[block.index]
         first_terminator = 0
-        for instruction in block.instructions:
-            number += 1
-            position = 4 * number
-            for operand in instruction.operands:
-                if operand.constraint != REGISTER:
-                    self._prepare_operands(instruction, position, first_terminator)
-                    break
-            else:
-                self._prepare_plain(instruction, position)
-            if instruction.form.is_move and len(instruction.operands) == 2:
-                self._relate(instruction.operands[1].register, instruction.operands[0].register)
+        for position, instruction in self.ranges.special[block.index]:
+            form = instruction.form
+            if instruction.defines < 0:
+                self._prepare_operands(instruction, position, first_terminator)
+                if form.is_move and len(instruction.operands) == 2:
+                    self._relate(instruction.operands[1].register, instruction.operands[0].register)
+            elif form.is_move and len(instruction.registers) == 2:
+                self._relate(instruction.registers[1], instruction.registers[0])
             mask = instruction.clobbers
             if mask:
                 found = self.clobbers.get(mask)
@@ -154,35 +198,17 @@ class Wishes:
             if instruction.is_call:
                 self.call_positions.append(position + 2)
                 self.calls_wide.positions.append(position + 2)
-            if first_terminator:
+            if form.is_special and not form.is_move and not first_terminator:
+                first_terminator = position >> 2
+        if first_terminator:
+            last = self.ranges.starts[block.index] + len(block.instructions)
+            for number in range(first_terminator + 1, last + 1):
                 self.split_limit[number] = first_terminator
-            elif instruction.form.control in ("branch", "jump"):
-                first_terminator = number
         if block.arguments:
             for source, destination in zip(
                 block.arguments, block.successors[0].parameters, strict=True
             ):
                 self._relate(source, destination)
-
-    def _prepare_plain(self, instruction: MachineInstruction, position: int) -> None:
-        """As `_prepare_operands`, where any registers will do for all operands."""
-        needs_of = self.needs
-        for operand in instruction.operands:
-            register = operand.register
-            if register < FIRST_VIRTUAL:
-                continue
-            needs = needs_of.get(register)
-            if needs is None:
-                needs = needs_of[register] = []
-            is_late = operand.timing == LATE
-            if operand.role != DEF:
-                needs.append(position + 1)
-                if is_late:
-                    needs.append(position + 2)
-            else:
-                if not is_late:
-                    needs.append(position + 1)
-                needs.append(position + 2)
 
     def _prepare_operands(
         self, instruction: MachineInstruction, position: int, first_terminator: int
@@ -193,18 +219,23 @@ class Wishes:
             if operand.constraint >= SAME_AS:
                 tied += (operand.constraint - SAME_AS,)
                 self._relate(operands[tied[-1]].register, operand.register)
+        all_hints, fixed, weight = self.hints, self.fixed, self.weight
         for which, operand in enumerate(operands):
             register = operand.register
             if register < FIRST_VIRTUAL:
                 continue
             constraint = operand.constraint
             if 0 <= constraint < SAME_AS:
-                hints = self.hints.setdefault(register, [])
-                if len(hints) < MOST_HINTS:
+                hints = all_hints.get(register)
+                if hints is None:
+                    all_hints[register] = [constraint]
+                elif len(hints) < MOST_HINTS:
                     hints.append(constraint)
-                self.fixed[register] = max(self.fixed.get(register, 0), self.weight)
+                if fixed.get(register, 0) < weight:
+                    fixed[register] = weight
+                self.used |= 1 << constraint
                 if operand.role == DEF:
-                    self._reserve(constraint, position + 2, position + 4, register)
+                    self.busy[constraint].add(position + 2, position + 4, register)
                     self.remade.pop(register, None)
                 elif first_terminator:
                     raise InternalError(
@@ -212,13 +243,13 @@ class Wishes:
                     )
                 else:
                     end = position + (3 if operand.timing == LATE else 2)
-                    self._reserve(constraint, position + 1, end, register)
+                    self.busy[constraint].add(position + 1, end, register)
             elif constraint == REGISTER or constraint >= SAME_AS:
                 if which in tied:
                     if self.weight > 1:
                         self.moved.setdefault(register, position)
                     continue
-                needs = self.needs.setdefault(register, [])
+                needs = self.other_needs.setdefault(register, [])
                 if operand.role != DEF:
                     needs.append(position + 1)
                     if operand.timing == LATE:
@@ -251,6 +282,95 @@ class Wishes:
                 if len(related) < MOST_HINTS:
                     related.append(other)
 
-    def _reserve(self, physical: int, start: int, end: int, register: int) -> None:
-        self.busy[physical].add(start, end, register)
-        self.used |= 1 << physical
+    # --- what the scan asks ---------------------------------------------------------------
+
+    def _crosses_call(self, interval: Interval) -> bool:
+        calls = self.call_positions
+        return any(
+            bisect_left(calls, start) < bisect_left(calls, end - 1)
+            for start, end in interval.ranges
+        )
+
+    def _clobbered(self, interval: Interval) -> list[tuple[int, int]]:
+        """(mask, first position) of the register sets that change during the interval."""
+        found: list[tuple[int, int]] = []
+        if not self.clobbers:
+            return found
+        for group in self.clobbers.values():
+            position = group.first_in(interval)
+            if position != FAR:
+                found.append((group.mask, position))
+        if self.function.sizes[interval.register - FIRST_VIRTUAL] > 8:
+            position = self.calls_wide.first_in(interval)  # only low halves are preserved
+            if position != FAR:
+                found.append((self.calls_wide.mask, position))
+        return found
+
+    def _changed(self, interval: Interval) -> int:
+        """Mask of the registers that change during the interval, beside definitions."""
+        changed = 0
+        start, end = interval.start, interval.end
+        for mask, group in self.clobbers.items():
+            positions = group.positions
+            index = bisect_left(positions, start)
+            if (
+                index < len(positions)
+                and positions[index] < end
+                and (len(interval.ranges) == 1 or group.first_in(interval) != FAR)
+            ):
+                changed |= mask
+        if (
+            self.has_wide
+            and self.function.sizes[interval.register - FIRST_VIRTUAL] > 8
+            and self.calls_wide.first_in(interval) != FAR
+        ):
+            changed |= self.calls_wide.mask
+        return changed
+
+    def _unchanged(self, candidates: tuple[int, ...], changed: int) -> tuple[int, ...]:
+        """The candidates that are not in a mask."""
+        key = candidates, changed
+        found = self.unchanged.get(key)
+        if found is None:
+            found = tuple([one for one in candidates if not changed >> one & 1])
+            self.unchanged[key] = found
+        return found
+
+    def _hints(self, interval: Interval, candidates: tuple[int, ...]) -> list[int]:
+        """Registers that a value with related ones had better have."""
+        register = interval.register
+        own = self.hints.get(register)
+        hints = []
+        bundle = self.bundles.get(register)
+        if bundle is not None:
+            if bundle.choice == UNDECIDED:
+                bundle.choice = self._choose(bundle, candidates)
+            if bundle.choice != NONE:
+                hints.append(bundle.choice)
+        if own is not None:
+            hints += own
+        for other in self.related[register]:
+            pieces = self.pieces.get(other)
+            if pieces:
+                hints += [piece.location for piece in pieces[:2] if piece.location >= 0]
+            else:
+                hints += self.hints.get(other, NO_HINTS)
+        return hints
+
+    def _choose(self, bundle: Bundle, candidates: tuple[int, ...]) -> int:
+        """A register that is free wherever a member of the bundle lives; `NONE` if none is."""
+        whole = Interval(bundle.members[0], bundle.ranges, [])
+        changed = self._changed(whole)
+        hints = [hint for member in bundle.members for hint in self.hints.get(member, NO_HINTS)]
+        promises = self.promises
+        for physical in (*hints, *candidates):
+            if (
+                physical in candidates
+                and not changed >> physical & 1
+                and self.busy[physical].is_free(bundle.ranges, bundle.members)
+                and (physical not in promises or promises[physical].is_free(bundle.ranges, []))
+            ):
+                for start, end in bundle.ranges:
+                    promises[physical].add(start, end, bundle.members[0])
+                return physical
+        return NONE

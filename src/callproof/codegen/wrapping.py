@@ -39,7 +39,10 @@ class Wrapping:
 
 
 def wrap(
-    function: MachineFunction, allocation: Allocation, registers: RegisterFile
+    function: MachineFunction,
+    allocation: Allocation,
+    registers: RegisterFile,
+    known_flow: Flow | None = None,
 ) -> Wrapping | None:
     """Where the frame is needed; None if it is made at the entry, for the whole function."""
     blocks = function.blocks
@@ -61,7 +64,7 @@ def wrap(
     wanted = [block.index for block in blocks if needs(block)]
     if not wanted:
         return None  # the frame is empty, or nothing is in it
-    flow = Flow(function)
+    flow = known_flow or Flow(function)
     start = outside_of_loops(flow, wanted)
     if start == 0 or not skipped(function, flow, start):
         return None

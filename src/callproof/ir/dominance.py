@@ -5,16 +5,19 @@ from __future__ import annotations
 from callproof.ir.model import Block, Function
 
 
-def reachable(function: Function) -> set[Block]:
-    """The blocks that control can get to."""
+def edge_counts(function: Function) -> dict[Block, int]:
+    """The blocks that control can get to, and how many edges lead to each from such blocks."""
     entry = function.blocks[0]
-    found = {entry}
+    found = {entry: 0}
     pending = [entry]
     for block in pending:  # grows
         for target in block.instructions[-1].targets:
-            if target.block not in found:
-                found.add(target.block)
-                pending.append(target.block)
+            following = target.block
+            if following in found:
+                found[following] += 1
+            else:
+                found[following] = 1
+                pending.append(following)
     return found
 
 
@@ -22,22 +25,35 @@ def reverse_postorder(function: Function) -> list[Block]:
     """Reachable blocks, each before those that it dominates; without recursion."""
     seen: set[Block] = set()
     postorder: list[Block] = []
-    path: list[Block] = []  # the blocks that the walk is in
-    pending: list[Block | None] = [function.blocks[0]]
-    while pending:
-        block = pending.pop()
-        if block is None:  # all behind the last block of the path is done
-            postorder.append(path.pop())
-        elif block not in seen:
-            seen.add(block)
-            targets = block.instructions[-1].targets
-            if not targets:
-                postorder.append(block)
+    # The walk is in the blocks of the path; what is pending is looked at when it has gone back
+    # to that length of the path.
+    if not function.blocks[0].instructions[-1].targets:
+        return function.blocks[:1]
+    path: list[Block] = []
+    pending: list[tuple[Block, int]] = []
+    block = function.blocks[0]
+    while True:
+        seen.add(block)
+        path.append(block)
+        targets = block.instructions[-1].targets
+        if targets:
+            if len(targets) > 1:
+                length = len(path)
+                for target in targets[:-1]:
+                    pending.append((target.block, length))
+            block = targets[-1].block
+            if block not in seen:
                 continue
-            path.append(block)
-            pending.append(None)
-            for target in targets:
-                pending.append(target.block)
+        while pending:
+            block, length = pending.pop()
+            if block not in seen:
+                break
+        else:
+            break
+        if len(path) > length:
+            postorder += path[: length - 1 : -1]
+            del path[length:]
+    postorder += reversed(path)
     postorder.reverse()
     return postorder
 
@@ -103,6 +119,9 @@ class Dominators:
         self.has_cycles = False
         self._enter: list[int] = []
         self._leave: list[int] = []
+        if len(order) == 1:  # there are many such functions
+            self.idom = [0]
+            return
         for position, block in enumerate(order):
             for target in block.instructions[-1].targets:
                 following = index[target.block]

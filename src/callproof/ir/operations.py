@@ -22,6 +22,8 @@ class Operation:
                 shared, moved and deleted)
     effect      must stay, in order (stores, calls, terminators)
     reads       reads memory (loads; may be deleted when unused)
+    stores      writes memory, operand 0 to the address that is operand 1
+    width       bytes that a load or store touches, 0 where T says how many
     terminator  ends a block
     commutative operands may be exchanged
     compares    result is an i64 that is 0 or 1, operands have type T
@@ -37,16 +39,20 @@ class Operation:
         "name",
         "pure",
         "reads",
+        "stores",
         "terminator",
+        "width",
     )
 
-    def __init__(self, name: str, arity: int, flags: str, meaning: str) -> None:
+    def __init__(self, name: str, arity: int, flags: str, meaning: str, width: int = 0) -> None:
         self.name = name
         self.arity = arity
         words = flags.split()
         self.pure = "pure" in words or "compares" in words
-        self.effect = "effect" in words or "terminator" in words
+        self.stores = "stores" in words
+        self.effect = "effect" in words or "terminator" in words or self.stores
         self.reads = "reads" in words
+        self.width = width
         self.terminator = "terminator" in words
         self.commutative = "commutative" in words
         self.compares = "compares" in words
@@ -139,16 +145,16 @@ SELECT = Operation("select", 3, "pure", "operand 0 (word) not 0: operand 1, else
 
 # --- memory: address operand is ptr; `Instruction.offset` (bytes, signed) is added --
 LOAD = Operation("load", 1, "reads", "T at operand 0 + offset")
-LOAD_S8 = Operation("load_s8", 1, "reads", "byte, sign-extended to T")
-LOAD_U8 = Operation("load_u8", 1, "reads", "byte, zero-extended to T")
-LOAD_S16 = Operation("load_s16", 1, "reads", "half word, sign-extended to T")
-LOAD_U16 = Operation("load_u16", 1, "reads", "half word, zero-extended to T")
-LOAD_S32 = Operation("load_s32", 1, "reads", "32 bits, sign-extended to T (i64)")
-LOAD_U32 = Operation("load_u32", 1, "reads", "32 bits, zero-extended to T (i64)")
-STORE = Operation("store", 2, "effect", "operand 0 (type T) to memory at operand 1 + offset")
-STORE8 = Operation("store8", 2, "effect", "low 8 bits of operand 0 (T) to operand 1 + offset")
-STORE16 = Operation("store16", 2, "effect", "low 16 bits of operand 0 to operand 1 + offset")
-STORE32 = Operation("store32", 2, "effect", "low 32 bits of operand 0 to operand 1 + offset")
+LOAD_S8 = Operation("load_s8", 1, "reads", "byte, sign-extended to T", 1)
+LOAD_U8 = Operation("load_u8", 1, "reads", "byte, zero-extended to T", 1)
+LOAD_S16 = Operation("load_s16", 1, "reads", "half word, sign-extended to T", 2)
+LOAD_U16 = Operation("load_u16", 1, "reads", "half word, zero-extended to T", 2)
+LOAD_S32 = Operation("load_s32", 1, "reads", "32 bits, sign-extended to T (i64)", 4)
+LOAD_U32 = Operation("load_u32", 1, "reads", "32 bits, zero-extended to T (i64)", 4)
+STORE = Operation("store", 2, "stores", "operand 0 (type T) to memory at operand 1 + offset")
+STORE8 = Operation("store8", 2, "stores", "low 8 bits of operand 0 (T) to operand 1 + offset", 1)
+STORE16 = Operation("store16", 2, "stores", "low 16 bits of operand 0 to operand 1 + offset", 2)
+STORE32 = Operation("store32", 2, "stores", "low 32 bits of operand 0 to operand 1 + offset", 4)
 SLOT = Operation(
     "slot", 0, "pure", "address of stack memory: `size` bytes aligned to `alignment`, named"
 )
@@ -167,5 +173,3 @@ SWITCH = Operation(
 )
 RETURN = Operation("return", -1, "terminator", "operands are the leaves of the result, in order")
 UNREACHABLE = Operation("unreachable", 0, "terminator", "control never gets here; traps if it does")
-
-STORES = frozenset((STORE, STORE8, STORE16, STORE32))

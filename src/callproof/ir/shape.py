@@ -39,7 +39,8 @@ class Shape:
         return loops
 
     def has_loops(self) -> bool:
-        return self.tree().has_cycles and bool(self.loops().loops)
+        tree = self._tree if self._tree is not None else self.tree()
+        return tree.has_cycles and bool(self.loops().loops)
 
     def order(self) -> list[Block]:
         """Reachable blocks in reverse postorder."""

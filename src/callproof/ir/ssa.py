@@ -33,22 +33,25 @@ def _final(operand: Operand, replacements: dict[int, Operand]) -> Operand:
     return operand
 
 
+def _replace(operands: list[Operand], replacements: dict[int, Operand]) -> None:
+    for index, operand in enumerate(operands):
+        if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
+            operands[index] = _final(operand, replacements)
+
+
 def replace_operands(function: Function, replacements: dict[int, Operand]) -> None:
     """Replace values (by number) everywhere; chains of replacements are followed."""
     if not replacements:
         return
-
     for block in function.blocks:
         for instruction in block.instructions:
-            operands = instruction.operands
-            for index, operand in enumerate(operands):
+            for operand in instruction.operands:
                 if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
-                    operands[index] = _final(operand, replacements)
+                    _replace(instruction.operands, replacements)
+                    break
         for target in block.instructions[-1].targets:
-            operands = target.arguments
-            for index, operand in enumerate(operands):
-                if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
-                    operands[index] = _final(operand, replacements)
+            if target.arguments:
+                _replace(target.arguments, replacements)
     if function.debug is not None:
         function.debug.replace(lambda operand: _final(operand, replacements))
 
@@ -59,22 +62,22 @@ def remove_trivial_parameters(function: Function) -> bool:
     pending = deque([block for block in function.blocks[1:] if block.parameters])
     if not pending:
         return False
-    edges: dict[int, list[Target]] = {}
+    edges: dict[Block, list[Target]] = {}
     readers: dict[int, list[Block]] = {}  # parameter's number -> blocks that it is passed to
     for block in function.blocks:
         for target in block.instructions[-1].targets:
             if not target.arguments:
                 continue
-            edges.setdefault(id(target.block), []).append(target)
+            edges.setdefault(target.block, []).append(target)
             for operand in target.arguments:
                 if operand.kind == VALUE and operand.definition is None:  # type: ignore[union-attr]
                     readers.setdefault(operand.number, []).append(target.block)  # type: ignore[union-attr]
     replacements: dict[int, Operand] = {}
-    waiting = {id(block) for block in pending}
+    waiting = set(pending)
     while pending:
         block = pending.popleft()
-        waiting.discard(id(block))
-        incoming = edges.get(id(block), [])
+        waiting.discard(block)
+        incoming = edges.get(block, [])
         for index in range(len(block.parameters) - 1, -1, -1):
             parameter = block.parameters[index]
             only = _only_argument(parameter, index, incoming, replacements)
@@ -87,8 +90,8 @@ def remove_trivial_parameters(function: Function) -> bool:
             # Blocks that were passed this parameter may have become trivial.
             followers = readers.get(parameter.number, [])
             for follower in followers:
-                if id(follower) not in waiting:
-                    waiting.add(id(follower))
+                if follower not in waiting:
+                    waiting.add(follower)
                     pending.append(follower)
             if followers and only.kind == VALUE:
                 readers.setdefault(only.number, []).extend(followers)  # type: ignore[union-attr]

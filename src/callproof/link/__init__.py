@@ -4,10 +4,15 @@
     collect           what the entry can reach                            (collect.py)
     make              sections of the linker's own: equal strings once (merge.py), frame
                       descriptions (frames.py), entries of indirect functions (ifunc.py),
-                      old constructor tables (arrays.py), equal functions once (icf.py)
+                      old constructor tables (arrays.py), beginnings and ends of `.init`
+                      (starts.py), equal functions once (icf.py)
     layout            addresses; veneers for branches that reach too far  (layout.py, veneers.py)
     relocate          the values of addresses put into the code           (relocate.py)
-    write             the ELF image                                       (executable.py)
+    write             the ELF image                                       (image.py, executable.py)
+
+Of large inputs, tables stay as the files have them (`object/columns.py`), and each stage has
+a part that looks at many of their rows at once with numpy: columns.py (references),
+merge_columns.py, places.py (addresses), batch.py (relocation), symbol_columns.py.
 
 A position-independent or dynamically linked program has in addition what its loader
 needs: which names are imported and how (dynamic.py), the tables (dynamic_tables.py).
@@ -23,8 +28,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callproof.files import write_output
+from callproof.link.image import Room, plain_room
 from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
+from callproof.link.output import OutputFile
 from callproof.object.model import ObjectFile
 from callproof.source import CallproofError, Note
 
@@ -121,10 +127,13 @@ class LinkOptions:
     system_names: frozenset[str] = frozenset()
 
 
-def link_layout(inputs: Sequence[Input], options: LinkOptions | None = None) -> Layout:
+def link_layout(
+    inputs: Sequence[Input], options: LinkOptions | None = None, room: Room = plain_room
+) -> Layout:
     """Everything placed and relocated, with the address of each symbol; not written yet.
 
-    `link_map` and `explain` tell how it came about.  Raises `CallproofError` naming files,
+    `room` gives the memory for the image.  `link_map` and `explain` tell how it came about.
+    Raises `CallproofError` naming files,
     sections and symbols.
     """
     from callproof.link.arrays import make_arrays
@@ -135,6 +144,7 @@ def link_layout(inputs: Sequence[Input], options: LinkOptions | None = None) -> 
     from callproof.link.merge import merge
     from callproof.link.relocate import relocate
     from callproof.link.resolve import resolve
+    from callproof.link.starts import make_starts
 
     options = options or LinkOptions()
     if options.pie:
@@ -145,6 +155,7 @@ def link_layout(inputs: Sequence[Input], options: LinkOptions | None = None) -> 
     if options.icf not in ("none", "safe"):
         raise CallproofError(f"--icf {options.icf}: there is none and safe")
     resolved = resolve(inputs, options)
+    make_starts(resolved)
     frames = read_frames(resolved, options)
     collect(resolved, options)
     if options.icf == "safe":
@@ -156,7 +167,7 @@ def link_layout(inputs: Sequence[Input], options: LinkOptions | None = None) -> 
     make_entries(resolved, options)
     merge(resolved, keep_all=not options.collect_garbage)
     layout = lay_out(resolved, options)
-    relocate(layout)
+    relocate(layout, room)
     fill_index(layout, frames)
     return layout
 
@@ -165,7 +176,7 @@ def link_bytes(inputs: Sequence[Input], options: LinkOptions | None = None) -> b
     """The executable's bytes.  Raises as `link_layout`."""
     from callproof.link.executable import write_executable
 
-    return bytes(write_executable(link_layout(inputs, options)))
+    return write_executable(link_layout(inputs, options))
 
 
 def link(
@@ -174,8 +185,11 @@ def link(
     options: LinkOptions | None = None,
 ) -> Layout:
     """Link into a file with mode 755; the file appears complete or stays as it was."""
-    from callproof.link.executable import write_executable
+    from callproof.link.executable import executable_parts
 
-    layout = link_layout(inputs, options)
-    write_output(output, write_executable(layout, release=True), executable=True)
+    with OutputFile(output) as file:
+        layout = link_layout(inputs, options, file.room)
+        image, tail = executable_parts(layout)
+        layout.give_up_image()
+        file.finish(image, tail)
     return layout

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from callproof.link.arrays import is_old_array
 from callproof.link.resolve import Resolved
 from callproof.object import elf_format as elf
+from callproof.object.columns import ColumnSection
 from callproof.object.model import Relocation, Section, Symbol
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ def is_root(section: Section) -> bool:
 
 
 class _Collector:
-    __slots__ = ("by_name", "companions", "pending", "resolved", "sections")
+    """`fresh` has a byte for each section by number: 1 if it is loaded and was not reached yet.
+
+    Behind them: 1 for `columns.SPECIAL`, which counts from the end, and 0 for `NOTHING`.
+    """
+
+    __slots__ = ("by_name", "companions", "fresh", "pending", "resolved", "sections")
 
     def __init__(self, resolved: Resolved, sections: list[Section]) -> None:
         self.resolved = resolved
@@ -61,6 +67,10 @@ class _Collector:
         # id(section) -> what stays with it, and why
         self.companions: dict[int, list[tuple[Section, str]]] = {}
         self.pending: list[Section] = []
+        self.fresh = bytearray()
+        if resolved.columns is not None:
+            every = resolved.columns.sections
+            self.fresh = bytearray([one.kind not in NOT_LOADED for one in every] + [1, 0])
         groups: dict[str, list[Section]] = {}
         for section in sections:
             if section.name.isidentifier():
@@ -83,6 +93,8 @@ class _Collector:
             live.add(id(section))
             self.resolved.reasons[id(section)] = reason
             self.pending.append(section)
+            if self.fresh:
+                self.fresh[section.number] = 0
 
     def run(self, entry_name: str) -> None:
         resolved = self.resolved
@@ -98,13 +110,34 @@ class _Collector:
                 self.reach(exported, None)
         while self.pending:
             source = self.pending.pop()
-            for relocation in source.relocations:
-                self.follow(source, relocation)
+            if self.fresh and isinstance(source, ColumnSection) and source.is_raw:
+                self.follow_rows(source)
+            else:
+                for relocation in source.relocations:
+                    self.follow(source, relocation)
             for relocation in resolved.attached.get(id(source), ()):
                 self.follow(source, relocation)
             for companion, why in self.companions.get(id(source), ()):
                 relation = Relocation(0, why, Symbol(companion.name, binding="local"))
                 self.reach(companion, (source, relation))
+
+    def follow_rows(self, source: ColumnSection) -> None:
+        """As `follow` for each of its relocations, without objects of them."""
+        columns = self.resolved.columns
+        if columns is None or not source.count:
+            return
+        fresh, pending, live = self.fresh, self.pending, self.resolved.live
+        targets = columns.targets(source.file)[source.first : source.first + source.count]
+        for row, number in enumerate(targets.tolist()):
+            if fresh[number]:
+                if number < 0:
+                    self.follow(source, source.decoded([row])[0])
+                    continue
+                fresh[number] = 0
+                section = columns.sections[number]
+                live.add(id(section))
+                pending.append(section)
+                columns.reasons[number] = source.number, row
 
     def follow(self, source: Section, relocation: Relocation) -> None:
         symbol = self.resolved.meaning(relocation.symbol)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from callproof.link import dynamic_tables as tables
 from callproof.link import plt
-from callproof.link.imports import DOUBTFUL, Scan, asks_for
+from callproof.link.imports import ASKING, DOUBTFUL, Scan, asks_for
 from callproof.link.libraries import Import
 from callproof.link.relocate import GotKey, slot_key
 from callproof.link.resolve import Resolved
@@ -128,9 +128,9 @@ class Dynamic:
         """Look at what is kept; the sections to add to it."""
         live = [section for section in sections if id(section) in self.resolved.live]
         scan = self.scan = Scan(self.resolved, self.is_pie, live)
-        for section in live:
-            scan.section(section)
-            for relocation in section.relocations:
+        for section, relocations in self.resolved.relocations_of(live, ASKING, unusual=True):
+            scan.section(section, relocations)
+            for relocation in relocations:
                 if "slot" in asks_for(relocation.type):
                     thread = asks_for(relocation.type) == "thread slot"
                     meaning = self.resolved.meaning(relocation.symbol)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import hashlib
 
 from callproof.link import loader_view
-from callproof.link.layout import BUILD_ID_SIZE, Layout
+from callproof.link.layout import BUILD_ID_SIZE, Layout, OutputSection
+from callproof.link.symbol_table import symbol_table
 from callproof.object import elf_format as elf
 from callproof.object.elf_write import SECTION_FACTS, StringTable
-from callproof.object.model import Section, Symbol
+from callproof.object.model import Section
 from callproof.source import CallproofError
 
 NOPS = {"aarch64": b"\x1f\x20\x03\xd5", "x86_64": b"\x90"}
 
 
-def write_executable(layout: Layout, *, release: bool = False) -> bytearray:
-    """An ELF program with program headers, section headers and a symbol table.
+def write_executable(layout: Layout) -> bytes:
+    """An ELF program with program headers, section headers and a symbol table."""
+    return b"".join(executable_parts(layout))
 
-    `release`: the layout's own copies of the sections are given up one by one.
-    """
-    loaded = [output for output in layout.outputs() if output.in_file and output.size]
-    ends = [output.offset + output.size for output in loaded]
-    image = bytearray(max([layout.headers_size, *ends]))
+
+def executable_parts(layout: Layout) -> tuple[memoryview, bytearray]:
+    """The relocated image, finished, and what comes behind it: tables that no loader reads."""
+    image = layout.image
+    assert image is not None
     names = StringTable()
     headers = [bytes(elf.SECTION.size)]
     section_numbers: dict[int, int] = {}
@@ -47,32 +49,22 @@ def write_executable(layout: Layout, *, release: bool = False) -> bytearray:
                 entry_size,
             )
         )
+        number = len(headers) - 1
         for piece in output.pieces:
-            section_numbers[id(piece.section)] = len(headers) - 1
+            section_numbers[id(piece.section)] = number
         if not output.in_file or not output.size:
             continue
         # Code may run through the gap before the next piece, as `.init` does.
-        nop = NOPS[layout.resolved.machine] if output.kind == "code" else b""
-        end = output.offset
-        for piece in output.pieces:
-            start = output.offset + piece.address - output.address
-            if nop and start > end:
-                _fill(image, nop, output.offset, end, start)
-            end = start + len(piece.data)
-            image[start:end] = piece.data
-            if release:
-                piece.data = bytearray()
-        if nop:
-            _fill(image, nop, output.offset, end, output.offset + output.size)
+        if output.kind == "code":
+            _fill_gaps(image, NOPS[layout.resolved.machine], output)
         for address, code in output.veneers:
             start = output.offset + address - output.address
             image[start : start + len(code)] = code
     for name, pieces in layout.unloaded.items():
-        start = len(image)
+        start = layout.unloaded_offsets[name]
         for piece in pieces:
             section_numbers[id(piece.section)] = len(headers)
-            image += piece.data
-        size = len(image) - start
+        size = pieces[-1].address + pieces[-1].size
         headers.append(
             elf.SECTION.pack(names.add(name), elf.SHT_PROGBITS, 0, 0, start, size, 0, 0, 1, 0)
         )
@@ -80,7 +72,7 @@ def write_executable(layout: Layout, *, release: bool = False) -> bytearray:
         section_numbers[key] = section_numbers[id(moved.section)]
     for key, leader in layout.resolved.folded.items():
         section_numbers[key] = section_numbers[id(leader)]
-    _symbol_table(layout, image, names, headers, section_numbers)
+    tail = symbol_table(layout, names, headers, section_numbers)
 
     entry = layout.resolved.names[layout.options.entry]
     entry_address = layout.address_of(entry.symbol)
@@ -88,9 +80,9 @@ def write_executable(layout: Layout, *, release: bool = False) -> bytearray:
         raise CallproofError(
             f"{entry.file.name}: the entry point '{layout.options.entry}' has no address"
         )
-    image.extend(bytes(-len(image) % 8))
-    section_offset = len(image)
-    image += b"".join(headers)
+    tail += bytes(-(len(image) + len(tail)) % 8)
+    section_offset = len(image) + len(tail)
+    tail += b"".join(headers)
     programs = _program_headers(layout)
     header = elf.HEADER.pack(
         elf.IDENT,
@@ -110,23 +102,36 @@ def write_executable(layout: Layout, *, release: bool = False) -> bytearray:
     )
     image[: layout.headers_size] = (header + b"".join(programs)).ljust(layout.headers_size, b"\0")
     if layout.build_id is not None:
-        _sign(layout, layout.build_id, image)
-    return image
+        _sign(layout, layout.build_id, image, tail)
+    return image, tail
 
 
-def _fill(image: bytearray, nop: bytes, origin: int, start: int, end: int) -> None:
-    """Instructions that do nothing, at their multiples from `origin` on, into a gap."""
+def _fill_gaps(image: memoryview, nop: bytes, output: OutputSection) -> None:
+    """Instructions that do nothing, at their multiples from the start on, between the pieces."""
+    end = origin = output.offset
+    distance = origin - output.address
+    for piece in output.pieces:
+        start = piece.address + distance
+        if start > end:
+            _fill(image, nop, origin, end, start)
+        end = start + piece.size
+    _fill(image, nop, origin, end, origin + output.size)
+
+
+def _fill(image: memoryview, nop: bytes, origin: int, start: int, end: int) -> None:
     phase = (start - origin) % len(nop)
     gap = end - start
     image[start:end] = (nop * (gap // len(nop) + 2))[phase : phase + gap]
 
 
-def _sign(layout: Layout, note: Section, image: bytearray) -> None:
+def _sign(layout: Layout, note: Section, image: memoryview, tail: bytearray) -> None:
     """The build id is the SHA-1 of the file with zeros in the id's place."""
     address = layout.places[id(note)].address + len(note.data) - BUILD_ID_SIZE
     output = next(o for o in layout.outputs() if o.address <= address < o.address + o.size)
     offset = output.offset + address - output.address
-    image[offset : offset + BUILD_ID_SIZE] = hashlib.sha1(image, usedforsecurity=False).digest()
+    digest = hashlib.sha1(image, usedforsecurity=False)
+    digest.update(tail)
+    image[offset : offset + BUILD_ID_SIZE] = digest.digest()
 
 
 def _program_headers(layout: Layout) -> list[bytes]:
@@ -181,91 +186,3 @@ def _program_headers(layout: Layout) -> list[bytes]:
     if layout.dynamic is not None:
         programs.insert(0, loader_view.own_header(layout, len(programs) + 1))
     return programs
-
-
-def _symbol_table(
-    layout: Layout,
-    image: bytearray,
-    names: StringTable,
-    headers: list[bytes],
-    numbers: dict[int, int],
-) -> None:
-    """`.symtab`, `.strtab` and `.shstrtab`: every named symbol of what was kept."""
-    strings = StringTable()
-    rows: list[tuple[bool, bytes]] = []
-    tls_start = layout.tls[0]
-    for file in layout.resolved.files:
-        for symbol in file.symbols:
-            if symbol.kind == "section" or not symbol.name or symbol.name.startswith(".L"):
-                continue
-            row = _symbol(layout, symbol, strings, numbers, tls_start)
-            if row is not None:
-                rows.append((row[4] >> 4 == 0, row))
-    rows.sort(key=lambda row: not row[0])
-    locals_ = 1 + sum(is_local for is_local, _ in rows)
-    table = bytes(elf.SYMBOL.size) + b"".join(row for _, row in rows)
-    for name, type_, data, link, info, entry, alignment in (
-        (
-            ".symtab",
-            elf.SHT_SYMTAB,
-            table,
-            len(headers) + 1,
-            locals_,
-            elf.SYMBOL.size,
-            8,
-        ),
-        (".strtab", elf.SHT_STRTAB, bytes(strings.data), 0, 0, 0, 1),
-        (".shstrtab", elf.SHT_STRTAB, b"", 0, 0, 0, 1),
-    ):
-        name_offset = names.add(name)
-        if name == ".shstrtab":
-            data = bytes(names.data)
-        image.extend(bytes(-len(image) % alignment))
-        headers.append(
-            elf.SECTION.pack(
-                name_offset,
-                type_,
-                0,
-                0,
-                len(image),
-                len(data),
-                link,
-                info,
-                alignment,
-                entry,
-            )
-        )
-        image += data
-
-
-def _symbol(
-    layout: Layout,
-    symbol: Symbol,
-    strings: StringTable,
-    numbers: dict[int, int],
-    tls_start: int,
-) -> bytes | None:
-    if symbol.section is not None:
-        number = numbers.get(id(symbol.section))
-        address = layout.address_of(symbol)
-        if number is None or address is None:
-            return None
-        if symbol.kind == "tls":
-            address -= tls_start
-            if address < 0:
-                owner = layout.resolved.owner.get(id(symbol.section))
-                raise CallproofError(
-                    f"{owner.name if owner else '?'}: symbol '{symbol.name}' is thread-local, but "
-                    f"{symbol.section.name}, its section, is not"
-                )
-    elif symbol.absolute:
-        number, address = elf.SHN_ABS, symbol.value
-    else:
-        return None
-    if layout.resolved.meaning(symbol) is not symbol:
-        return None  # another definition of the name counts
-    # Nobody outside can mean a hidden name, nor can another definition of it.
-    is_hidden = symbol.name in layout.resolved.hidden
-    binding = "local" if is_hidden else symbol.binding
-    info = elf.BINDING_NUMBERS[binding] << 4 | elf.KIND_NUMBERS[symbol.kind]
-    return elf.SYMBOL.pack(strings.add(symbol.name), info, 0, number, address, symbol.size)

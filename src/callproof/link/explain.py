@@ -159,7 +159,7 @@ def _chain(layout: Layout, section: Section) -> list[str]:
     steps: list[str] = []
     current = section
     while True:
-        reason = resolved.reasons.get(id(current))
+        reason = resolved.reason(current)
         if reason is None:
             break
         source, relocation = reason

@@ -8,6 +8,8 @@ or none is changed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from callproof.link.resolve import Resolved
 from callproof.object.model import Relocation, Section
 
@@ -17,11 +19,16 @@ DIRECT = {PAGE: "R_AARCH64_ADR_PREL_PG_HI21", LOAD: "R_AARCH64_ADD_ABS_LO12_NC"}
 NONE: frozenset[int] = frozenset()
 
 
-def relaxed(resolved: Resolved, section: Section) -> frozenset[int]:
-    """Offsets of the relocations that need no slot; the same before and after layout."""
+def relaxed(
+    resolved: Resolved, section: Section, relocations: Iterable[Relocation]
+) -> frozenset[int]:
+    """Offsets of the relocations that need no slot; the same before and after layout.
+
+    `relocations`: the section's, at least all those of these two types.
+    """
     pages: dict[int, Relocation] = {}
     loads: dict[int, Relocation] = {}
-    for relocation in section.relocations:
+    for relocation in relocations:
         if relocation.type == PAGE:
             pages[relocation.offset] = relocation
         elif relocation.type == LOAD:

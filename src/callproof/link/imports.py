@@ -22,6 +22,7 @@ from callproof.link.libraries import Import
 from callproof.link.linker_symbols import ARRAYS, BOUNDS
 from callproof.link.relocate import GOT_RELOCATIONS, TLS_CALLS, TLS_GOT_RELOCATIONS
 from callproof.link.resolve import LINKER_DEFINED, TLS_QUERY, Resolved
+from callproof.object import elf_format as elf
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
 
@@ -101,6 +102,14 @@ def asks_for(type_: str) -> str:
     return found
 
 
+# Of these types also relocations to the program's own places ask for something.
+ASKING = frozenset(
+    name
+    for table in elf.RELOCATION_NAMES.values()
+    for name in table.values()
+    if asks_for(name) in (SLOT, THREAD_SLOT, WORD, FIXED, UNKNOWN)
+)
+
 # Without a GOT, or thread-locals, or on another machine these mean nothing.
 DOUBTFUL = frozenset(("_GLOBAL_OFFSET_TABLE_", "_TLS_MODULE_BASE_", "__global_pointer$"))
 
@@ -139,8 +148,9 @@ class Scan:
         self.calls: dict[int, Import] = {}
         self.copies: dict[int, Import] = {}
 
-    def section(self, section: Section) -> None:
-        for relocation in section.relocations:
+    def section(self, section: Section, relocations: Sequence[Relocation]) -> None:
+        """`relocations`: the section's, at least those of `ASKING` and to what is unusual."""
+        for relocation in relocations:
             asked = asks_for(relocation.type)
             if asked == NOTHING or self.is_relaxed_call(section, relocation):
                 continue
@@ -156,7 +166,7 @@ class Scan:
         if relocation.symbol.name != TLS_QUERY:
             return False
         if self.resolved.machine == "x86_64":
-            return relocation.offset in tls_x64.consumed_calls(section)
+            return relocation.offset in tls_x64.consumed_calls(section, section.relocations)
         at = relocation.offset - 4
         return any(one.offset == at and one.type in TLS_CALLS for one in section.relocations)
 

@@ -17,7 +17,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from callproof.link.ifunc import FIRST_CONSTRUCTOR
+from callproof.link.ifunc_apply import FIRST_CONSTRUCTOR
 from callproof.link.resolve import Resolved
 from callproof.link.veneers import Veneers
 from callproof.object import elf_format as elf
@@ -27,8 +27,10 @@ from callproof.source import CallproofError
 if TYPE_CHECKING:
     from callproof.link import LinkOptions
     from callproof.link.dynamic import Dynamic
+    from callproof.link.places import Places
 
 ADDRESS_LIMIT = 1 << 47
+NO_DATA = bytearray()
 
 # Sizes of name and content, type NT_GNU_BUILD_ID, the name; the hash comes behind it.
 BUILD_ID_SIZE = 20
@@ -37,14 +39,14 @@ BUILD_ID_NOTE = struct.pack("<III4s", 4, BUILD_ID_SIZE, 3, b"GNU\0") + bytes(BUI
 
 @dataclass(slots=True)
 class Piece:
-    """An input section at its place; `data` is its own, relocated copy (empty for bss).
+    """An input section at its place; `data` is its part of the image (empty for bss).
 
-    The copy is made when it is relocated, so that layout alone never needs the contents.
+    The image is made when all is placed, so that layout alone never needs the contents.
     """
 
     section: Section
     address: int
-    data: bytearray
+    data: bytearray | memoryview
     size: int = 0
 
 
@@ -85,7 +87,9 @@ class Layout:
     places      id(section) -> its piece
     got         slot addresses by key (see relocate.py)
     tls         (address, file size, memory size, alignment) of the thread-local image
-    unloaded    debug and other sections, by output name
+    unloaded    debug and other sections, by output name; `unloaded_offsets`: where in the file
+    image       the file's contents but for the tables at its end (image.py)
+    columns     where what is read as columns is
     relro       the segment that start code may make read-only
     exec_stack  an object wants a stack that can be executed
     dynamic     what the program's loader needs
@@ -100,6 +104,9 @@ class Layout:
     build_id: Section | None = None
     tls: tuple[int, int, int, int] = (0, 0, 0, 1)
     unloaded: dict[str, list[Piece]] = field(default_factory=dict)
+    unloaded_offsets: dict[str, int] = field(default_factory=dict)
+    image: memoryview | None = None
+    columns: Places | None = None
     veneers: Veneers | None = None
     headers_size: int = 0
     relro: Segment | None = None
@@ -125,6 +132,12 @@ class Layout:
         if moved is None or place is None:
             return None
         return self.places[id(moved.section)].address + place
+
+    def give_up_image(self) -> None:
+        """The image is written by somebody else; all else that is known stays."""
+        self.image = None
+        for piece in self.places.values():
+            piece.data = NO_DATA
 
     def bounds(self, *kinds: str) -> tuple[int, int]:
         """From the first to the last byte of the output sections of these kinds."""
@@ -167,32 +180,25 @@ FLAGS = {
 # What nobody writes when start code is done.
 PROTECTED_KINDS = frozenset(("tdata", "tbss", "preinit_array", "init_array", "fini_array"))
 PROTECTED_NAMES = frozenset((".data.rel.ro", ".got", ".igot", ".got.plt", ".dynamic"))
-PREFIXES = (
-    (".data.rel.ro", ".data.rel.ro"),
-    (".text", ".text"),
-    (".rodata", ".rodata"),
-    (".data", ".data"),
-    (".bss", ".bss"),
-    (".tdata", ".tdata"),
-    (".tbss", ".tbss"),
-    (".init_array", ".init_array"),
-    (".fini_array", ".fini_array"),
-    (".eh_frame", ".eh_frame"),
-    (".gcc_except_table", ".gcc_except_table"),
-    (".lrodata", ".lrodata"),
-    (".ldata", ".ldata"),
-    (".lbss", ".lbss"),
+# First parts of names, up to the second dot, that name their output section.
+FAMILIES = frozenset(
+    """.text .rodata .data .bss .tdata .tbss .init_array .fini_array .eh_frame .gcc_except_table
+    .lrodata .ldata .lbss""".split()
 )
+RELRO = ".data.rel.ro"
 # Code that runs together stands together, in ld's order.
 CODE_FAMILIES = (".text.unlikely", ".text.exit", ".text.startup", ".text.hot")
 
 
 def output_name(section: Section) -> str:
     name = section.name
-    for prefix, output in PREFIXES:
-        if name == prefix or name.startswith(prefix + "."):
-            return output
-    return name
+    end = name.find(".", 1)
+    family = name[:end] if end > 0 else name
+    if family not in FAMILIES:
+        return name
+    if family == ".data" and (name == RELRO or name.startswith(RELRO + ".")):
+        return RELRO
+    return family
 
 
 def _priority(section: Section) -> tuple[int, str]:
@@ -204,6 +210,8 @@ def _priority(section: Section) -> tuple[int, str]:
 
 
 def _family(section: Section) -> int:
+    if not section.name.startswith(CODE_FAMILIES):
+        return len(CODE_FAMILIES)
     for rank, family in enumerate(CODE_FAMILIES):
         if section.name == family or section.name.startswith(family + "."):
             return rank
@@ -289,10 +297,12 @@ def lay_out(resolved: Resolved, options: LinkOptions) -> Layout:
         key = (kind, output_name(section))
         if layout.dynamic is not None:
             key = layout.dynamic.place_of(section, *key)
-        output = outputs.setdefault(key, OutputSection(key[1], key[0]))
+        output = outputs.get(key)
+        if output is None:
+            output = outputs[key] = OutputSection(key[1], key[0])
         is_empty = section.kind in ("bss", "tbss")
         size = section.size if is_empty else len(section.data)
-        piece = Piece(section, 0, bytearray(), size)
+        piece = Piece(section, 0, NO_DATA, size)
         output.pieces.append(piece)
         layout.places[id(section)] = piece
     for key_, leader in resolved.folded.items():
@@ -346,7 +356,7 @@ def _add_unloaded(layout: Layout, section: Section) -> None:
         return
     pieces = layout.unloaded.setdefault(name, [])
     address = pieces[-1].address + pieces[-1].size if pieces else 0
-    piece = Piece(section, address, bytearray(), len(section.data))
+    piece = Piece(section, address, NO_DATA, len(section.data))
     pieces.append(piece)
     layout.places[id(section)] = piece
 

@@ -70,7 +70,7 @@ def finish(resolved: Resolved, options: LinkOptions, own: set[str]) -> None:
     weak = {
         resolved.wanted_name(symbol): None
         for file in resolved.files
-        for symbol in file.symbols
+        for symbol in file.outer_symbols()
         if symbol.binding == "weak" and not symbol.is_defined and symbol.name
     }
     seen: set[str] = set()

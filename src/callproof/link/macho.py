@@ -8,8 +8,9 @@
     write                commands, segments, the loader's tables      (macho_linkedit.py)
     sign                 UUID and ad-hoc signature                    (macho_sign.py)
 
-Programs are position-independent, loaded by dyld and linked with libSystem: Apple has no
-other kind.  Equal inputs give equal bytes; the output's name is in the signature only.
+Programs are position-independent, loaded by dyld and linked with libSystem, and perhaps other
+libraries (macho_libraries.py): Apple has no other kind.  Equal inputs give equal bytes; the
+output's name is in the signature only.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from callproof.files import write_output
+from callproof.link.inputs import ArchiveGroup
 from callproof.link.macho_layout import (
     BASE,
     HEADER_SYMBOLS,
@@ -30,6 +32,13 @@ from callproof.link.macho_layout import (
     Program,
     Segment,
     lay_out,
+)
+from callproof.link.macho_libraries import (
+    LIBSYSTEM,
+    MOST_LIBRARIES,
+    Library,
+    is_library,
+    read_library,
 )
 from callproof.link.macho_linkedit import (
     SymbolTable,
@@ -50,8 +59,6 @@ if TYPE_CHECKING:
     from callproof.link import Input, LinkOptions
 
 DYLINKER = b"/usr/lib/dyld"
-LIBSYSTEM = b"/usr/lib/libSystem.B.dylib"
-LIBRARY_VERSION = 1 << 16  # 1.0.0: the compatibility version of every libSystem
 HEADER_PADDING = 256  # where signers may put commands of theirs
 UUID_SIZE = 16
 LINKEDIT = "__LINKEDIT"
@@ -71,11 +78,15 @@ def macho_bytes(inputs: Sequence[Input], options: LinkOptions, identifier: str) 
     from callproof.link.collect import collect
     from callproof.link.resolve import resolve
 
-    names = options.system_names | HEADER_SYMBOLS
-    resolved = resolve(inputs, replace(options, system_names=names))
+    libraries, inputs = _libraries(inputs)
+    names = dict.fromkeys(options.system_names, 1)
+    for number, library in reversed(list(enumerate(libraries[1:], 2))):
+        names.update(dict.fromkeys(library.names, number))  # the first that has a name counts
+    known = frozenset(names) | HEADER_SYMBOLS
+    resolved = resolve(inputs, replace(options, system_names=known))
     collect(resolved, options)
-    program = Program(resolved)
-    find_imports(program, options.system_names)
+    program = Program(resolved, libraries=libraries)
+    find_imports(program, names)
     rows = read_rows(program)
     if rows:
         room = bytes(most_size(rows))
@@ -95,6 +106,26 @@ def macho_bytes(inputs: Sequence[Input], options: LinkOptions, identifier: str) 
     data = {segment.name: writer.content(segment) for segment in program.segments}
     chains = chained_fixups(program, fixups, data)
     return writer.write(data, chains)
+
+
+def _libraries(inputs: Sequence[Input]) -> tuple[list[Library], list[Input]]:
+    """The libraries among the inputs, behind libSystem, and the other inputs."""
+    found: list[Library] = [LIBSYSTEM]
+    others: list[Input] = []
+    for item in inputs:
+        inside: list[Library] = []
+        if isinstance(item, Path) and is_library(item):
+            inside = [read_library(item)]
+        elif isinstance(item, ArchiveGroup):
+            (_, *inside), rest = _libraries(item.inputs)
+            others.append(ArchiveGroup(tuple(one for one in rest if isinstance(one, Path))))
+        else:
+            others.append(item)
+        known = {one.name for one in found}
+        found += [one for one in inside if one.name not in known]
+    if len(found) > MOST_LIBRARIES:
+        raise CallproofError(f"{len(found)} shared libraries, more than {MOST_LIBRARIES}")
+    return found, others
 
 
 def _text_command(command: int, fields: bytes, text: bytes) -> bytes:
@@ -121,6 +152,9 @@ class _Writer:
         commands = self.commands(empty, {}, nothing, 0)
         return macho.HEADER.size + sum(map(len, commands))
 
+    def has_thread_locals(self) -> bool:
+        return any(one.name == "__thread_vars" for one in self.program.outputs())
+
     def content(self, segment: Segment) -> bytearray:
         data = bytearray(segment.file_size)
         for output in segment.outputs:
@@ -141,7 +175,7 @@ class _Writer:
         )
         parts = {
             "fixups": chains,
-            "exports": exports_trie(symbols.exported),
+            "exports": exports_trie(symbols.exported, symbols.thread_locals),
             "starts": function_starts(symbols.functions),
             "data": b"",
             "symbols": symbols.table,
@@ -175,7 +209,7 @@ class _Writer:
             macho.MH_EXECUTE,
             len(commands),
             sum(map(len, commands)),
-            FLAGS,
+            FLAGS | (macho.MH_HAS_TLV_DESCRIPTORS if self.has_thread_locals() else 0),
             0,
         ) + b"".join(commands)
         image[: len(header)] = header
@@ -240,8 +274,13 @@ class _Writer:
         found.append(macho.BUILD_VERSION.pack(macho.LC_BUILD_VERSION, size, *version))
         found.append(pack("<2IQ", macho.LC_SOURCE_VERSION, 16, 0))
         found.append(macho.MAIN.pack(macho.LC_MAIN, macho.MAIN.size, entry, 0))
-        library = pack("<3I", 2, LIBRARY_VERSION, LIBRARY_VERSION)
-        found.append(_text_command(macho.LC_LOAD_DYLIB, library, LIBSYSTEM))
+        for library in program.libraries:
+            versions = pack("<3I", 2, library.current, library.compatibility)
+            name = library.name.encode("utf-8", "surrogateescape")
+            found.append(_text_command(macho.LC_LOAD_DYLIB, versions, name))
+        for folder in self.options.rpath:
+            text = folder.encode("utf-8", "surrogateescape")
+            found.append(_text_command(macho.LC_RPATH, b"", text))
         found.append(data(macho.LC_FUNCTION_STARTS, "starts"))
         found.append(data(macho.LC_DATA_IN_CODE, "data"))
         found.append(data(macho.LC_CODE_SIGNATURE, "signature"))

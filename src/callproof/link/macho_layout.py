@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from callproof.link.macho_libraries import Library
 from callproof.link.resolve import Resolved
 from callproof.object import macho_format as macho
+from callproof.object.macho_read import THREAD_VARIABLES
 from callproof.object.model import Section, Symbol
 from callproof.source import CallproofError
 
@@ -38,6 +40,9 @@ SECTIONS: dict[tuple[str, str], int] = {
     (DATA_CONST, "__mod_term_func"): macho.S_MOD_TERM,
     (DATA_CONST, "__const"): 0,
     (DATA, "__data"): 0,
+    (DATA, "__thread_vars"): macho.S_THREAD_LOCAL_VARIABLES,
+    (DATA, "__thread_data"): macho.S_THREAD_LOCAL_REGULAR,
+    (DATA, "__thread_bss"): macho.S_THREAD_LOCAL_ZEROFILL,
     (DATA, "__bss"): macho.S_ZEROFILL,
 }
 PROTECTION = {
@@ -51,8 +56,14 @@ BY_KIND = {
     "init_array": (DATA_CONST, "__mod_init_func"),
     "fini_array": (DATA_CONST, "__mod_term_func"),
     "data": (DATA, "__data"),
+    "tdata": (DATA, "__thread_data"),
+    "tbss": (DATA, "__thread_bss"),
     "bss": (DATA, "__bss"),
 }
+# What each thread has a copy of: one piece of memory to the loader, from the first to the last.
+THREAD_TEMPLATE = ((DATA, "__thread_data"), (DATA, "__thread_bss"))
+DESCRIPTOR_SIZE = 24  # function, key, offset in the template; the loader fills in the first two
+ZERO_FILLED = frozenset((macho.S_ZEROFILL, macho.S_THREAD_LOCAL_ZEROFILL))
 NOT_LOADED = frozenset(("debug", "other", "note"))
 
 
@@ -82,7 +93,7 @@ class Output:
 
     @property
     def in_file(self) -> bool:
-        return self.flags & macho.SECTION_TYPE != macho.S_ZEROFILL
+        return self.flags & macho.SECTION_TYPE not in ZERO_FILLED
 
     def content(self) -> bytes:
         data = bytearray(self.size if self.in_file else 0)
@@ -106,10 +117,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A name that libSystem gives; `weak`: the program can do without."""
+    """A name that the `library` of that number (from 1) gives; `weak`: the program can do
+    without."""
 
     name: str
     weak: bool = False
+    library: int = 1
 
 
 @dataclass(slots=True)
@@ -117,6 +130,7 @@ class Program:
     """Everything placed.
 
     places   id(section) -> its piece
+    libraries  that are loaded with it; libSystem is the first
     imports  by name, in order of first use
     stubs    names of imports that are called -> number of their stub
     slots    names (imports, and weak ones that nobody has) -> number of their slot in the GOT
@@ -125,6 +139,7 @@ class Program:
     resolved: Resolved
     segments: list[Segment] = field(default_factory=list)
     places: dict[int, Piece] = field(default_factory=dict)
+    libraries: list[Library] = field(default_factory=list)
     imports: dict[str, Import] = field(default_factory=dict)
     stubs: dict[str, int] = field(default_factory=dict)
     slots: dict[str, int] = field(default_factory=dict)
@@ -154,6 +169,13 @@ class Program:
         piece = self.places.get(id(symbol.section))
         return None if piece is None else piece.address + symbol.value
 
+    def thread_template(self) -> int | None:
+        """Where the thread-local variables' first values begin; None if there are none."""
+        places = (
+            one.address for one in self.outputs() if (one.segment, one.name) in THREAD_TEMPLATE
+        )
+        return next(places, None)
+
     def stub_address(self, name: str) -> int:
         assert self.stubs_section is not None
         return self.places[id(self.stubs_section)].address + STUB_SIZE * self.stubs[name]
@@ -179,6 +201,8 @@ def place_of(section: Section) -> tuple[str, str] | None:
         return DATA_CONST, "__const"
     if section.name in ("__DATA,__const", "__DATA_CONST,__const"):
         return DATA_CONST, "__const"
+    if section.name == THREAD_VARIABLES:
+        return DATA, "__thread_vars"
     if section.name == "__TEXT,__cstring":
         return TEXT, "__cstring"
     return place
@@ -212,6 +236,12 @@ def lay_out(program: Program, headers_size: int) -> None:
         output.pieces.append(piece)
         output.alignment = max(output.alignment, section.alignment)
         program.places[id(section)] = piece
+    template = [outputs[place] for place in THREAD_TEMPLATE if place in outputs]
+    for output in template:  # its start has to suit all of it
+        output.alignment = max(one.alignment for one in template)
+    variables = outputs.get((DATA, "__thread_vars"))
+    if variables is not None:
+        variables.alignment = 8  # compilers say 1 and mean that of their words
     order = list(SECTIONS)
     ordered = sorted(outputs, key=order.index)
     for name in PROTECTION:

@@ -15,6 +15,7 @@ from callproof.link.macho_relocate import Fixup
 from callproof.object import macho_format as macho
 from callproof.object.elf_write import StringTable
 from callproof.object.leb128 import uleb
+from callproof.object.macho_read import THREAD_VARIABLES
 from callproof.object.macho_write import external_name
 from callproof.object.model import Symbol
 from callproof.source import CallproofError
@@ -25,8 +26,8 @@ POINTER_64_OFFSET = 6  # addresses are counted from the program's start
 IMPORT_FORMAT = 1  # library:8 weak:1 name:23
 NO_FIXUP = 0xFFFF
 STRIDE = 4
-LIBRARY = 1  # libSystem is the first and only one
 BIND = 1 << 63
+EXPORT_THREAD_LOCAL = 1
 PRIVATE_NAMES = ("ltmp", "l_", ".L")  # of assemblers and of ours
 
 
@@ -74,7 +75,7 @@ def chained_fixups(program: Program, fixups: list[Fixup], data: dict[str, bytear
     strings = bytearray(1)
     rows = b""
     for one in program.imports.values():
-        rows += pack("<I", LIBRARY | one.weak << 8 | len(strings) << 9)
+        rows += pack("<I", one.library | one.weak << 8 | len(strings) << 9)
         strings += f"_{one.name}\0".encode("utf-8", "surrogateescape")
     if len(strings) >> 23:
         raise CallproofError("the names of what the program imports take more than 8 MiB")
@@ -93,11 +94,13 @@ def _pointer(fixup: Fixup, imports: dict[str, int], steps: int) -> int:
     return steps << 51 | fixup.addend - BASE
 
 
-def exports_trie(addresses: dict[str, int]) -> bytes:
+def exports_trie(addresses: dict[str, int], thread_locals: frozenset[str] = frozenset()) -> bytes:
     """Names that other images may ask for: a tree of prefixes, offsets from the start of it."""
     root = _Node()
     for name, address in sorted(addresses.items()):
-        root.add(name.encode("utf-8", "surrogateescape"), address - BASE)
+        kind = EXPORT_THREAD_LOCAL if name in thread_locals else 0
+        value = uleb(kind) + uleb(address - BASE)
+        root.add(name.encode("utf-8", "surrogateescape"), value)
     nodes = root.all()
     changed = True
     while changed:  # an offset's own length depends on the offsets
@@ -114,10 +117,10 @@ class _Node:
 
     def __init__(self) -> None:
         self.children: dict[bytes, _Node] = {}
-        self.value: int | None = None
+        self.value = b""
         self.offset = 0
 
-    def add(self, rest: bytes, value: int) -> None:
+    def add(self, rest: bytes, value: bytes) -> None:
         if not rest:
             self.value = value
             return
@@ -141,8 +144,7 @@ class _Node:
         return [self, *(node for child in self.children.values() for node in child.all())]
 
     def encoded(self) -> bytes:
-        payload = b"" if self.value is None else uleb(0) + uleb(self.value)
-        out = uleb(len(payload)) + payload + bytes((len(self.children),))
+        out = uleb(len(self.value)) + self.value + bytes((len(self.children),))
         for edge, child in self.children.items():
             out += edge + b"\0" + uleb(child.offset)
         return out
@@ -161,7 +163,7 @@ def function_starts(addresses: list[int]) -> bytes:
 @dataclass(slots=True)
 class SymbolTable:
     """`counts`: of local, of defined external, of undefined names; `indirect`: what stubs and
-    slots stand for."""
+    slots stand for; `thread_locals`: those of the exported names."""
 
     table: bytes
     strings: bytes
@@ -169,6 +171,7 @@ class SymbolTable:
     indirect: bytes
     functions: list[int]
     exported: dict[str, int]
+    thread_locals: frozenset[str] = frozenset()
 
 
 def symbol_table(program: Program, export_all: bool) -> SymbolTable:
@@ -176,6 +179,7 @@ def symbol_table(program: Program, export_all: bool) -> SymbolTable:
     local: list[tuple[str, int, int]] = []
     defined: list[tuple[str, int, int]] = [("__mh_execute_header", BASE, 0)]
     functions: list[int] = []
+    thread_locals: set[str] = set()
     resolved = program.resolved
     for file in resolved.files:
         for symbol in file.symbols:
@@ -189,6 +193,8 @@ def symbol_table(program: Program, export_all: bool) -> SymbolTable:
             if not symbol.name or _is_private(symbol):
                 continue
             is_seen = symbol.binding != "local" and symbol.visibility in ("default", "protected")
+            if symbol.section.name == THREAD_VARIABLES:
+                thread_locals.add(external_name(symbol))
             row = (external_name(symbol), address, program.output_at(address)[0])
             (defined if is_seen else local).append(row)
     exported = {name: address for name, address, _ in defined}
@@ -214,7 +220,8 @@ def symbol_table(program: Program, export_all: bool) -> SymbolTable:
         out += macho.NLIST.pack(strings.add(name), type_, section or 1, desc, address)
     undefined = sorted(program.imports)
     for name in undefined:
-        desc = LIBRARY << 8 | (macho.N_WEAK_REF if program.imports[name].weak else 0)
+        given = program.imports[name]
+        desc = given.library << 8 | (macho.N_WEAK_REF if given.weak else 0)
         out += macho.NLIST.pack(strings.add(f"_{name}"), macho.N_EXT | macho.N_UNDF, 0, desc, 0)
     numbers = {name: len(local) + len(defined) + at for at, name in enumerate(undefined)}
     indirect = [numbers[name] for name in program.stubs]
@@ -227,6 +234,7 @@ def symbol_table(program: Program, export_all: bool) -> SymbolTable:
         pack(f"<{len(indirect)}I", *indirect),
         functions,
         exported,
+        frozenset(thread_locals),
     )
 
 

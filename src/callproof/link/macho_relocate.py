@@ -4,22 +4,35 @@ An address in data is a fixup: the loader adds how far the program was moved, or
 address of a library's function there.  Calls of libraries go through stubs, which load the
 function's address from the GOT.  A load from the GOT of what the program itself has becomes
 the address's computation, so that the GOT holds libraries' addresses only.
+
+A thread-local variable is a descriptor, whose function gives the variable's address; code
+loads the descriptor's address like one from the GOT.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange
-from callproof.link.macho_layout import BASE, HEADER_SYMBOLS, Import, Piece, Program
+from callproof.link.macho_layout import (
+    BASE,
+    DESCRIPTOR_SIZE,
+    HEADER_SYMBOLS,
+    Import,
+    Piece,
+    Program,
+)
 from callproof.link.relocate import NOP, WORD
 from callproof.link.resolve import Resolved
+from callproof.object.macho_read import THREAD_VARIABLES, TLV_LOAD, TLV_PAGE
 from callproof.object.macho_write import GOT_LOAD, GOT_PAGE, through_got
 from callproof.object.model import Relocation, Section, Symbol
 from callproof.source import CallproofError
 
 BRANCHES = frozenset(("R_AARCH64_CALL26", "R_AARCH64_JUMP26"))
-GOT_TYPES = frozenset((GOT_PAGE, GOT_LOAD))
+TLV_TYPES = {TLV_PAGE: GOT_PAGE, TLV_LOAD: GOT_LOAD}
+GOT_TYPES = frozenset((GOT_PAGE, GOT_LOAD, *TLV_TYPES))
 ABSOLUTE = "R_AARCH64_ABS64"
 LARGEST_ADDEND = 0xFF  # of a bind: 8 bits
 
@@ -40,8 +53,9 @@ def missing(resolved: Resolved, symbol: Symbol) -> bool:
     return (meaning is None or not meaning.is_defined) and symbol.name not in HEADER_SYMBOLS
 
 
-def find_imports(program: Program, system: frozenset[str]) -> None:
-    """Which names come from libSystem, with their stubs and slots of the GOT, in order of use."""
+def find_imports(program: Program, system: Mapping[str, int]) -> None:
+    """Which names come from which library, with their stubs and slots of the GOT, in order of
+    use; `system`: all that there are, with the library's number."""
     resolved = program.resolved
     for file in resolved.files:
         absent = frozenset(id(one) for one in file.symbols if _is_absent(resolved, one))
@@ -67,13 +81,14 @@ def _is_absent(resolved: Resolved, symbol: Symbol) -> bool:
     return not symbol.is_defined and bool(symbol.name) and missing(resolved, symbol)
 
 
-def _want(program: Program, relocation: Relocation, system: frozenset[str]) -> None:
+def _want(program: Program, relocation: Relocation, system: Mapping[str, int]) -> None:
     name = program.resolved.wanted_name(relocation.symbol)
     is_there = name in system
     if is_there:
         is_weak = relocation.symbol.binding == "weak"
         known = program.imports.get(name)
-        program.imports[name] = Import(name, is_weak and (known is None or known.weak))
+        is_weak &= known is None or known.weak
+        program.imports[name] = Import(name, is_weak, system[name])
     if relocation.type in BRANCHES:
         if is_there:
             program.stubs.setdefault(name, len(program.stubs))
@@ -122,14 +137,41 @@ class _Relocator:
             return BASE
         if missing(program.resolved, symbol):
             name = program.resolved.wanted_name(symbol)
-            if name in program.imports or symbol.binding == "weak":
+            if name in program.imports:
+                self.check_import(piece, relocation, program.imports[name])
+                return None
+            if symbol.binding == "weak":
                 return None
             raise self.fail(piece, relocation, "it is not defined anywhere")
         meaning = program.resolved.meaning(symbol)
         address = None if meaning is None else program.address_of(meaning)
         if address is None:
             raise self.fail(piece, relocation, "its section is not in the program")
+        self.check_thread_local(piece, relocation, meaning)
         return address
+
+    def check_thread_local(
+        self, piece: Piece, relocation: Relocation, meaning: Symbol | None
+    ) -> None:
+        """Variables of threads are referred to in their own way, by all of their files."""
+        section = None if meaning is None else meaning.section
+        is_variable = section is not None and section.name == THREAD_VARIABLES
+        if (relocation.type in TLV_TYPES) != is_variable:
+            what = "is thread-local, which this reference is not made for"
+            if not is_variable:
+                what = "is not thread-local, but this reference is made for that"
+            raise self.fail(piece, relocation, f"it {what}")
+        is_first_value = section is not None and section.kind in ("tdata", "tbss")
+        if is_first_value and piece.section.name != THREAD_VARIABLES:
+            raise self.fail(piece, relocation, "it is a thread-local variable's first value")
+
+    def check_import(self, piece: Piece, relocation: Relocation, given: Import) -> None:
+        """The same for a library's variable."""
+        library = self.program.libraries[given.library - 1]
+        is_variable = given.name in library.thread_locals
+        if (relocation.type in TLV_TYPES) != is_variable:
+            which = "thread-local" if is_variable else "not thread-local"
+            raise self.fail(piece, relocation, f"it is {which} in {library.name}")
 
     def apply(self, piece: Piece, relocation: Relocation) -> None:
         address = self.value(piece, relocation)
@@ -145,6 +187,13 @@ class _Relocator:
 
     def fixup(self, piece: Piece, relocation: Relocation, address: int | None) -> None:
         place = piece.address + relocation.offset
+        if piece.section.name == THREAD_VARIABLES:
+            part = relocation.offset % DESCRIPTOR_SIZE
+            if part == DESCRIPTOR_SIZE - 8:
+                self.thread_offset(piece, relocation, address)
+                return
+            if part or address is not None:
+                raise self.fail(piece, relocation, "no descriptor of a variable is like this")
         if piece.section.kind == "code":
             raise self.fail(piece, relocation, "an address in code, which the loader cannot write")
         if place % 4:
@@ -169,6 +218,21 @@ class _Relocator:
                 raise self.fail(piece, relocation, f"{value} bytes from a library's datum")
         self.fixups.append(Fixup(place, name, value))
 
+    def thread_offset(self, piece: Piece, relocation: Relocation, address: int | None) -> None:
+        """The address of a variable's first value becomes its offset from all of them."""
+        meaning = self.program.resolved.meaning(relocation.symbol)
+        section = None if meaning is None else meaning.section
+        start = self.program.thread_template()
+        if section is None or section.kind not in ("tdata", "tbss") or start is None:
+            raise self.fail(piece, relocation, "it is no thread-local variable's first value")
+        assert address is not None
+        value = address + relocation.addend - start
+        extent = max(section.size, len(section.data))
+        assert meaning is not None
+        if not 0 <= meaning.value + relocation.addend <= extent:
+            raise self.fail(piece, relocation, "it lies outside its section")
+        piece.data[relocation.offset : relocation.offset + 8] = value.to_bytes(8, "little")
+
     def distance(
         self, piece: Piece, relocation: Relocation, address: int | None, width: tuple[int, bool]
     ) -> None:
@@ -187,6 +251,7 @@ class _Relocator:
         place, type_ = piece.address + relocation.offset, relocation.type
         (word,) = WORD.unpack_from(piece.data, relocation.offset)
         name = self.program.resolved.wanted_name(relocation.symbol)
+        type_ = TLV_TYPES.get(type_, type_)
         apply = INSTRUCTIONS.get(type_)
         if apply is None:
             raise self.fail(piece, relocation, "this relocation is not supported")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from callproof.link.resolve import Moved, Resolved
 from callproof.object import elf_format as elf
-from callproof.object.model import Section
+from callproof.object.columns import ColumnSection
+from callproof.object.model import ObjectFile, Relocation, Section
 from callproof.source import CallproofError
 
 # Name family, is strings, entry size, alignment: what is merged together.
@@ -97,25 +98,46 @@ def _cut(section: Section) -> list[int]:
 
 
 def _mark(resolved: Resolved, found: dict[int, Pieces]) -> None:
+    """Note what the kept sections refer to."""
+    columns = resolved.columns
+    rows: dict[int, list[Relocation]] = {}
+    if columns is not None:
+        from callproof.link.merge_columns import mark
+
+        rows = mark(columns, found, resolved.live)
     for file in resolved.files:
         for section in file.sections:
             if id(section) not in resolved.live:
                 continue
-            for relocation in section.relocations:
-                symbol = resolved.meaning(relocation.symbol)
-                if symbol is None or id(symbol.section) not in found:
-                    continue
-                offset = symbol.value
-                if symbol.kind == "section":
-                    offset += relocation.addend
-                if not found[id(symbol.section)].mark(offset):
-                    raise CallproofError(
-                        f"{file.name}: {section.name}+{relocation.offset:#x}: {relocation.type} "
-                        f"refers to {offset:#x} of the {len(symbol.section.data)} bytes of "
-                        f"{symbol.section.name}, whose parts are merged"
-                        if symbol.section is not None
-                        else ""
-                    )
+            if columns is not None and isinstance(section, ColumnSection) and section.is_raw:
+                left = rows.get(id(section))
+                if left is not None:
+                    _mark_all(resolved, found, file, section, left)
+                continue
+            _mark_all(resolved, found, file, section, section.relocations)
+
+
+def _mark_all(
+    resolved: Resolved,
+    found: dict[int, Pieces],
+    file: ObjectFile,
+    section: Section,
+    relocations: list[Relocation],
+) -> None:
+    for relocation in relocations:
+        symbol = resolved.meaning(relocation.symbol)
+        if symbol is None or id(symbol.section) not in found:
+            continue
+        offset = symbol.value
+        if symbol.kind == "section":
+            offset += relocation.addend
+        if not found[id(symbol.section)].mark(offset):
+            assert symbol.section is not None
+            raise CallproofError(
+                f"{file.name}: {section.name}+{relocation.offset:#x}: {relocation.type} "
+                f"refers to {offset:#x} of the {len(symbol.section.data)} bytes of "
+                f"{symbol.section.name}, whose parts are merged"
+            )
 
 
 def _merge_group(resolved: Resolved, key: Key, members: list[Pieces]) -> None:

@@ -8,19 +8,24 @@ address that is as far from a multiple of its alignment as the image's own is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from callproof.link import got_arm64, tls_arm64
 from callproof.link.arm64_fields import DATA, INSTRUCTIONS, OutOfRange, adrp, imm12, page
+from callproof.link.image import Room, make_image, plain_room
 from callproof.link.tombstones import empty_range, tombstone
 from callproof.link.veneers import BRANCHES
+from callproof.object.columns import ColumnSection
 from callproof.object.model import Relocation, Section
 from callproof.source import CallproofError
 
 if TYPE_CHECKING:
+    from callproof.link.batch import Batch
     from callproof.link.layout import Layout, Piece
+    from callproof.link.places import Places
     from callproof.link.resolve import Resolved
 
 WORD, DOUBLE = Struct("<I"), Struct("<Q")
@@ -82,10 +87,11 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
 
         return relocate_x64.needed_got_slots(resolved, sections)
     slots: dict[GotKey, None] = {}
-    for section in sections:
+    types = GOT_RELOCATIONS | TLS_GOT_RELOCATIONS | tls_arm64.SEQUENCES
+    for section, relocations in resolved.relocations_of(sections, types):
         if id(section) in resolved.live:
-            relaxed = got_arm64.relaxed(resolved, section)
-            for relocation in section.relocations:
+            relaxed = got_arm64.relaxed(resolved, section, relocations)
+            for relocation in relocations:
                 if relocation.offset in relaxed:
                     continue
                 thread = relocation.type in TLS_GOT_RELOCATIONS
@@ -103,18 +109,16 @@ def _relocator(layout: Layout) -> Relocator:
     return Relocator(layout)
 
 
-def relocate(layout: Layout) -> None:
-    """Apply all relocations, fill the GOT, write the veneers."""
+def relocate(layout: Layout, room: Room = plain_room) -> None:
+    """Make the image, apply all relocations, fill the GOT, write the veneers."""
     relocator = _relocator(layout)
-    for output in layout.outputs():
-        if output.in_file:
-            for piece in output.pieces:
-                is_empty = piece.section.kind in ("bss", "tbss")
-                piece.data = bytearray(piece.size if is_empty else piece.section.data)
+    make_image(layout, room)
+    left: dict[int, list[int] | None] = {}
+    if layout.columns is not None:
+        left = _batch(layout, layout.columns).run()
     for output in layout.outputs():
         for piece in output.pieces:
-            relocator.begin(piece)
-            relocator.apply_all(piece)
+            _relocate(layout, relocator, piece, left)
         if output.kind == "code" and layout.veneers is not None:
             output.veneers = [
                 (address, _veneer(address, target))
@@ -125,10 +129,52 @@ def relocate(layout: Layout) -> None:
         layout.dynamic.finish(layout)
     for pieces in layout.unloaded.values():
         for piece in pieces:
-            relocator.begin(piece)
-            piece.data = bytearray(piece.section.data)
-            for relocation in piece.section.relocations:
-                relocator.apply(piece, relocation, loaded=False)
+            _relocate(layout, relocator, piece, left, loaded=False)
+
+
+def _relocate(
+    layout: Layout,
+    relocator: Relocator,
+    piece: Piece,
+    left: dict[int, list[int] | None],
+    *,
+    loaded: bool = True,
+) -> None:
+    """What is to be done in a section one by one; `left` has it for those with columns."""
+    section = piece.section
+    if layout.columns is not None and layout.columns.source[section.number]:
+        if section.number not in left:
+            return
+        rows = left[section.number]
+        piece.data = layout.columns.view(piece)
+        if rows is None:
+            piece.data[:] = section.data
+            relocations = section.relocations
+        else:
+            assert isinstance(section, ColumnSection)
+            relocations = section.decoded(sorted(rows))
+    else:
+        relocations = section.relocations
+    if not relocations:
+        return
+    relocator.begin(piece, relocations)
+    if loaded:
+        relocator.apply_all(piece, relocations)
+        return
+    for relocation in relocations:
+        relocator.apply(piece, relocation, loaded=False)
+
+
+def _batch(layout: Layout, places: Places) -> Batch:
+    from callproof.link.batch import Batch
+
+    if layout.resolved.machine == "x86_64":
+        from callproof.link.batch_x64 import X64Rules
+
+        return Batch(layout, places, X64Rules())
+    from callproof.link.batch_arm64 import Arm64Rules
+
+    return Batch(layout, places, Arm64Rules(layout.options.reach))
 
 
 def _veneer(address: int, target: int) -> bytes:
@@ -160,10 +206,11 @@ class Relocator:
         start, _, _, alignment = self.layout.tls
         return 16 + (start - 16) % alignment - start
 
-    def begin(self, piece: Piece) -> None:
-        """Called before a section's relocations are applied."""
+    def begin(self, piece: Piece, relocations: Sequence[Relocation]) -> None:
+        """Called before a section's relocations are applied; at least those of the GOT and of
+        thread-locals are among these."""
         self.piece = piece
-        self.relaxed = got_arm64.relaxed(self.layout.resolved, piece.section)
+        self.relaxed = got_arm64.relaxed(self.layout.resolved, piece.section, relocations)
 
     def fail(self, piece: Piece, relocation: Relocation, why: str) -> CallproofError:
         resolved = self.layout.resolved
@@ -178,7 +225,7 @@ class Relocator:
         """S; None for a weak name without definition, or (in debug data) for what was left out."""
         folded = self.layout.resolved.folded
         known = self.known.get(id(relocation.symbol))
-        if known is not None and (loaded or not folded):
+        if known is not None and (loaded or not folded) and not is_thread_local(relocation.type):
             return known
         symbol = self.layout.resolved.meaning(relocation.symbol)
         if symbol is None:
@@ -207,13 +254,13 @@ class Relocator:
                 address -= relocation.addend
         else:
             address = self.layout.address_of(symbol)
-            if address is not None:
+            if address is not None and not is_thread_local(relocation.type):
                 self.known[id(relocation.symbol)] = address
         if address is None and loaded:
             raise self.fail(piece, relocation, "its section was discarded")
         return address
 
-    def apply_all(self, piece: Piece) -> None:
+    def apply_all(self, piece: Piece, relocations: Sequence[Relocation]) -> None:
         """All relocations of a loaded section; the commonest ones without ceremony.
 
         What is plain gives the same as `apply`, and whatever is not in order is left to it.
@@ -221,7 +268,7 @@ class Relocator:
         known, reach, start = self.known, self.layout.options.reach, piece.address
         data = piece.data
         last = len(data) - 4
-        for relocation in piece.section.relocations:
+        for relocation in relocations:
             address = known.get(id(relocation.symbol))
             plain = PLAIN.get(relocation.type)
             offset = relocation.offset

@@ -10,6 +10,7 @@ one.  The others get a slot.  Thread-local accesses are relaxed in `tls_x64.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -101,10 +102,11 @@ def is_relaxed(resolved: Resolved, section: Section, relocation: Relocation) -> 
 def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey, None]:
     """The GOT's slots, in order of first use."""
     slots: dict[GotKey, None] = {}
-    for section in sections:
+    types = TLS_GOT | GOT | tls_x64.LOADED
+    for section, relocations in resolved.relocations_of(sections, types):
         if id(section) not in resolved.live:
             continue
-        for relocation in section.relocations:
+        for relocation in relocations:
             type_ = relocation.type
             if type_ in TLS_GOT:
                 if not tls_x64.is_relaxed(resolved, section, relocation):
@@ -112,7 +114,7 @@ def needed_got_slots(resolved: Resolved, sections: list[Section]) -> dict[GotKey
             elif type_ in tls_x64.LOADED and tls_x64.is_loaded(resolved, relocation):
                 slots[slot_key(resolved, relocation, True)] = None
             elif relocation.symbol.name == TLS_QUERY and (
-                relocation.offset in tls_x64.consumed_calls(section)
+                relocation.offset in tls_x64.consumed_calls(section, section.relocations)
             ):
                 continue
             elif type_ in GOT and not is_relaxed(resolved, section, relocation):
@@ -135,10 +137,10 @@ class X64Relocator(Relocator):
         start, _, size, alignment = self.layout.tls
         return -(start + size + (-(start + size)) % alignment)
 
-    def begin(self, piece: Piece) -> None:
+    def begin(self, piece: Piece, relocations: Sequence[Relocation]) -> None:
         self.piece = piece
         if self.has_calls:
-            self.consumed = tls_x64.consumed_calls(piece.section)
+            self.consumed = tls_x64.consumed_calls(piece.section, relocations)
 
     def got(self, relocation: Relocation) -> int:
         """The GOT's address."""
@@ -150,10 +152,10 @@ class X64Relocator(Relocator):
             raise self.fail(self.piece, relocation, NO_SLOT)
         return address
 
-    def apply_all(self, piece: Piece) -> None:
+    def apply_all(self, piece: Piece, relocations: Sequence[Relocation]) -> None:
         known, start, data = self.known, piece.address, piece.data
         last = len(data) - 4
-        for relocation in piece.section.relocations:
+        for relocation in relocations:
             address = known.get(id(relocation.symbol))
             offset = relocation.offset
             if address is None or relocation.type not in PLAIN or offset > last or self.consumed:

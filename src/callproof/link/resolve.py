@@ -12,35 +12,30 @@ archives, and what a library defines is an import; a definition of the program's
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive, script_message
+from callproof.link.inputs import ArchiveGroup, AsNeeded, WholeArchive
 from callproof.link.libraries import Import
 from callproof.link.libraries import finish as finish_libraries
 from callproof.link.libraries import take as take_from
-from callproof.object.archive import MAGIC as ARCHIVE_MAGIC
-from callproof.object.archive import THIN_MAGIC, Archive, read_archive
-from callproof.object.elf_read import BITCODE, read_elf
-from callproof.object.macho_read import is_macho, read_macho
+from callproof.link.loading import _ARCHIVES, COLUMNS_FROM, DARWINS, load, size_of_objects
+from callproof.object.archive import Archive
+from callproof.object.columns import ColumnSection
 from callproof.object.model import ObjectFile, Relocation, Section, Symbol
-from callproof.object.shared_read import SharedLibrary, is_shared_library, read_shared
+from callproof.object.shared_read import SharedLibrary
 from callproof.source import CallproofError, Diagnostic, Note
 
 if TYPE_CHECKING:
     from callproof.link import GivenSymbol, Input, LinkOptions
+    from callproof.link.columns import Columns
 
 MAXIMUM_MESSAGES = 20
 THE_LINKER = "the linker"
 HIDDEN = ("hidden", "internal")
-
-# Archives as they were last read, by path, with the file's identity then.  A process that
-# links many programs reads the members of the runtime's once.
-_ARCHIVES: dict[Path, tuple[tuple[int, ...], Archive]] = {}
-MOST_ARCHIVES = 16
 
 # Names that the linker itself defines, if nobody else does (see layout.py).
 LINKER_DEFINED = frozenset(
@@ -117,6 +112,7 @@ class Resolved:
     choices  slots that the loader fills with what a resolver function chooses
     asked    names that the linker itself is to define
     hidden   names that a definition or a reference calls hidden: theirs is the narrowest scope
+    columns  the objects that are not read as Python objects, if there are any
     """
 
     files: list[ObjectFile] = field(default_factory=list)
@@ -141,6 +137,7 @@ class Resolved:
     choices: list[tuple[Section, int, Symbol]] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    columns: Columns | None = None
     machine: str = "aarch64"
     entry: str = "_start"
 
@@ -170,6 +167,27 @@ class Resolved:
             self.owner[id(section)] = own
             self.live.add(id(section))
 
+    def reason(self, section: Section) -> tuple[Section, Relocation] | None:
+        """The relocation that reached a section, and where it stands; None for a root."""
+        found = None if self.columns is None else self.columns.reasons.get(section.number)
+        if self.columns is None or found is None:
+            return self.reasons.get(id(section))
+        source = self.columns.sections[found[0]]
+        return source, source.relocations[found[1]]
+
+    def relocations_of(
+        self, sections: Sequence[Section], types: frozenset[str], *, unusual: bool = False
+    ) -> Iterator[tuple[Section, list[Relocation]]]:
+        """Each section with its relocations; of those in columns only what is of some types, or
+        (`unusual`) to what is no place in the program."""
+        columns = self.columns
+        rows = {} if columns is None else columns.rows_of_types(types, unusual=unusual)
+        for section in sections:
+            if columns is not None and isinstance(section, ColumnSection) and section.is_raw:
+                yield section, rows.get(id(section), [])
+            else:
+                yield section, section.relocations
+
     def imported(self, symbol: Symbol | None) -> Import | None:
         """The import that a meaning is, if it is one."""
         return self.imports.get(id(symbol)) if self.imports else None
@@ -189,6 +207,7 @@ def _rank(symbol: Symbol) -> int:
 
 class _Resolver:
     __slots__ = (
+        "bytes_read",
         "duplicates",
         "format",
         "groups",
@@ -218,6 +237,7 @@ class _Resolver:
         self.own: set[str] = set()  # wanted with hidden visibility: from no shared library
         self.format, self.system_names = options.format, options.system_names
         self.is_positioned = options.pie or options.dynamic
+        self.bytes_read = 0  # of objects, and of members of archives as they are taken
 
     def add(self, file: ObjectFile) -> None:
         result = self.result
@@ -228,32 +248,36 @@ class _Resolver:
         result.machine = file.machine
         result.files.append(file)
         own_groups = {section.group for section in file.sections if section.group}
-        repeated = own_groups & self.groups
-        self.groups |= own_groups
-        for section in file.sections:
-            result.owner[id(section)] = file
-            if section.group and section.group in repeated:
-                result.dropped.add(id(section))
-        for symbol in file.symbols:
-            if symbol.binding == "local" or not symbol.name:
-                continue
+        result.owner.update(dict.fromkeys(map(id, file.sections), file))
+        if own_groups:
+            repeated = own_groups & self.groups
+            self.groups |= own_groups
+            result.dropped.update(
+                id(section) for section in file.sections if section.group in repeated
+            )
+        names, dropped, wanted_names = result.names, result.dropped, self.wanted
+        for symbol in file.outer_symbols():
+            name, section = symbol.name, symbol.section
             if symbol.visibility in HIDDEN:
-                result.hidden.add(symbol.name)
-            if not symbol.is_defined:
+                result.hidden.add(name)
+            if section is None and not symbol.is_defined:
                 wanted = result.wanted_name(symbol)
-                if symbol.visibility in ("hidden", "internal"):
+                if symbol.visibility in HIDDEN:
                     self.own.add(wanted)
-                if symbol.binding != "weak" and wanted not in result.names:
-                    self.wanted.setdefault(wanted, []).append(file.name)
+                if symbol.binding != "weak" and wanted not in names:
+                    wanted_names.setdefault(wanted, []).append(file.name)
                 continue
-            if symbol.section is not None and id(symbol.section) in result.dropped:
+            if dropped and section is not None and id(section) in dropped:
                 continue
-            is_query_wanted = symbol.kind == "ifunc" and file.machine == "aarch64"
-            if is_query_wanted and "getauxval" not in result.names:
-                self.wanted.setdefault("getauxval", [THE_LINKER])  # see ifunc.py
+            if symbol.kind == "ifunc" and file.machine == "aarch64" and "getauxval" not in names:
+                wanted_names.setdefault("getauxval", [THE_LINKER])  # see ifunc.py
             if symbol.common:
                 _ARCHIVES.clear()  # commons are changed in place: not to be used again
-            self.define(symbol, file)
+            if name in names:
+                self.define(symbol, file)
+            else:
+                wanted_names.pop(name, None)
+                names[name] = Definition(symbol, file)
 
     def define(self, symbol: Symbol, file: ObjectFile) -> None:
         name = symbol.name
@@ -330,7 +354,9 @@ class _Resolver:
         first = len(self.providers)
         for path in item.inputs if isinstance(item, ArchiveGroup) else (item,):
             place = path if isinstance(path, Path) else path.path
-            loaded = load(place, is_darwin=self.format == "mach-o")
+            columns = self.bytes_read >= COLUMNS_FROM
+            is_darwin = self.format == "mach-o"
+            loaded = load(place, is_darwin=is_darwin, columns=columns)
             if isinstance(loaded, ObjectFile):
                 self.add(loaded)
             elif isinstance(loaded, SharedLibrary):
@@ -348,7 +374,9 @@ class _Resolver:
             self.search_archives(self.providers[first:])
 
     def member(self, archive: Archive, offset: int) -> ObjectFile:
-        member = archive.member(offset)
+        columns = self.bytes_read >= COLUMNS_FROM
+        member = archive.member(offset, columns=columns)
+        self.bytes_read += archive.member_size(offset)
         if member.format == "mach-o" != self.format:
             raise CallproofError(DARWINS.format(member.name))
         return member
@@ -425,51 +453,13 @@ class _Resolver:
             raise CallproofError(problems)
 
 
-# It could be read and linked, but Darwin passes variadic arguments and small stack
-# arguments elsewhere: such calls would go wrong silently.
-DARWINS = "{}: a Mach-O object, whose calls are Darwin's and not Linux's"
-
-
-def load(path: Path, *, is_darwin: bool = False) -> ObjectFile | Archive | SharedLibrary:
-    """Read an object, an archive or a shared library from a file.
-
-    `is_darwin`: objects of Darwin are wanted; they are refused otherwise.
-    """
-    try:
-        status = path.stat()
-        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        known = _ARCHIVES.get(path)
-        if known is not None and known[0] == identity:
-            return known[1]
-        data = path.read_bytes()
-    except OSError as error:
-        raise CallproofError(f"cannot read {path}: {error.strerror or error}") from error
-    if data[:8] == THIN_MAGIC:
-        return read_archive(data, str(path))  # its members may change while it does not
-    if data[:8] == ARCHIVE_MAGIC:
-        archive = read_archive(data, str(path))
-        while len(_ARCHIVES) >= MOST_ARCHIVES:
-            del _ARCHIVES[next(iter(_ARCHIVES))]
-        _ARCHIVES[path] = identity, archive
-        return archive
-    if is_shared_library(data):
-        return read_shared(data, str(path))
-    if data[:4] == b"\x7fELF" or data[:4] in BITCODE:
-        return read_elf(data, str(path))
-    if is_macho(data):
-        if is_darwin:
-            return read_macho(data, str(path))
-        raise CallproofError(DARWINS.format(path))
-    script = script_message(path, data)
-    raise CallproofError(script or f"{path}: neither an ELF object nor an archive (at offset 0x0)")
-
-
 def resolve(inputs: Sequence[Input], options: LinkOptions) -> Resolved:
     """Find all objects and definitions.
 
     Raises `CallproofError` for what is missing or double, with the `origins` of the missing.
     """
     resolver = _Resolver(options)
+    resolver.bytes_read = size_of_objects(inputs)
     for item in inputs:
         resolver.take(item, options.ordered)
     resolver.define_given(options.definitions)
@@ -494,4 +484,8 @@ def resolve(inputs: Sequence[Input], options: LinkOptions) -> Resolved:
             symbol.common, symbol.section = 0, section
             result.commons.append(section)
             result.owner[id(section)] = definition.file
+    if resolver.bytes_read >= COLUMNS_FROM:
+        from callproof.link.columns import make_columns
+
+        result.columns = make_columns(result)
     return result

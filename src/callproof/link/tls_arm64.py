@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callproof.link.resolve import Resolved
+from callproof.object import elf_format as elf
 from callproof.object.model import Relocation
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ LOADED = {
     "R_AARCH64_TLSGD_ADD_LO12_NC": LOAD_X0,
 }
 PREFIXES = ("R_AARCH64_TLSDESC_", "R_AARCH64_TLSGD_")
+SEQUENCES = frozenset(
+    name for name in elf.AARCH64_RELOCATIONS.values() if name.startswith(PREFIXES)
+)
 
 
 def is_loaded(resolved: Resolved, relocation: Relocation) -> bool:

@@ -8,7 +8,7 @@ that looks otherwise is not touched, and the link refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from struct import pack
 
 from callproof.link.resolve import Resolved
@@ -34,10 +34,13 @@ ADD_RAX_SLOT = bytes.fromhex("48 03 05")  # add slot(%rip), %rax
 MOV, ADD, LEA = 0x8B, 0x03, 0x8D
 
 
-def consumed_calls(section: Section) -> frozenset[int]:
-    """Offsets of the relocations of calls that belong to a sequence."""
+def consumed_calls(section: Section, relocations: Iterable[Relocation]) -> frozenset[int]:
+    """Offsets of the relocations of calls that belong to a sequence.
+
+    `relocations`: the section's, at least those that begin sequences.
+    """
     found = []
-    for relocation in section.relocations:
+    for relocation in relocations:
         end = relocation.offset + 4
         if relocation.type in CALLS and _is_long(section.data, end):
             found.append(end + len(MOVABS_RAX))
@@ -62,7 +65,7 @@ def _is_long(data: Sequence[int], at: int) -> bool:
     return bool(_starts_with(data, at + len(MOVABS_RAX) + 8, ADD_AND_CALL))
 
 
-def relax_sequence(data: bytearray, relocation: Relocation, offset: int) -> bool:
+def relax_sequence(data: bytearray | memoryview, relocation: Relocation, offset: int) -> bool:
     """Rewrite the sequence around a relocation with the thread-local offset.
 
     False if it is none of those that the psABI has.
@@ -72,7 +75,7 @@ def relax_sequence(data: bytearray, relocation: Relocation, offset: int) -> bool
         return False
     start = at - len(LD_LEA)
     if relocation.type in CALLS and _is_long(data, at + 4):
-        if start < 0 or data[start:at] != LD_LEA:
+        if start < 0 or bytes(data[start:at]) != LD_LEA:
             return False
         new = MOV_FS_0
         if relocation.type == "R_X86_64_TLSGD":
@@ -81,12 +84,12 @@ def relax_sequence(data: bytearray, relocation: Relocation, offset: int) -> bool
             new += NOP_6 + NOP_6 + b"\x90"
     elif relocation.type == "R_X86_64_TLSGD":
         start = at - len(GD_LEA)
-        if start < 0 or data[start:at] != GD_LEA or not _starts_with(data, at + 4, GD_CALLS):
+        if start < 0 or bytes(data[start:at]) != GD_LEA or not _starts_with(data, at + 4, GD_CALLS):
             return False
         new = MOV_FS_0 + LEA_RAX + pack("<i", offset)
     elif relocation.type == "R_X86_64_TLSLD":
         call = _starts_with(data, at + 4, LD_CALLS)
-        if start < 0 or data[start:at] != LD_LEA or not call:
+        if start < 0 or bytes(data[start:at]) != LD_LEA or not call:
             return False
         # As long as what it replaces: 12 or 13 bytes.
         new = b"\x66" * (2 + len(call)) + MOV_FS_0
@@ -101,9 +104,9 @@ def relax_sequence(data: bytearray, relocation: Relocation, offset: int) -> bool
     return True
 
 
-def relax_call(data: bytearray, at: int) -> bool:
+def relax_call(data: bytearray | memoryview, at: int) -> bool:
     """`call *(%rax)` of a descriptor becomes a NOP of two bytes."""
-    if data[at : at + 2] != b"\xff\x10":
+    if bytes(data[at : at + 2]) != b"\xff\x10":
         return False
     data[at : at + 2] = b"\x66\x90"
     return True
@@ -116,7 +119,7 @@ def is_loaded(resolved: Resolved, relocation: Relocation) -> bool:
     return resolved.imported(resolved.meaning(relocation.symbol)) is not None
 
 
-def load_sequence(data: bytearray, relocation: Relocation, slot: int) -> bool:
+def load_sequence(data: bytearray | memoryview, relocation: Relocation, slot: int) -> bool:
     """As `relax_sequence`, with a load of the offset from its slot in the GOT.
 
     `slot` is where that lies, seen from the section's start.
@@ -126,7 +129,7 @@ def load_sequence(data: bytearray, relocation: Relocation, slot: int) -> bool:
         return False
     if relocation.type == "R_X86_64_TLSGD":
         start = at - len(GD_LEA)
-        if start < 0 or data[start:at] != GD_LEA or not _starts_with(data, at + 4, GD_CALLS):
+        if start < 0 or bytes(data[start:at]) != GD_LEA or not _starts_with(data, at + 4, GD_CALLS):
             return False
         new = MOV_FS_0 + ADD_RAX_SLOT
     else:
@@ -151,7 +154,7 @@ def is_relaxed(resolved: Resolved, section: Section, relocation: Relocation) -> 
     return any(_register(section.data, at, opcode) is not None for opcode in (MOV, ADD))
 
 
-def relax_load(data: bytearray, at: int) -> bool:
+def relax_load(data: bytearray | memoryview, at: int) -> bool:
     """`mov x@gottpoff(%rip), %r` and `add`, of 7 bytes, with an immediate instead.
 
     False if it is neither any more: another relocation changed the instruction.

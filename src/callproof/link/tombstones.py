@@ -22,7 +22,7 @@ def tombstone(section: Section, size: int) -> int:
     return HIGHEST - (section.name in OLD_LISTS)
 
 
-def empty_range(section: Section, data: bytearray, offset: int) -> None:
+def empty_range(section: Section, data: bytearray | memoryview, offset: int) -> None:
     """Where the address at `offset` begins a range with a length, make that 0.
 
     The range would wrap around, and GDB then reads no more of its list: of a unit's ranges it

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callproof.object.columns import ColumnSection
 from callproof.object.model import Symbol
 
 if TYPE_CHECKING:
@@ -86,12 +87,22 @@ class Veneers:
         if high - low < reach:
             return False
         added = False
+        far = None
+        if layout.resolved.columns is not None:
+            from callproof.link.far import far_rows
+
+            far = far_rows(layout, layout.resolved.columns, BRANCHES, reach)
         for output in layout.outputs():
             if output.kind != "code":
                 continue
             for piece in output.pieces:
                 stretch = self._stretch_of[id(piece.section)]
-                for relocation in piece.section.relocations:
+                section = piece.section
+                if far is not None and isinstance(section, ColumnSection) and section.is_raw:
+                    relocations = far.get(id(section), [])
+                else:
+                    relocations = section.relocations
+                for relocation in relocations:
                     if relocation.type not in BRANCHES:
                         continue
                     symbol = layout.resolved.meaning(relocation.symbol)

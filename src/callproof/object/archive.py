@@ -149,15 +149,22 @@ class Archive:
     def member_name(self, offset: int) -> str:
         return self._members[offset][0]
 
-    def member(self, offset: int) -> ObjectFile:
+    def member(self, offset: int, *, columns: bool = False) -> ObjectFile:
         """The object whose header is at `offset`; raises `CallproofError` if it is none."""
         parsed = self._parsed.get(offset)
         if parsed is None:
             contents = self._contents(offset)
-            read = read_macho if is_macho(contents[:4]) else read_elf
-            parsed = read(contents, f"{self.name}({self.member_name(offset)})")
+            name = f"{self.name}({self.member_name(offset)})"
+            if is_macho(contents[:4]):
+                parsed = read_macho(contents, name, thread_locals=True)
+            else:
+                parsed = read_elf(contents, name, columns=columns)
             self._parsed[offset] = parsed
         return parsed
+
+    def member_size(self, offset: int) -> int:
+        """In bytes."""
+        return self._members[offset][2]
 
     def _contents(self, offset: int) -> memoryview:
         name, start, size = self._members[offset]

@@ -35,6 +35,7 @@ SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON, SHN_XINDEX = (
     0xFFF2,
     0xFFFF,
 )
+COMMONS = (SHN_COMMON, SHN_X86_64_LCOMMON)
 BINDINGS = {0: "local", 1: "global", 2: "weak", 10: "global"}
 BINDING_NUMBERS = {"local": 0, "global": 1, "weak": 2}
 KINDS = {

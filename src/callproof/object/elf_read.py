@@ -60,15 +60,24 @@ def string_at(table: bytes, offset: int) -> str | None:
     return table[offset:end].decode("utf-8", "surrogateescape")
 
 
-def read_elf(data: bytes | memoryview, name: str) -> ObjectFile:
-    """Parse a relocatable object.  Raises `CallproofError` with the file and offset."""
+def read_elf(data: bytes | memoryview, name: str, *, columns: bool = False) -> ObjectFile:
+    """Parse a relocatable object.  Raises `CallproofError` with the file and offset.
+
+    `columns`: its tables are to stay as they are, if that can be (see `columns.py`).
+    """
+    if columns:
+        from callproof.object.elf_columns import read_columns
+
+        found = read_columns(memoryview(data), name)
+        if found is not None:
+            return found
     reader = Reader(data, name)
     if bytes(reader.data[:4]) in BITCODE:
         raise reader.fail("LLVM bitcode (-flto), which needs its compiler: compile without -flto")
     if bytes(reader.data[:4]) != elf.MAGIC:
         raise reader.fail("not an ELF file", 0)
     header = reader.unpack(elf.HEADER, 0, "the ELF header")
-    ident: bytes = header[0]  # type: ignore[assignment]
+    ident = bytes(reader.data[:16])
     if ident[4] != 2 or ident[5] != 1:
         raise reader.fail("not a 64-bit little-endian ELF file", 4)
     (
@@ -179,7 +188,7 @@ class _Object:
                 data = b"" if is_empty else reader.claim(offset, size, f"section {name}")
                 section = Section(
                     name,
-                    _kind(name, type_, flags),
+                    section_kind(name, type_, flags),
                     data,
                     max(alignment, 1),
                     size,
@@ -240,7 +249,7 @@ class _Object:
                 raise reader.fail("GCC's intermediate code (-flto): compile without -flto")
             if section == elf.SHN_ABS and not is_wide:
                 symbol.absolute = True
-            elif section in COMMONS and not is_wide:
+            elif section in elf.COMMONS and not is_wide:
                 if value & (value - 1) or value > 1 << 32:
                     raise reader.fail(f"symbol '{name}' wants an alignment of {value}")
                 symbol.common = max(size, 1)
@@ -302,7 +311,7 @@ class _Object:
             section.relocations.append(Relocation(offset, name, symbols[index], addend))
 
 
-def _kind(name: str, type_: int, flags: int) -> str:
+def section_kind(name: str, type_: int, flags: int) -> str:
     if not flags & elf.SHF_ALLOC or flags & elf.SHF_EXCLUDE:
         return "debug" if name.startswith(".debug") else "other"
     if type_ in ARRAYS:
@@ -322,7 +331,6 @@ def _kind(name: str, type_: int, flags: int) -> str:
     return "bss" if is_empty else "rodata"
 
 
-COMMONS = (elf.SHN_COMMON, elf.SHN_X86_64_LCOMMON)
 ARRAYS = {
     elf.SHT_INIT_ARRAY: "init_array",
     elf.SHT_FINI_ARRAY: "fini_array",

@@ -22,7 +22,7 @@ def write_macho_archive(members: Iterable[tuple[str, bytes]]) -> bytes:
     symbols: list[tuple[int, int]] = []  # (offset of the name, member)
     strings = bytearray()
     for number, (name, data) in enumerate(items):
-        for symbol in read_macho(data, name.decode()).symbols:
+        for symbol in read_macho(data, name.decode(), thread_locals=True).symbols:
             if symbol.binding != "local" and symbol.is_defined and symbol.name:
                 symbols.append((len(strings), number))
                 strings += external_name(symbol).encode("utf-8", "surrogateescape") + b"\0"

@@ -22,6 +22,17 @@ PLAIN = {
 }
 ABSOLUTE = {4: "R_AARCH64_ABS32", 8: "R_AARCH64_ABS64"}
 RELATIVE = {4: "R_AARCH64_PREL32", 8: "R_AARCH64_PREL64"}
+# Of a variable's descriptor in `THREAD_VARIABLES`, which is called for its address.
+TLV_PAGE, TLV_LOAD = "ARM64_TLVP_LOAD_PAGE21", "ARM64_TLVP_LOAD_PAGEOFF12"
+THREAD_LOCAL = {macho.TLVP_LOAD_PAGE21: TLV_PAGE, macho.TLVP_LOAD_PAGEOFF12: TLV_LOAD}
+THREAD_VARIABLES = "__DATA,__thread_vars"
+THREAD_KINDS = {
+    macho.S_THREAD_LOCAL_REGULAR: "tdata",
+    macho.S_THREAD_LOCAL_ZEROFILL: "tbss",
+    macho.S_THREAD_LOCAL_VARIABLES: "data",
+    macho.S_THREAD_LOCAL_POINTERS: "",
+    macho.S_THREAD_LOCAL_INITIALISERS: "",
+}
 # Segments and sections that no program refers to when it runs.
 DESCRIPTIONS = {"__DWARF": "debug", "__LD": "other", "__LLVM": "other"}
 
@@ -35,15 +46,23 @@ def is_macho(data: bytes | memoryview) -> bool:
     )
 
 
-def read_macho(data: bytes | memoryview, name: str, *, strip_underscore: bool = True) -> ObjectFile:
+def read_macho(
+    data: bytes | memoryview,
+    name: str,
+    *,
+    strip_underscore: bool = True,
+    thread_locals: bool = False,
+) -> ObjectFile:
     """Parse a relocatable object, or the ARM64 part of a fat one.
 
-    `strip_underscore` takes the underscore off names, which Apple's C
-    compilers put there.  Raises `CallproofError` with the file, what and where.
+    `strip_underscore` takes the underscore off names, which Apple's C compilers put there.
+    Without `thread_locals` objects with such variables are refused: for who does not know that
+    the calls for their addresses change fewer registers.  Raises `CallproofError` with the
+    file, what and where.
     """
     reader = Reader(data, name)
     if bytes(reader.data[:4]) == macho.FAT_MAGIC.to_bytes(4, "big"):
-        reader = _arm64_slice(reader)
+        reader = arm64_slice(reader)
     header = reader.unpack(macho.HEADER, 0, "the Mach-O header")
     magic, cpu, _, file_type, commands, commands_size = header[:6]
     if magic != macho.MAGIC_64:
@@ -52,10 +71,11 @@ def read_macho(data: bytes | memoryview, name: str, *, strip_underscore: bool = 
         raise reader.fail(f"CPU type {cpu:#x} is not ARM64", 4)
     if file_type != macho.MH_OBJECT:
         raise reader.fail("not a relocatable object (.o)", 12)
-    return _Object(reader, strip_underscore).read(commands, commands_size)
+    return _Object(reader, strip_underscore, thread_locals).read(commands, commands_size)
 
 
-def _arm64_slice(reader: Reader) -> Reader:
+def arm64_slice(reader: Reader) -> Reader:
+    """The part of a fat file for ARM64; raises `CallproofError` if there is none."""
     _, count = reader.unpack(macho.FAT_HEADER, 0, "the fat header")
     table = reader.slice(
         macho.FAT_HEADER.size, count * macho.FAT_ARCH.size, "the list of architectures"
@@ -71,11 +91,12 @@ def _text(raw: bytes) -> str:
 
 
 class _Object:
-    __slots__ = ("addresses", "file", "pending", "reader", "strip", "symbols")
+    __slots__ = ("addresses", "file", "pending", "reader", "strip", "symbols", "threads")
 
-    def __init__(self, reader: Reader, strip: bool) -> None:
+    def __init__(self, reader: Reader, strip: bool, threads: bool) -> None:
         self.reader = reader
         self.strip = strip
+        self.threads = threads
         self.file = ObjectFile(reader.name, "aarch64", format="mach-o")
         self.addresses: list[int] = []  # of each section, in the object's own address space
         self.symbols: list[Symbol | None] = []  # by index in the symbol table
@@ -123,14 +144,14 @@ class _Object:
             return DESCRIPTIONS[segment]
         if flags & macho.ATTR_DEBUG:
             return "debug"
-        if type_ in (
-            macho.S_THREAD_LOCAL_REGULAR,
-            macho.S_THREAD_LOCAL_ZEROFILL,
-            macho.S_THREAD_LOCAL_VARIABLES,
-        ):
-            raise self.reader.fail(
-                f"section {segment},{name} has thread-local variables, which are not supported"
-            )
+        if type_ in THREAD_KINDS:
+            kind = THREAD_KINDS[type_] if self.threads else ""
+            is_named = f"{segment},{name}" == THREAD_VARIABLES
+            if not kind or is_named != (type_ == macho.S_THREAD_LOCAL_VARIABLES):
+                raise self.reader.fail(
+                    f"section {segment},{name} has thread-local variables, which are not supported"
+                )
+            return kind
         if type_ in (macho.S_ZEROFILL, macho.S_GB_ZEROFILL):
             return "bss"
         if type_ == macho.S_MOD_INIT:
@@ -340,6 +361,8 @@ class _Object:
             name = _page_offset(word)
         elif type_ in PLAIN:
             name = PLAIN[type_]
+        elif type_ in THREAD_LOCAL and self.threads:
+            name = THREAD_LOCAL[type_]
         else:
             raise reader.fail(
                 f"section {section.name}: relocation {shown} is not supported", address

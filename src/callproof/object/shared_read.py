@@ -101,7 +101,7 @@ class _Library:
     def read(self) -> SharedLibrary:
         reader, file = self.reader, self.file
         header = reader.unpack(elf.HEADER, 0, "the ELF header")
-        ident: bytes = header[0]  # type: ignore[assignment]
+        ident = bytes(reader.data[:16])
         if ident[:4] != elf.MAGIC or ident[4] != 2 or ident[5] != 1:
             raise reader.fail("not a 64-bit little-endian ELF file", 0)
         if header[1] != elf.ET_DYN:

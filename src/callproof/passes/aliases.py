@@ -12,33 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Instruction, Module, Operand
-from callproof.ir.operations import (
-    ADD,
-    LOAD_S8,
-    LOAD_S16,
-    LOAD_S32,
-    LOAD_U8,
-    LOAD_U16,
-    LOAD_U32,
-    SLOT,
-    STORE8,
-    STORE16,
-    STORE32,
-    STORES,
-)
+from callproof.ir.operations import ADD, SLOT
 from callproof.passes.survey import Survey
 
-SIZES = {
-    LOAD_S8: 1,
-    LOAD_U8: 1,
-    LOAD_S16: 2,
-    LOAD_U16: 2,
-    LOAD_S32: 4,
-    LOAD_U32: 4,
-    STORE8: 1,
-    STORE16: 2,
-    STORE32: 4,
-}
 UNKNOWN, OF_SYMBOL, OF_SLOT = 0, 1, 2
 DEEPEST = 8  # additions that are followed; more is as good as unknown
 
@@ -58,11 +34,11 @@ class Place:
 
 def access_size(instruction: Instruction) -> int:
     """Bytes that a load or store touches."""
-    size = SIZES.get(instruction.operation)
-    if size is None:
-        assert instruction.type is not None
-        size = instruction.type.size
-    return size
+    width = instruction.operation.width
+    if width:
+        return width
+    assert instruction.type is not None
+    return instruction.type.size
 
 
 def place(instruction: Instruction) -> Place:
@@ -155,4 +131,4 @@ class Memory:
         return one.offset < other.offset + other.size and other.offset < one.offset + one.size
 
 
-__all__ = ["STORES", "Memory", "Place", "access_size", "place"]
+__all__ = ["Memory", "Place", "access_size", "place"]

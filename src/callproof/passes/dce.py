@@ -11,49 +11,55 @@ from callproof.ir.shape import Shape
 
 
 def run(function: Function, shape: Shape | None = None) -> bool:
-    needed: set[int] = set()
+    # By value number: 1 for what is needed.
+    needed = bytearray(function.next_number)
     pending: list[Operand] = []
-    edges: dict[int, list[Target]] = {}
+    alive = candidates = 0  # instructions that are needed for their results only
+    edges: dict[Block, list[Target]] = {}
+    places: dict[int, tuple[Block, int]] = {}
     for block in function.blocks:
-        for target in block.terminator.targets:
-            edges.setdefault(id(target.block), []).append(target)
         for instruction in block.instructions:
             if instruction.operation.effect:
                 pending += instruction.operands
-    places: dict[int, tuple[Block, int]] = {
-        value.number: (block, index)
-        for block in function.blocks
-        for index, value in enumerate(block.parameters)
-    }
+            else:
+                candidates += 1
+        for target in block.instructions[-1].targets:
+            if target.arguments:
+                edges.setdefault(target.block, []).append(target)
+        for index, value in enumerate(block.parameters):
+            places[value.number] = block, index
     while pending:
         operand = pending.pop()
-        if operand.kind != VALUE or operand.number in needed:  # type: ignore[union-attr]
+        if operand.kind != VALUE:
             continue
         number = operand.number  # type: ignore[union-attr]
-        needed.add(number)
+        if needed[number]:
+            continue
+        needed[number] = 1
         definition = operand.definition  # type: ignore[union-attr]
         if definition is not None:
             if not definition.operation.effect:
+                alive += 1
                 pending += definition.operands
             continue
         block, index = places[number]
-        pending += [target.arguments[index] for target in edges.get(id(block), ())]
-    changed = False
+        for target in edges.get(block, ()):
+            pending.append(target.arguments[index])
+    changed = alive != candidates
+    entry = function.blocks[0]
     for block in function.blocks:
-        kept = [
-            instruction
-            for instruction in block.instructions
-            if instruction.operation.effect or instruction.results[0].number in needed
-        ]
-        if len(kept) != len(block.instructions):
-            block.instructions = kept
-            changed = True
-        if block is function.blocks[0]:
+        if alive != candidates:
+            block.instructions = [
+                instruction
+                for instruction in block.instructions
+                if instruction.operation.effect or needed[instruction.results[0].number]
+            ]
+        if block is entry or not block.parameters:
             continue
         for index in range(len(block.parameters) - 1, -1, -1):
-            if block.parameters[index].number not in needed:
+            if not needed[block.parameters[index].number]:
                 del block.parameters[index]
-                for target in edges.get(id(block), ()):
+                for target in edges.get(block, ()):
                     del target.arguments[index]
                 changed = True
     return changed

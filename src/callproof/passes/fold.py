@@ -74,11 +74,19 @@ def run(function: Function, shape: Shape | None = None) -> bool:
     shape = shape_of(function, shape)
     for block in shape.order():
         for instruction in block.instructions:
+            if instruction.operation not in RULES:
+                continue
+            table = RULES_WITHOUT_CONSTANTS
             operands = instruction.operands
             for index, operand in enumerate(operands):
-                if operand.kind == VALUE and operand.number in replacements:  # type: ignore[union-attr]
-                    operands[index] = current(operand)
-            rules = RULES.get(instruction.operation)
+                if operand.kind == VALUE:
+                    if operand.number in replacements:  # type: ignore[union-attr]
+                        operands[index] = operand = current(operand)
+                        if operand.kind == CONSTANT:
+                            table = RULES
+                elif operand.kind == CONSTANT:
+                    table = RULES
+            rules = table.get(instruction.operation)
             if rules is None:
                 continue
             for rule in rules:
@@ -91,7 +99,7 @@ def run(function: Function, shape: Shape | None = None) -> bool:
                 if answer is not IN_PLACE:
                     replacements[instruction.results[0].number] = answer
                     break
-                if RULES.get(instruction.operation) is not rules:
+                if table.get(instruction.operation) is not rules:
                     break
     replace_operands(function, replacements)
     return changed
@@ -461,4 +469,18 @@ RULES: dict[op.Operation, tuple[Rule, ...]] = {
     **{operation: (address_offset,) for operation in op.ALL if operation.reads},
     **dict.fromkeys((op.STORE, op.STORE8, op.STORE16, op.STORE32), (address_offset,)),
     op.STORE: (address_offset, stored_bits),
+}
+
+OF_CONSTANTS = frozenset(
+    (
+        *(constants, constant_second, neutral, absorbing, gather_constants, symbol_plus_constant),
+        *(subtract_constant, multiply_by_power, unsigned_by_power, comparison_of_truth, doubled),
+    )
+)
+"""Rules that have nothing to say where no operand is a constant."""
+
+RULES_WITHOUT_CONSTANTS = {
+    operation: left
+    for operation, rules in RULES.items()
+    if (left := tuple(rule for rule in rules if rule not in OF_CONSTANTS))
 }

@@ -6,7 +6,7 @@ shared inside a block only, as long as nothing that may write memory comes betwe
 
 from __future__ import annotations
 
-from callproof.ir.model import CONSTANT, VALUE, Function, Instruction, Operand, Value
+from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Value
 from callproof.ir.operations import SLOT
 from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
@@ -14,35 +14,36 @@ from callproof.ir.ssa import replace_operands
 Key = tuple[object, ...]
 
 
-def _operand_key(operand: Operand, renamed: dict[int, Value]) -> object:
-    if operand.kind == VALUE:
-        number = operand.number  # type: ignore[union-attr]
-        other = renamed.get(number)
-        return other.number if other is not None else number
-    if operand.kind == CONSTANT:
-        return operand.key()  # type: ignore[union-attr]
-    return (operand.name, operand.offset)  # type: ignore[union-attr]
-
-
 def _key(instruction: Instruction, renamed: dict[int, Value]) -> Key:
-    keys = [_operand_key(operand, renamed) for operand in instruction.operands]
-    if instruction.operation.commutative:
+    keys: list[object] = []
+    for operand in instruction.operands:
+        if operand.kind == VALUE:
+            number = operand.number  # type: ignore[union-attr]
+            if number in renamed:
+                number = renamed[number].number
+            keys.append(number)
+        elif operand.kind == CONSTANT:
+            keys.append(operand.key())  # type: ignore[union-attr]
+        else:
+            keys.append((operand.name, operand.offset))  # type: ignore[union-attr]
+    operation = instruction.operation
+    if operation.commutative:
         first, second = keys
-        if type(first) is int and type(second) is int:
-            if first > second:
+        if type(first) is int:  # values stand behind what is none, the older ones first
+            if type(second) is not int or first > second:
                 keys.reverse()
-        elif str(first) > str(second):
+        elif type(second) is not int and str(first) > str(second):
             keys.reverse()
     type_ = instruction.type
     kind = type_.shape if type_ is not None else None
-    result = instruction.results[0].type
-    return (instruction.operation.index, kind, result.name, instruction.offset, *keys)
+    return (operation, kind, instruction.results[0].type, instruction.offset, *keys)
 
 
 def run(function: Function, shape: Shape | None = None) -> bool:
     tree = shape_of(function, shape).tree()
     renamed: dict[int, Value] = {}
     table: dict[Key, Value] = {}
+    changed: dict[Block, None] = {}
     # Entries that a block adds are taken out again when the walk leaves its subtree.
     stack: list[tuple[int, list[Key] | None]] = [(0, None)]
     while stack:
@@ -57,7 +58,8 @@ def run(function: Function, shape: Shape | None = None) -> bool:
         for instruction in tree.order[position].instructions:
             operation = instruction.operation
             if operation.effect:
-                loads.clear()
+                if loads:
+                    loads.clear()
                 continue
             if operation is SLOT:
                 continue
@@ -66,16 +68,20 @@ def run(function: Function, shape: Shape | None = None) -> bool:
             found = known.get(key)
             if found is not None:
                 renamed[instruction.results[0].number] = found
+                changed[tree.order[position]] = None
                 if not found.name:
                     found.name = instruction.results[0].name
                 continue
             known[key] = instruction.results[0]
             if known is table:
                 added.append(key)
-        stack += [(child, None) for child in tree.children[position]]
+        if not added:
+            stack.pop()
+        for child in tree.children[position]:
+            stack.append((child, None))
     if not renamed:
         return False
-    for block in function.blocks:
+    for block in changed:
         block.instructions = [
             instruction
             for instruction in block.instructions

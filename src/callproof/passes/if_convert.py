@@ -22,40 +22,47 @@ MOST_MOVED = 1
 
 
 def run(function: Function, shape: Shape | None = None) -> bool:
-    predecessors: dict[int, int] = {}
+    predecessors: dict[Block, int] = {}
+    gone: set[Block] = set()
     for block in function.blocks:
-        for target in block.terminator.targets:
-            key = id(target.block)
-            predecessors[key] = predecessors.get(key, 0) + 1
-    gone: set[int] = set()
-    for block in function.blocks:
-        terminator = block.terminator
-        if id(block) not in gone and terminator.operation is op.BRANCH:
+        terminator = block.instructions[-1]
+        if terminator.operation is not op.BRANCH or block in gone:
+            continue
+        if any(_may_be_arm(target.block) for target in terminator.targets):
+            if not predecessors:
+                _count_predecessors(function, predecessors)
             gone |= _convert(function, block, predecessors)
     if not gone:
         return False
-    function.blocks = [block for block in function.blocks if id(block) not in gone]
+    function.blocks = [block for block in function.blocks if block not in gone]
     if shape is not None:
         shape.forget()
     return True
 
 
-def _convert(function: Function, block: Block, predecessors: dict[int, int]) -> set[int]:
-    """The blocks that are not needed any more, by id."""
+def _count_predecessors(function: Function, found: dict[Block, int]) -> None:
+    """Of all blocks: some may be out of reach by now."""
+    for block in function.blocks:
+        for target in block.instructions[-1].targets:
+            found[target.block] = found.get(target.block, 0) + 1
+
+
+def _convert(function: Function, block: Block, predecessors: dict[Block, int]) -> set[Block]:
+    """The blocks that are not needed any more."""
     terminator = block.terminator
     condition = terminator.operands[0]
     if not _is_compared_here(condition, block):
         return set()
     sides = [_arm(target, block, predecessors) for target in terminator.targets]
     moved: list[Instruction] = []
-    gone: set[int] = set()
+    gone: set[Block] = set()
     ends: list[Target] = []
     for target, arm in zip(terminator.targets, sides, strict=True):
         if arm is None:
             ends.append(target)
             continue
         moved += arm.instructions[:-1]
-        gone.add(id(arm))
+        gone.add(arm)
         ends.append(arm.terminator.targets[0])
     first, second = ends
     if not gone or first.block is not second.block or len(moved) > MOST_MOVED:
@@ -81,7 +88,7 @@ def _convert(function: Function, block: Block, predecessors: dict[int, int]) -> 
     for instruction in moved:
         instruction.line = debug.moved(instruction.line)
     block.instructions[-1:] = [*moved, choice, jump]
-    predecessors[id(first.block)] -= 1
+    predecessors[first.block] -= 1
     return gone
 
 
@@ -97,12 +104,19 @@ def _is_compared_here(condition: Operand, block: Block) -> bool:
     )
 
 
-def _arm(target: Target, block: Block, predecessors: dict[int, int]) -> Block | None:
+def _may_be_arm(arm: Block) -> bool:
+    """Whether a block is so short, and jumps on."""
+    return (
+        len(arm.instructions) <= MOST_MOVED + 1
+        and not arm.parameters
+        and arm.instructions[-1].operation is op.JUMP
+    )
+
+
+def _arm(target: Target, block: Block, predecessors: dict[Block, int]) -> Block | None:
     """A block that is entered from here only, does little, and jumps on."""
     arm = target.block
-    if predecessors.get(id(arm), 0) != 1 or arm.parameters or arm is block:
-        return None
-    if arm.terminator.operation is not op.JUMP or len(arm.instructions) > MOST_MOVED + 1:
+    if not _may_be_arm(arm) or predecessors[arm] != 1 or arm is block:
         return None
     if arm.terminator.targets[0].block is arm:
         return None

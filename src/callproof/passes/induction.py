@@ -7,7 +7,7 @@ All arithmetic is modulo 2**64, so a linear form is exact whatever wraps.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from callproof.ir import operations as op
@@ -38,6 +38,10 @@ def signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
+Homes = Sequence[Loop | None]
+"""By value number the innermost loop around its definition."""
+
+
 @dataclass(slots=True)
 class Induction:
     """`value` is parameter number `index` of the header, and `next` = value + `step` what
@@ -66,13 +70,11 @@ class Linear:
 
 class LoopForm:
     """A loop with one jump back: `header`, `latch`, `back` (the jump's target), `inductions`
-    by value number, and what it is around."""
+    by value number, and `home` (see `homes`; for `linear` and `is_outside` only)."""
 
     __slots__ = ("back", "header", "home", "inductions", "latch", "loop")
 
-    def __init__(
-        self, loop: Loop, header: Block, latch: Block, back: Target, home: list[Loop | None]
-    ) -> None:
+    def __init__(self, loop: Loop, header: Block, latch: Block, back: Target, home: Homes) -> None:
         self.loop = loop
         self.header = header
         self.latch = latch
@@ -168,8 +170,7 @@ def _parts(definition: Instruction) -> list[tuple[Operand, int]] | None:
     return None
 
 
-def homes(function: Function, tree: Dominators, loops: Loops) -> list[Loop | None]:
-    """By value number the innermost loop around its definition."""
+def homes(function: Function, tree: Dominators, loops: Loops) -> Homes:
     home: list[Loop | None] = [None] * function.next_number
     for position, block in enumerate(tree.order):
         loop = loops.innermost[position]
@@ -183,7 +184,7 @@ def homes(function: Function, tree: Dominators, loops: Loops) -> list[Loop | Non
     return home
 
 
-def loop_form(tree: Dominators, loop: Loop, home: list[Loop | None]) -> LoopForm | None:
+def loop_form(tree: Dominators, loop: Loop, home: Homes = ()) -> LoopForm | None:
     """None if the loop has several jumps back."""
     if len(loop.latches) != 1:
         return None
@@ -286,10 +287,13 @@ def count_uses(function: Function) -> list[int]:
     uses = [0] * function.next_number
     for block in function.blocks:
         for instruction in block.instructions:
-            for operands in (instruction.operands, *(t.arguments for t in instruction.targets)):
-                for operand in operands:
-                    if operand.kind == VALUE:
-                        uses[operand.number] += 1  # type: ignore[union-attr]
+            for operand in instruction.operands:
+                if operand.kind == VALUE:
+                    uses[operand.number] += 1  # type: ignore[union-attr]
+        for target in block.instructions[-1].targets:
+            for operand in target.arguments:
+                if operand.kind == VALUE:
+                    uses[operand.number] += 1  # type: ignore[union-attr]
     return uses
 
 

@@ -99,10 +99,10 @@ class Inliner:
         self._sizes: dict[str, int] = {}
         self._refused: set[str] = set()
 
-    def finished(self, function: Function) -> None:
-        """The function is what callers may copy: it has been through all passes, or `will_go`."""
+    def finished(self, function: Function, *, optimised: bool = True) -> None:
+        """The function is what callers may copy: it has been `optimised`, or `will_go`."""
         name = function.name
-        survey = Survey(function)
+        survey = Survey(function) if optimised else self.surveys[name]
         self._sizes[name] = survey.size
         if survey.through_symbol:  # the passes may have found who is called
             for block in function.blocks:
@@ -121,7 +121,9 @@ class Inliner:
     def run(self, function: Function, shape: Shape | None = None) -> bool:
         """Inline into one function what is worth it.  Gives whether it changed."""
         survey = self.surveys[function.name]
-        if not survey.through_symbol and self.calls.keys().isdisjoint(survey.calls):
+        if not survey.through_symbol and not any(
+            self._may_be_small(name, function) for name in survey.calls
+        ):
             return False
         sites = list(self._sites(function))
         if survey.through_symbol:
@@ -170,6 +172,21 @@ class Inliner:
         if shape is not None:
             shape.forget()
         return True
+
+    def _may_be_small(self, name: str, caller: Function) -> bool:
+        """Whether some call of a function might be worth it, wherever it stands."""
+        callee = self.module.functions.get(name)
+        if callee is None or name in self._refused:
+            return False
+        if callee is caller:
+            return bool(self.limits.itself)
+        size = self._sizes.get(name)
+        if size is None:
+            return False
+        most = (
+            CALL_COST + len(callee.entry.parameters) + max(self.limits.in_loop, self.limits.small)
+        )
+        return size <= most or self.only_call(name)
 
     def will_go(self, function: Function) -> bool:
         """Whether the function will very likely be a part of its only caller, and of that

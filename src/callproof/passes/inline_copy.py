@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callproof.ir import debug
-from callproof.ir.dominance import reachable, reverse_postorder
+from callproof.ir.dominance import edge_counts, reverse_postorder
 from callproof.ir.model import VALUE, Block, Function, Instruction, Operand, Target, Value
 from callproof.ir.operations import JUMP, RETURN, SLOT
 from callproof.ir.places import LINE_BITS, PlaceNumber, Site, inlined
@@ -53,7 +53,7 @@ def expand(
     made = [slot.definition for slot in slots.values() if slot.definition is not None]
     blocks[0].instructions[:0] = made
     function.blocks = blocks
-    reached = reachable(function)
+    reached = edge_counts(function)
     if len(reached) != len(blocks):
         function.blocks = [block for block in blocks if block in reached]
 
@@ -147,7 +147,9 @@ class _Copy:
         self.call = call
         self.slots = slots
         self.values: dict[int, Operand] = {}
-        self.places: dict[int, PlaceNumber] = {}  # by the ids of the callee's
+        # By the callee's; with debug information by their ids, as equal ones may differ in what
+        # they tell.
+        self.places: dict[int, PlaceNumber] = {}
         self.site = len(function.sites)
         function.sites.append(Site(callee.name, callee.source_name, call.line))
         function.sites += [
@@ -156,18 +158,23 @@ class _Copy:
 
     def place(self, place: PlaceNumber) -> PlaceNumber:
         """A place of the callee as one of the function."""
-        number = inlined(place, self.site + (place >> LINE_BITS))
         into = self.function.debug
-        if into is None:
-            return number
-        made = self.places.get(id(place))
+        key = place if into is None else id(place)
+        made = self.places.get(key)
         if made is None:
-            made = self.places[id(place)] = debug.inlined(place, self.call.line, number)
-            debug.know(made, place, into, self.values)
+            made = inlined(place, self.site + (place >> LINE_BITS))
+            if into is not None:
+                made = debug.inlined(place, self.call.line, made)
+                debug.know(made, place, into, self.values)
+            self.places[key] = made
         return made
 
-    def operand(self, operand: Operand) -> Operand:
-        return self.values[operand.number] if operand.kind == VALUE else operand  # type: ignore[union-attr]
+    def operands(self, given: list[Operand]) -> list[Operand]:
+        values = self.values
+        return [
+            values[operand.number] if operand.kind == VALUE else operand  # type: ignore[union-attr]
+            for operand in given
+        ]
 
     def new_value(self, value: Value) -> Value:
         made = self.function.new_value(value.type, value.name)
@@ -202,7 +209,7 @@ class _Copy:
             made_block = blocks[block]
             for instruction in block.instructions:
                 if instruction.operation is RETURN:
-                    results = [self.operand(one) for one in instruction.operands]
+                    results = self.operands(instruction.operands)
                     jump = _jump(Target(behind, results), self.place(instruction.line))
                     made_block.instructions.append(jump)
                 elif instruction.operation is not SLOT:
@@ -222,7 +229,6 @@ class _Copy:
         self.values[instruction.results[0].number] = value
 
     def instruction(self, instruction: Instruction, blocks: dict[Block, Block]) -> Instruction:
-        operands = [self.operand(one) for one in instruction.operands]
         results: list[Value] = []
         for result in instruction.results:
             made_result = self.values[result.number]
@@ -231,16 +237,16 @@ class _Copy:
         made = Instruction(
             instruction.operation,
             instruction.type,
-            operands,
+            self.operands(instruction.operands),
             results,
             self.place(instruction.line),
         )
         made.offset = instruction.offset
         made.callee, made.signature = instruction.callee, instruction.signature
-        made.cases = instruction.cases and list(instruction.cases)
         if instruction.targets:
+            made.cases = instruction.cases and list(instruction.cases)
             made.targets = [
-                Target(blocks[one.block], [self.operand(value) for value in one.arguments])
+                Target(blocks[one.block], self.operands(one.arguments))
                 for one in instruction.targets
             ]
         return made

@@ -51,7 +51,7 @@ def run(function: Function, lacks: Lacks | None = None) -> bool:
 def _is_needed(function: Function, lacks: Lacks) -> bool:
     for block in function.blocks:
         for value in block.parameters:
-            if value.type.lanes > 1 and value.type in HALVES:
+            if value.type in HALVES:
                 return True
         for i in block.instructions:
             type_ = i.type
@@ -59,16 +59,16 @@ def _is_needed(function: Function, lacks: Lacks) -> bool:
             for operand in i.operands:
                 if operand.type.lanes > 1:
                     has_vectors = True
-                    if operand.type in HALVES:
-                        return True
             for value in i.results:
                 if value.type.lanes > 1:
                     has_vectors = True
-                    if value.type in HALVES:
-                        return True
-            if has_vectors and lacks(i):
+            if has_vectors and (_is_of_halves(i) or lacks(i)):
                 return True
     return False
+
+
+def _is_of_halves(i: Instruction) -> bool:
+    return any(operand.type in HALVES for operand in (*i.operands, *i.results))
 
 
 def uniform_shift(i: Instruction) -> int | None:

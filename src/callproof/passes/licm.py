@@ -19,7 +19,7 @@ from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Block, Function, Instruc
 from callproof.ir.operations import Operation
 from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
-from callproof.passes.aliases import STORES, Memory, Place, place
+from callproof.passes.aliases import Memory, Place, place
 from callproof.passes.preheaders import make_preheaders
 
 # Values from outside that a loop may use, by register class (general, float).
@@ -124,7 +124,7 @@ class _Mover:
             while loop is not None:
                 self.facts[loop].has_calls = True
                 loop = loop.parent
-        elif operation in STORES:
+        elif operation.stores:
             written = place(instruction)
             while loop is not None:
                 self.facts[loop].stores.append(written)
@@ -290,7 +290,7 @@ def _reads_symbol(instruction: Instruction) -> bool:
 def _is_folded(operation: Operation, instruction: Instruction, user: Instruction) -> bool:
     """Whether the only user does the instruction's work too, at no cost."""
     if operation is op.ADD:
-        accesses = user.operation.reads or user.operation in STORES
+        accesses = user.operation.reads or user.operation.stores
         if not accesses or user.offset or user.operands[-1] is not instruction.results[0]:
             return False
         return all(operand.kind == VALUE for operand in instruction.operands)

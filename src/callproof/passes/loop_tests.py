@@ -19,7 +19,6 @@ from callproof.passes.induction import (
     count_uses,
     counted_exit,
     entering_targets,
-    homes,
     loop_form,
     word,
 )
@@ -33,16 +32,19 @@ def run(function: Function, shape: Shape | None = None) -> bool:
     if not shape.has_loops():
         return False
     tree, loops = shape.tree(), shape.loops()
-    home = homes(function, tree, loops)
-    uses = count_uses(function)
+    uses: list[int] = []
     changed = False
     for loop in loops.loops:
-        form = loop_form(tree, loop, home)
+        form = loop_form(tree, loop)
+        if form is None or len(form.inductions) < 2:
+            continue
         entering = entering_targets(tree, loop)
-        if form is None or len(form.inductions) < 2 or len(entering) != 1:
+        if len(entering) != 1:
             continue
         exit_ = counted_exit(form, entering)
         if exit_ is not None and exit_.turns > 1:
+            if not uses:
+                uses = count_uses(function)
             changed |= _replace(function, tree, form, exit_.induction, exit_.turns, uses)
     if changed:
         dce.run(function)
@@ -68,7 +70,9 @@ def _replace(
         return False
     (entry,) = entering_targets(tree, form.loop)
     before = next(
-        block for block in tree.order for target in block.terminator.targets if target is entry
+        tree.order[position]
+        for position in tree.predecessors[form.loop.header]
+        if any(target is entry for target in tree.order[position].terminator.targets)
     )
     if len(before.terminator.targets) != 1:
         return False

@@ -17,8 +17,7 @@ if it is to a slot that is never read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from callproof.ir.debug import DebugFunction
 from callproof.ir.dominance import Dominators
 from callproof.ir.interpret import signed, unpack
 from callproof.ir.model import (
@@ -33,7 +32,6 @@ from callproof.ir.model import (
     Module,
     Operand,
     Symbol,
-    Value,
 )
 from callproof.ir.operations import (
     ADD,
@@ -47,14 +45,13 @@ from callproof.ir.operations import (
     RETURN,
     SLOT,
     STORE,
-    STORES,
     UNREACHABLE,
     Operation,
 )
 from callproof.ir.shape import Shape, shape_of
 from callproof.ir.ssa import replace_operands
 from callproof.ir.types import Type, compatible
-from callproof.passes.aliases import SIZES
+from callproof.passes.aliases import access_size
 from callproof.passes.debug_homes import Access, tell_of_missing
 
 MOST_FACTS = 48  # at one place: what there is to compare stays linear in the function
@@ -64,17 +61,19 @@ SIGNED = frozenset((LOAD_S8, LOAD_S16, LOAD_S32))
 Base = int | str  # the number of a value, or a symbol's name
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
     """Bytes in memory: `size` of them, `offset` from a base; None for an unknown distance.
 
     `slot`: the base is the address of a stack slot.
     """
 
-    base: Base
-    offset: int | None
-    size: int
-    slot: bool
+    __slots__ = ("base", "offset", "size", "slot")
+
+    def __init__(self, base: Base, offset: int | None, size: int, slot: bool) -> None:
+        self.base = base
+        self.offset = offset
+        self.size = size
+        self.slot = slot
 
 
 Key = tuple[Base, int, Operation, str]
@@ -83,30 +82,39 @@ Facts = dict[Key, tuple[Place, Operand]]
 
 def run(function: Function, module: Module, shape: Shape | None = None) -> bool:
     """Change one function of a module; gives whether anything was changed."""
-    accesses = any(
-        i.operation.reads or (i.operation.effect and i.operation.arity == 2)
-        for block in function.blocks
-        for i in block.instructions
-    )
+    accesses = False
+    slots: list[int] = []
+    for block in function.blocks:
+        for i in block.instructions:
+            operation = i.operation
+            if operation is SLOT:
+                slots.append(i.results[0].number)
+            elif operation.reads or operation.stores:
+                accesses = True
     if not accesses:
         return False
-    forwarding = _Forwarding(function, module, shape_of(function, shape).tree())
+    tree = shape_of(function, shape).tree()
+    forwarding = _Forwarding(function, module, tree, _Places(function, module, slots))
     changed = forwarding.run()
-    changed |= _delete_stores(function, forwarding.places)
+    for block in forwarding.with_stores:
+        changed |= _delete_stores(block, forwarding.places, function.debug)
     return changed
 
 
 class _Places:
     """What addresses are, as far as it can be told from how they are computed."""
 
-    def __init__(self, function: Function, module: Module) -> None:
+    def __init__(self, function: Function, module: Module, slots: list[int]) -> None:
         self.module = module
         self.replaced: dict[int, Operand] = {}
-        self.slots: set[int] = set()
-        self.owners: dict[int, int] = {}  # values that are addresses in a slot: which slot
+        self.slots = set(slots)
+        # Values that are addresses in a slot: which slot
+        self.owners: dict[int, int] = {number: number for number in slots}
         self.escaped: set[int] = set()  # slots that others may read and write
         self.unread: set[int] = set()
-        self._look_at_slots(function)
+        self.known: dict[Instruction, Place | None] = {}
+        if slots:
+            self._look_at_slots(function)
 
     def final(self, operand: Operand) -> Operand:
         while operand.kind == VALUE:
@@ -119,24 +127,29 @@ class _Places:
     def base(self, operand: Operand) -> tuple[Base | None, int | None]:
         """The base of an address and the distance from it, None if that is not known."""
         distance = 0
-        operand = self.final(operand)
+        replaced = self.replaced
+        if replaced:
+            operand = self.final(operand)
         for _ in range(MOST_STEPS):
-            definition = operand.definition if isinstance(operand, Value) else None
+            definition = operand.definition if operand.kind == VALUE else None  # type: ignore[union-attr]
             if definition is None or definition.operation is not ADD:
                 break
-            first, second = map(self.final, definition.operands)
+            first, second = definition.operands
+            if replaced:
+                first, second = self.final(first), self.final(second)
             if second.kind != CONSTANT:
                 break
             operand = first
             distance += int(second.value)  # type: ignore[union-attr]
-        if isinstance(operand, Symbol):
-            return operand.name, distance + operand.offset
-        if not isinstance(operand, Value):
-            return None, None
-        owner = self.owners.get(operand.number)
-        if owner is not None and owner != operand.number:
-            return owner, None  # somewhere in the slot
-        return operand.number, distance
+        if operand.kind == VALUE:
+            number: int = operand.number  # type: ignore[union-attr]
+            owner = self.owners.get(number)
+            if owner is not None and owner != number:
+                return owner, None  # somewhere in the slot
+            return number, distance
+        if operand.kind == SYMBOL:
+            return operand.name, distance + operand.offset  # type: ignore[union-attr]
+        return None, None
 
     def of(self, instruction: Instruction) -> Place | None:
         """What a load or store accesses; None if nothing is known of the address."""
@@ -145,11 +158,19 @@ class _Places:
             return None
         if offset is not None:
             offset += instruction.offset
-        return Place(base, offset, size_of(instruction), base in self.slots)
+        return Place(base, offset, access_size(instruction), base in self.slots)
+
+    def met(self, instruction: Instruction) -> Place | None:
+        """The same, for good: what the address is made of has been through the walk."""
+        known = self.known
+        if instruction in known:
+            return known[instruction]
+        place = known[instruction] = self.of(instruction)
+        return place
 
     def written(self, instruction: Instruction) -> Access | None:
         """What a store writes, for `debug_homes`."""
-        place = self.of(instruction) if instruction.operation in STORES else None
+        place = self.of(instruction) if instruction.operation.stores else None
         return None if place is None else (place.base, place.offset, place.size)
 
     def may_overlap(self, one: Place | None, other: Place | None) -> bool:
@@ -179,13 +200,6 @@ class _Places:
         """
         instructions = [i for block in function.blocks for i in block.instructions]
         owners = self.owners
-        for i in instructions:
-            if i.operation is SLOT:
-                number = i.results[0].number
-                self.slots.add(number)
-                owners[number] = number
-        if not owners:
-            return
         read: set[int] = set()
         changed = True
         while changed:  # sums of sums may be met before what they are made of
@@ -213,7 +227,7 @@ class _Places:
                 elif operation is ADD:
                     if owners.get(i.results[0].number) is None:
                         self.escaped.add(owner)
-                elif not (operation in STORES and index == 1):
+                elif not (operation.stores and index == 1):
                     self.escaped.add(owner)
             for target in i.targets:
                 for operand in target.arguments:
@@ -224,18 +238,9 @@ class _Places:
         self.unread = self.slots - read - self.escaped
 
 
-def size_of(instruction: Instruction) -> int:
-    """Bytes that a load or store accesses."""
-    size = SIZES.get(instruction.operation)
-    if size is None:
-        assert instruction.type is not None
-        size = instruction.type.size
-    return size
-
-
 def constant_at(datum: Datum, offset: int, instruction: Instruction) -> Operand | None:
     """What a load finds in data that is never written; None if that is no constant."""
-    size = size_of(instruction)
+    size = access_size(instruction)
     type_ = instruction.type
     assert type_ is not None
     if datum.writable or type_.lanes > 1 or offset < 0 or offset + size > len(datum.data):
@@ -256,11 +261,14 @@ def constant_at(datum: Datum, offset: int, instruction: Instruction) -> Operand 
 class _Forwarding:
     """The walk that replaces loads."""
 
-    def __init__(self, function: Function, module: Module, tree: Dominators) -> None:
+    def __init__(
+        self, function: Function, module: Module, tree: Dominators, places: _Places
+    ) -> None:
         self.function = function
         self.module = module
         self.tree = tree
-        self.places = _Places(function, module)
+        self.places = places
+        self.with_stores: list[Block] = []
         self.changed = False
 
     def run(self) -> bool:
@@ -290,17 +298,26 @@ class _Forwarding:
         at_end: list[Facts],
     ) -> Facts:
         """What holds on all ways to a block."""
-        before = [one for one in predecessors[position] if one < position]
-        behind = [one for one in predecessors[position] if one >= position]
-        if not before or not all(tree.dominates(position, one) for one in behind):
+        around = predecessors[position]  # in ascending order
+        if not around or around[0] >= position:
             return {}
-        facts = dict(at_end[before[0]])
-        for other in before[1:]:
+        facts = at_end[around[0]]
+        if not facts:
+            return {}
+        facts = dict(facts)
+        if len(around) == 1:
+            return facts
+        behind = [one for one in around if one >= position]
+        for one in behind:
+            if not tree.dominates(position, one):
+                return {}
+        for other in around[1:]:
+            if other >= position:
+                break
             known = at_end[other]
-            for key in [key for key in facts if key not in known]:
-                del facts[key]
             for key, (_, value) in list(facts.items()):
-                if not _same(known[key][1], value):
+                found = known.get(key)
+                if found is None or not _same(found[1], value):
                     del facts[key]
         if behind and facts:
             self.through_loop(facts, position, behind, tree, predecessors)
@@ -327,33 +344,58 @@ class _Forwarding:
             if not facts:
                 return
             for instruction in tree.order[position].instructions:
-                self.overwrite(facts, instruction)
+                operation = instruction.operation
+                if operation.stores:
+                    self.store(facts, self.places.of(instruction))
+                elif operation.effect and not operation.terminator:
+                    self.call(facts)
 
-    def overwrite(self, facts: Facts, instruction: Instruction) -> None:
-        operation = instruction.operation
-        if not operation.effect or operation.terminator:
-            return
-        places = self.places
-        if operation in STORES:
-            place = places.of(instruction)
-            gone = [key for key, (known, _) in facts.items() if places.may_overlap(known, place)]
+    def store(self, facts: Facts, place: Place | None) -> None:
+        """Forget what a store to a place may overwrite."""
+        may_overlap = self.places.may_overlap
+        gone: list[Key] = []
+        if place is None or place.offset is None:
+            gone = [key for key, (known, _) in facts.items() if may_overlap(known, place)]
         else:
-            gone = [key for key, (known, _) in facts.items() if not places.is_private(known)]
+            base, start = place.base, place.offset
+            end = start + place.size
+            for key, (known, _) in facts.items():
+                if key[0] == base:  # two distances from one address
+                    if key[1] < end and start < key[1] + known.size:
+                        gone.append(key)
+                elif may_overlap(known, place):
+                    gone.append(key)
         for key in gone:
             del facts[key]
 
+    def call(self, facts: Facts) -> None:
+        """Forget what a call may write."""
+        places = self.places
+        if not places.slots:
+            facts.clear()
+            return
+        for key in [key for key, (known, _) in facts.items() if not places.is_private(known)]:
+            del facts[key]
+
     def block(self, block: Block, facts: Facts) -> None:
+        places = self.places
+        stores = False
         for instruction in block.instructions:
             operation = instruction.operation
             if operation.reads:
                 self.load(instruction, facts)
-                continue
-            self.overwrite(facts, instruction)
-            if operation is STORE:
-                place = self.places.of(instruction)
-                if place is not None and place.offset is not None:
+            elif operation.stores:
+                stores = True
+                place = places.met(instruction)
+                if facts:
+                    self.store(facts, place)
+                if operation is STORE and place is not None and place.offset is not None:
                     assert instruction.type is not None
                     self.learn(facts, place, LOAD, instruction.type, instruction.operands[0])
+            elif facts and operation.effect and not operation.terminator:
+                self.call(facts)
+        if stores:
+            self.with_stores.append(block)
 
     def learn(
         self, facts: Facts, place: Place, operation: Operation, type_: Type, value: Operand
@@ -362,17 +404,19 @@ class _Forwarding:
         if len(facts) >= MOST_FACTS:
             del facts[next(iter(facts))]
         name = "" if operation is LOAD else type_.name
-        facts[place.base, place.offset, operation, name] = place, self.places.final(value)
+        if self.places.replaced:
+            value = self.places.final(value)
+        facts[place.base, place.offset, operation, name] = place, value
 
     def load(self, instruction: Instruction, facts: Facts) -> None:
-        place = self.places.of(instruction)
+        place = self.places.met(instruction)
         if place is None or place.offset is None:
             return
         type_, operation = instruction.type, instruction.operation
         assert type_ is not None
         result = instruction.results[0]
-        if isinstance(place.base, str) and place.base in self.module.data:
-            datum = self.module.data[place.base]
+        datum = self.module.data.get(place.base) if type(place.base) is str else None
+        if datum is not None:
             constant = constant_at(datum, place.offset, instruction)
             # The address of data is loaded by as many instructions as it is made by, and
             # a load can stay in a register over a loop's calls; a function's can be called.
@@ -410,41 +454,38 @@ def _same(first: Operand, second: Operand) -> bool:
     )
 
 
-def _delete_stores(function: Function, places: _Places) -> bool:
-    changed = False
-    debug = function.debug
-    for block in function.blocks:
-        dead: set[int] = set()
-        # Places that are written further down, before anything reads them.
-        coming: list[Place] = []
-        ends = block.terminator.operation in (RETURN, UNREACHABLE)  # nothing reads slots then
-        for instruction in reversed(block.instructions):
-            operation = instruction.operation
-            if operation in STORES:
-                place = places.of(instruction)
-                if place is None:
-                    continue
-                if (
-                    place.base in places.unread
-                    or (ends and places.is_private(place))
-                    or any(_covers(one, place) for one in coming)
-                ):
-                    dead.add(id(instruction))
-                elif place.offset is not None and len(coming) < MOST_FACTS:
-                    coming.append(place)
-            elif operation.reads:
-                place = places.of(instruction)
-                if place is not None and places.is_private(place):
-                    ends = False  # of stores above, this may be the reader
+def _delete_stores(block: Block, places: _Places, debug: DebugFunction | None) -> bool:
+    dead: set[int] = set()
+    # Places that are written further down, before anything reads them.
+    coming: list[Place] = []
+    ends = block.terminator.operation in (RETURN, UNREACHABLE)  # nothing reads slots then
+    for instruction in reversed(block.instructions):
+        operation = instruction.operation
+        if operation.stores:
+            place = places.met(instruction)
+            if place is None:
+                continue
+            if (
+                place.base in places.unread
+                or (ends and places.is_private(place))
+                or (coming and any(_covers(one, place) for one in coming))
+            ):
+                dead.add(id(instruction))
+            elif place.offset is not None and len(coming) < MOST_FACTS:
+                coming.append(place)
+        elif operation.reads:
+            place = places.met(instruction)
+            if place is not None and places.is_private(place):
+                ends = False  # of stores above, this may be the reader
+            if coming:
                 coming = [one for one in coming if not places.may_overlap(one, place)]
-            elif operation is CALL or operation is CALL_INDIRECT:
-                coming = [one for one in coming if places.is_private(one)]
-        if dead:
-            if debug is not None:
-                tell_of_missing(debug, block.instructions, dead, places.written)
-            block.instructions = [i for i in block.instructions if id(i) not in dead]
-            changed = True
-    return changed
+        elif coming and (operation is CALL or operation is CALL_INDIRECT):
+            coming = [one for one in coming if places.is_private(one)]
+    if dead:
+        if debug is not None:
+            tell_of_missing(debug, block.instructions, dead, places.written)
+        block.instructions = [i for i in block.instructions if id(i) not in dead]
+    return bool(dead)
 
 
 def _covers(one: Place, other: Place) -> bool:

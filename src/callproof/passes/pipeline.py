@@ -40,6 +40,13 @@ from callproof.source import CallproofError, InternalError
 # Of a function, and of its module if the name is in WITH_MODULE; `shape=` what is known of it
 Pass = Callable[..., bool]
 Step = Callable[[Function, Shape], bool]
+ANYTHING, BLOCKS, LOOPS = (
+    0,
+    1,
+    2,
+)  # what a pass needs to have something to do: several blocks, loops
+Prepared = tuple[str, int, int, Step]
+"""Name, a number that is the same for the same pass, what it needs, and what runs it."""
 
 ONCE: list[tuple[str, Pass]] = [
     ("simplify-cfg", simplify_cfg.run),
@@ -64,6 +71,14 @@ ONCE: list[tuple[str, Pass]] = [
 WITH_MODULE = frozenset(("memory", "tail-recursion"))
 WITH_MEMORY = frozenset(("licm",))
 LAST: list[tuple[str, Pass]] = [("tail-calls", tail_calls.run)]  # at -O2
+# What has nothing to do without loops, and what has nothing to do in a function of one block.
+FOR_LOOPS = frozenset(("rotate", "licm", "unroll", "strength-reduction", "loop-tests"))
+FOR_BLOCKS = frozenset(
+    (
+        *("simplify-cfg", "thread-branches", "copy-propagation", "ranges", "if-convert"),
+        "simplify-cfg-2",
+    )
+)
 FIRST_ROUND_ONLY = {"unroll"}  # each round would do it again
 MAXIMUM_ROUNDS = {0: 0, 1: 1, 2: 4}
 INLINE = "inline"  # first of all, into each function whose callees are finished
@@ -100,12 +115,15 @@ def optimise(
     postponed: list[Function] = []
     for function in functions:
         shape = Shape(function)
-        if inliner is not None:
+        if inliner is not None and runner.plain:
+            inliner.run(function, shape)
+        elif inliner is not None:
             runner.run(INLINE, inliner.run, function, shape)
         if inliner is not None and inliner.will_go(function):
             postponed.append(function)
-        else:
-            _optimise_one(function, shape, steps, rounds, runner)
+            inliner.finished(function, optimised=False)
+            continue
+        _optimise_one(function, shape, steps, rounds, runner)
         if inliner is not None:
             inliner.finished(function)
     if inliner is not None:
@@ -120,9 +138,8 @@ def optimise(
                 runner.run(name, run, function, Shape(function))
 
 
-def _steps(module: Module, aliases: Memory | None, inlining: bool) -> list[tuple[str, int, Step]]:
-    """The passes of one round: name, a number that is the same for the same pass, and what runs
-    it."""
+def _steps(module: Module, aliases: Memory | None, inlining: bool) -> list[Prepared]:
+    """The passes of one round."""
 
     def step(name: str, run: Pass) -> Step:
         if name in WITH_MODULE:
@@ -132,16 +149,20 @@ def _steps(module: Module, aliases: Memory | None, inlining: bool) -> list[tuple
         return run
 
     return [
-        (name, _OF_RUN[run], step(name, run))
+        (name, _OF_RUN[run], _needs(name), step(name, run))
         for name, run in ONCE
         if inlining or name != "tail-recursion"
     ]
 
 
+def _needs(name: str) -> int:
+    return LOOPS if name in FOR_LOOPS else BLOCKS if name in FOR_BLOCKS else ANYTHING
+
+
 def _optimise_one(
     function: Function,
     shape: Shape,
-    steps: list[tuple[str, int, Step]],
+    steps: list[Prepared],
     rounds: int,
     runner: _Runner,
 ) -> None:
@@ -149,15 +170,19 @@ def _optimise_one(
     version = 0  # how often the function was changed
     # By the pass's number: at which version it had nothing (more) to do.
     quiet = [-1] * len(_OF_RUN)
+    plain = runner.plain and function.debug is None
     for number in range(rounds):
         before = version
-        for name, which, step in steps:
-            if quiet[which] == version:
-                runner.skip(name, function)
+        for name, which, needs, step in steps:
+            if quiet[which] == version or (
+                needs and (len(function.blocks) == 1 or (needs == LOOPS and not shape.has_loops()))
+            ):
+                if not plain:
+                    runner.skip(name, function)
                 continue
             if number and name in FIRST_ROUND_ONLY:
                 continue
-            if runner.run(name, step, function, shape):
+            if step(function, shape) if plain else runner.run(name, step, function, shape):
                 version += 1
                 if step is not dce.run:  # what is dead goes all at once
                     continue
@@ -184,11 +209,11 @@ class _Runner:
         self.show = show
         self.verify_each = verify_each
         self.seconds = seconds
-        self.plain = print_after is None and not verify_each and seconds is None
+        self.plain = (  # nothing was asked for
+            print_after is None and not verify_each and seconds is None
+        )
 
     def run(self, name: str, step: Step, function: Function, shape: Shape) -> bool:
-        if self.plain and function.debug is None:
-            return step(function, shape)
         start = time.perf_counter()
         guard = None
         if function.debug is not None and name not in CAREFUL:

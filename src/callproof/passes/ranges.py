@@ -21,7 +21,6 @@ from callproof.passes.induction import (
     WORDS,
     counted_exit,
     entering_targets,
-    homes,
     loop_form,
     word,
 )
@@ -37,13 +36,15 @@ LOADED: dict[op.Operation, Range] = {
     op.LOAD_S16: (-0x8000, 0x7FFF),
     op.LOAD_S32: (-0x8000_0000, 0x7FFF_FFFF),
 }
+OF_ANYTHING = frozenset((*LOADED, op.ZEXT, op.SEXT))
 SIGNED = {op.ULT: op.SLT, op.ULE: op.SLE, op.UGT: op.SGT, op.UGE: op.SGE}
 
 
 def run(function: Function, shape: Shape | None = None) -> bool:
-    if not any(
-        block.terminator.operation is op.BRANCH for block in function.blocks
-    ):  # nothing is decided by ranges without a branch
+    for block in function.blocks:
+        if block.instructions[-1].operation is op.BRANCH:
+            break
+    else:  # nothing is decided by ranges without a branch
         return False
     return _Analysis(function, shape_of(function, shape)).run()
 
@@ -66,14 +67,16 @@ class _Analysis:
         """The variables of loops that go round a known number of times."""
         tree = self.tree
         loops = self.shape.loops()
-        home = homes(self.function, tree, loops)
         for loop in loops.loops:
-            form = loop_form(tree, loop, home)
-            exit_ = counted_exit(form, entering_targets(tree, loop)) if form is not None else None
-            if form is None or exit_ is None:
+            form = loop_form(tree, loop)
+            if form is None or not form.inductions:
+                continue
+            entering = entering_targets(tree, loop)
+            exit_ = counted_exit(form, entering)
+            if exit_ is None:
                 continue
             for induction in form.inductions.values():
-                begins = [t.arguments[induction.index] for t in entering_targets(tree, loop)]
+                begins = [target.arguments[induction.index] for target in entering]
                 numbers = [int(b.value) for b in begins if b.kind == CONSTANT]  # type: ignore[union-attr]
                 if len(numbers) != len(begins):
                     continue
@@ -174,16 +177,22 @@ class _Analysis:
         if len(instruction.results) != 1 or operation.effect:
             return
         result = instruction.results[0]
+        # Of operands of which nothing is known the result is anything, but for few operations.
+        ranges, known = self.ranges, operation in OF_ANYTHING
+        for operand in instruction.operands:
+            if operand.kind != VALUE or operand.number in ranges:  # type: ignore[union-attr]
+                known = True
         if operation.compares:
-            self.ranges.setdefault(result.number, (0, 1))
-            if instruction.type in WORDS:
+            ranges.setdefault(result.number, (0, 1))
+            if known and instruction.type in WORDS:
                 answer = self._answer(instruction)
                 if answer is not None:
                     self.decided[result.number] = Constant(I64, int(answer))
             return
-        if instruction.type not in WORDS:
+        if not known or instruction.type not in WORDS:
             return
-        self._cheapen(instruction)
+        if operation is op.SDIV or operation is op.SREM:
+            self._cheapen(instruction)
         found = self._made(instruction)
         if found != ANY and LEAST <= found[0] <= found[1] <= GREATEST:
             self.ranges.setdefault(result.number, found)
@@ -208,8 +217,6 @@ class _Analysis:
 
     def _cheapen(self, instruction: Instruction) -> None:
         """Division of what is not negative by a power of two is a shift, its remainder a mask."""
-        if instruction.operation not in (op.SDIV, op.SREM):
-            return
         first, second = instruction.operands
         if second.kind != CONSTANT or self._range(first)[0] < 0:
             return

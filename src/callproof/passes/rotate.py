@@ -33,7 +33,7 @@ def run(function: Function, shape: Shape | None = None) -> bool:
     found = [loop for loop in shape.loops().loops if _is_suitable(tree, loop)]
     if not found:
         return False
-    uses = _Uses(function, tree)
+    uses = _Uses(tree, [tree.order[loop.header] for loop in found])
     touched: set[int] = set()
     new: dict[int, list[Block]] = {}  # by the id of the block that they stand behind
     for loop in found:
@@ -72,21 +72,35 @@ def _is_suitable(tree: Dominators, loop: Loop) -> bool:
 
 
 class _Uses:
-    """By value number the blocks (positions) that use the value, its own block not included."""
+    """Of the values that some blocks make, by number: the blocks (positions) that use the
+    value, its own block not included."""
 
     __slots__ = ("blocks",)
 
-    def __init__(self, function: Function, tree: Dominators) -> None:
+    def __init__(self, tree: Dominators, makers: list[Block]) -> None:
         self.blocks: dict[int, set[int]] = {}
+        home: dict[int, Block] = {}
+        for block in makers:
+            for value in _made(block):
+                home[value.number] = block
         for position, block in enumerate(tree.order):
-            own = {value.number for value in block.parameters}
             for instruction in block.instructions:
-                for operands in operand_lists(instruction):
-                    for operand in operands:
-                        if operand.kind == VALUE and operand.number not in own:  # type: ignore[union-attr]
-                            found = self.blocks.setdefault(operand.number, set())  # type: ignore[union-attr]
-                            found.add(position)
-                own.update(value.number for value in instruction.results)
+                self._add(instruction.operands, home, block, position)
+            for target in block.instructions[-1].targets:
+                self._add(target.arguments, home, block, position)
+
+    def _add(
+        self, operands: list[Operand], home: dict[int, Block], block: Block, position: int
+    ) -> None:
+        for operand in operands:
+            if operand.kind == VALUE:
+                number = operand.number  # type: ignore[union-attr]
+                if number in home and home[number] is not block:
+                    self.blocks.setdefault(number, set()).add(position)
+
+
+def _made(block: Block) -> list[Value]:
+    return [*block.parameters, *(v for i in block.instructions for v in i.results)]
 
 
 def operand_lists(instruction: Instruction) -> list[list[Operand]]:
@@ -101,13 +115,12 @@ def _rotate(function: Function, tree: Dominators, loop: Loop, uses: _Uses) -> li
     inside = next(n for n, t in enumerate(targets) if tree.index[t.block] in loop.members)
     body = tree.index[targets[inside].block]
     out = tree.index[targets[1 - inside].block]
-    made = [*head.parameters, *(v for i in head.instructions for v in i.results)]
     # Which values are needed where; a block that has other ways into it is no place for them.
     wanted_inside: list[Value] = []
     wanted_out: list[Value] = []
     body_is_ours = tree.predecessors[body] == [loop.header]
     out_is_ours = tree.predecessors[out] == [loop.header]
-    for value in made:
+    for value in _made(head):
         for position in uses.blocks.get(value.number, ()):
             if body_is_ours and tree.dominates(body, position):
                 wanted = wanted_inside

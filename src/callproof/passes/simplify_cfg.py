@@ -8,7 +8,7 @@ at once; a block whose only predecessor only jumps to it is appended to that.
 from __future__ import annotations
 
 from callproof.ir.debug import forget_values_of_skipped
-from callproof.ir.dominance import reverse_postorder
+from callproof.ir.dominance import edge_counts
 from callproof.ir.model import (
     CONSTANT,
     VALUE,
@@ -27,11 +27,16 @@ from callproof.ir.ssa import replace_operands
 def run(function: Function, shape: Shape | None = None) -> bool:
     changed = False
     for block in function.blocks:
-        changed |= _decide(block)
-    changed |= _remove_unreachable(function)
-    changed |= _thread_jumps(function)
-    changed |= _remove_unreachable(function)
-    changed |= _merge_lines(function)
+        terminator = block.instructions[-1]
+        if terminator.operation is BRANCH or terminator.operation is SWITCH:
+            changed |= _decide(terminator)
+    edges = edge_counts(function)
+    changed |= _keep(function, edges)
+    if _thread_jumps(function):
+        changed = True
+        edges = edge_counts(function)
+        _keep(function, edges)
+    changed |= _merge_lines(function, edges)
     if changed and shape is not None:
         shape.forget()
     return changed
@@ -44,11 +49,9 @@ def _become_jump(terminator: Instruction, target: Target) -> None:
     terminator.cases = []
 
 
-def _decide(block: Block) -> bool:
-    terminator = block.terminator
+def _decide(terminator: Instruction) -> bool:
+    """Make a jump of a branch or switch of which it is known where it leads."""
     operation = terminator.operation
-    if operation is not BRANCH and operation is not SWITCH:
-        return False
     selector = terminator.operands[0]
     if selector.kind == CONSTANT:
         value = int(selector.value)  # type: ignore[union-attr]
@@ -59,13 +62,11 @@ def _decide(block: Block) -> bool:
         _become_jump(terminator, terminator.targets[index])
         return True
     first = terminator.targets[0]
-    if all(
-        target.block is first.block and _equal(target.arguments, first.arguments)
-        for target in terminator.targets
-    ):
-        _become_jump(terminator, first)
-        return True
-    return False
+    for target in terminator.targets[1:]:
+        if target.block is not first.block or not _equal(target.arguments, first.arguments):
+            return False
+    _become_jump(terminator, first)
+    return True
 
 
 def _equal(first: list[Operand], second: list[Operand]) -> bool:
@@ -75,11 +76,11 @@ def _equal(first: list[Operand], second: list[Operand]) -> bool:
     )
 
 
-def _remove_unreachable(function: Function) -> bool:
-    reached = {id(block) for block in reverse_postorder(function)}
+def _keep(function: Function, reached: dict[Block, int]) -> bool:
+    """Remove all blocks but these."""
     if len(reached) == len(function.blocks):
         return False
-    function.blocks = [block for block in function.blocks if id(block) in reached]
+    function.blocks = [block for block in function.blocks if block in reached]
     return True
 
 
@@ -89,26 +90,28 @@ def _thread_jumps(function: Function) -> bool:
     The block's parameters may be used by its own jump only; then its jump's arguments
     are rewritten for each edge.
     """
-    empty: dict[int, Block] = {
-        id(block): block
-        for block in function.blocks[1:]
-        if len(block.instructions) == 1 and block.terminator.operation is JUMP
-    }
+    empty: set[Block] = set()
+    for block in function.blocks:
+        if len(block.instructions) == 1 and block.instructions[0].operation is JUMP:
+            empty.add(block)
+    empty.discard(function.blocks[0])
     if not empty:
         return False
     elsewhere = _used_elsewhere(function, empty)
     skipped: list[Value] = []
     changed = False
     for block in function.blocks:
-        for target in block.terminator.targets:
-            passed: set[int] = set()
-            while True:
-                middle = empty.get(id(target.block))
-                if middle is None or id(middle) in passed:
+        for target in block.instructions[-1].targets:
+            if target.block not in empty:
+                continue
+            passed: set[Block] = set()
+            while target.block in empty:
+                middle = target.block
+                if middle in passed:
                     break
                 if any(value.number in elsewhere for value in middle.parameters):
                     break
-                passed.add(id(middle))
+                passed.add(middle)
                 following = middle.terminator.targets[0]
                 replaced = {
                     value.number: argument
@@ -127,48 +130,43 @@ def _thread_jumps(function: Function) -> bool:
     return changed
 
 
-def _used_elsewhere(function: Function, empty: dict[int, Block]) -> set[int]:
+def _used_elsewhere(function: Function, empty: set[Block]) -> set[int]:
     """Parameters of empty blocks that something besides their own jump reads."""
-    owners = {value.number: key for key, block in empty.items() for value in block.parameters}
+    owners = {value.number: block for block in empty for value in block.parameters}
     found: set[int] = set()
     if not owners:
         return found
     for block in function.blocks:
-        key = id(block)
         for instruction in block.instructions:
             for operand in instruction.operands:
-                if operand.kind == VALUE and owners.get(operand.number, key) != key:  # type: ignore[union-attr]
+                if operand.kind == VALUE and owners.get(operand.number, block) is not block:  # type: ignore[union-attr]
                     found.add(operand.number)  # type: ignore[union-attr]
         for target in block.instructions[-1].targets:
             for operand in target.arguments:
-                if operand.kind == VALUE and owners.get(operand.number, key) != key:  # type: ignore[union-attr]
+                if operand.kind == VALUE and owners.get(operand.number, block) is not block:  # type: ignore[union-attr]
                     found.add(operand.number)  # type: ignore[union-attr]
     return found
 
 
-def _merge_lines(function: Function) -> bool:
-    predecessors: dict[int, int] = {}
-    for block in function.blocks:
-        for target in block.terminator.targets:
-            key = id(target.block)
-            predecessors[key] = predecessors.get(key, 0) + 1
+def _merge_lines(function: Function, edges: dict[Block, int]) -> bool:
+    """`edges`: how many lead to each block."""
     replacements: dict[int, Operand] = {}
-    gone: set[int] = set()
+    gone: set[Block] = set()
     for block in function.blocks:
-        if id(block) in gone:
+        if block in gone:
             continue
-        while block.terminator.operation is JUMP:
-            target = block.terminator.targets[0]
+        while block.instructions[-1].operation is JUMP:
+            target = block.instructions[-1].targets[0]
             following = target.block
-            if predecessors[id(following)] != 1 or following is block:
+            if edges[following] != 1 or following is block:
                 break
             for value, argument in zip(following.parameters, target.arguments, strict=True):
                 replacements[value.number] = argument
             block.instructions.pop()
             block.instructions += following.instructions
-            gone.add(id(following))
+            gone.add(following)
     if not gone:
         return False
-    function.blocks = [block for block in function.blocks if id(block) not in gone]
+    function.blocks = [block for block in function.blocks if block not in gone]
     replace_operands(function, replacements)
     return True

@@ -20,7 +20,7 @@ from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Op
 from callproof.ir.places import PlaceNumber
 from callproof.ir.shape import Shape, shape_of
 from callproof.ir.types import I64, PTR
-from callproof.passes.aliases import STORES, access_size
+from callproof.passes.aliases import access_size
 from callproof.passes.induction import (
     Induction,
     Linear,
@@ -68,6 +68,10 @@ def run(function: Function, shape: Shape | None = None) -> bool:
     if not shape.has_loops():
         return False
     tree, loops = shape.tree(), shape.loops()
+    forms = [form for loop in loops.loops if (form := loop_form(tree, loop)) is not None]
+    forms = [form for form in forms if form.inductions]
+    if not forms:
+        return False
     home = homes(function, tree, loops)
     work: list[tuple[LoopForm, list[Group]]] = []
     own: dict[Loop, list[Block]] = {loop: [] for loop in loops.loops}
@@ -75,17 +79,21 @@ def run(function: Function, shape: Shape | None = None) -> bool:
         innermost = loops.innermost[position]
         if innermost is not None:
             own[innermost].append(block)
-    uses = count_uses(function)
-    for loop in loops.loops:
-        form = loop_form(tree, loop, home)
-        if form is None or not form.inductions:
+    uses: list[int] = []
+    for form in forms:
+        form.home = home
+        loop = form.loop
+        groups = _groups(form, own[loop])
+        if not groups:
             continue
-        calls = any(
+        if not uses:
+            uses = count_uses(function)
+        groups = [group for group in groups if _pays(group, uses)]
+        calls = bool(groups) and any(
             i.operation in CALLS
             for position in loop.blocks
             for i in tree.order[position].instructions
         )
-        groups = [g for g in _groups(form, own[loop]) if _pays(g, uses)]
         groups = groups[: MOST_GROUPS_WITH_CALLS if calls else MOST_GROUPS]
         if groups:
             work.append((form, groups))
@@ -102,7 +110,7 @@ def _groups(form: LoopForm, blocks: Sequence[Block]) -> list[Group]:
     found: dict[tuple[object, ...], Group] = {}
     for block in blocks:
         for instruction in block.instructions:
-            if not (instruction.operation.reads or instruction.operation in STORES):
+            if not (instruction.operation.reads or instruction.operation.stores):
                 continue
             address = instruction.operands[-1]
             if form.is_outside(address):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callproof.ir.model import SYMBOL, Function
-from callproof.ir.operations import CALL, CALL_INDIRECT, JUMP, RETURN, SLOT, STORES
+from callproof.ir.operations import CALL, CALL_INDIRECT, JUMP, RETURN, SLOT
 
 CALL_COST = 2
 
@@ -38,9 +38,7 @@ class Survey:
                     if operand.kind == SYMBOL:
                         name: str = operand.name  # type: ignore[union-attr]
                         symbols.add(name)
-                        if not operation.reads and (
-                            operation not in STORES or operand is operands[0]
-                        ):
+                        if not operation.reads and (not operation.stores or operand is operands[0]):
                             shown.add(name)
                 if operation is CALL:
                     size += CALL_COST - 1 + len(operands)

@@ -47,7 +47,15 @@ def run(function: Function, shape: Shape | None = None) -> bool:
 
 def _asking(function: Function) -> set[Block]:
     """Blocks that are a branch on one of their parameters, none of which is used elsewhere."""
-    found = {block for block in function.blocks if _asks(block)}
+    found = {
+        block
+        for block in function.blocks
+        if block.instructions[-1].operation is BRANCH
+        and len(block.instructions) <= 2
+        and _asks(block)
+    }
+    if not found:
+        return found
     owners = {one.number: block for block in found for one in block.parameters}
     for block in found:
         for instruction in block.instructions:
@@ -68,8 +76,7 @@ def _asking(function: Function) -> set[Block]:
 
 
 def _asks(block: Block) -> bool:
-    if block.terminator.operation is not BRANCH or len(block.instructions) > 2:
-        return False
+    """Of a block that ends with a branch, and has one more instruction at most."""
     asked = block.terminator.operands[0]
     if len(block.instructions) == 2:
         first = block.instructions[0]

@@ -14,7 +14,6 @@ from callproof.passes.induction import (
     LoopForm,
     counted_exit,
     entering_targets,
-    homes,
     loop_form,
     word,
 )
@@ -35,12 +34,11 @@ def run(function: Function, shape: Shape | None = None) -> bool:
     if not shape.has_loops():
         return False
     tree, loops = shape.tree(), shape.loops()
-    home = homes(function, tree, loops)
     last: Last = {}
     for loop in loops.loops:
         if len(loop.blocks) != 1:
             continue
-        form = loop_form(tree, loop, home)
+        form = loop_form(tree, loop)
         if form is None or not _is_small(form.header):
             continue
         exit_ = counted_exit(form, entering_targets(tree, loop))
@@ -152,12 +150,16 @@ def _replace_behind(function: Function, last: Last) -> None:
             owner, operand = found
         return operand
 
+    def replace(operands: list[Operand], block: Block) -> None:
+        for index, operand in enumerate(operands):
+            if operand.kind == VALUE and operand.number in last:  # type: ignore[union-attr]
+                operands[index] = final(operand, block)
+
     for block in function.blocks:
         for instruction in block.instructions:
-            for operands in (instruction.operands, *(t.arguments for t in instruction.targets)):
-                for index, operand in enumerate(operands):
-                    if operand.kind == VALUE:
-                        operands[index] = final(operand, block)
+            replace(instruction.operands, block)
+        for target in block.instructions[-1].targets:
+            replace(target.arguments, block)
 
 
 __all__ = ["run"]

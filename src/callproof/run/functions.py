@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from callproof.abi.plan import Assignment, CallPlan, InRegister
+from callproof.abi.types import Type
 from callproof.source import CallproofError
 
 SECTION = ".callproof.functions"
@@ -73,6 +74,20 @@ class FunctionRecord:
     external: bool = False
 
 
+# Types print themselves slowly, and the same objects come again and again.
+_TEXTS: dict[int, tuple[Type, str]] = {}
+MOST_TEXTS = 4096
+
+
+def _text_of(type_: Type) -> str:
+    found = _TEXTS.get(id(type_))
+    if found is None:
+        if len(_TEXTS) >= MOST_TEXTS:
+            _TEXTS.clear()
+        found = _TEXTS[id(type_)] = type_, str(type_)
+    return found[1]
+
+
 def _value_of(assignment: Assignment) -> ValueRecord:
     places = []
     for part in assignment.parts:
@@ -86,7 +101,9 @@ def _value_of(assignment: Assignment) -> ValueRecord:
             places.append(Place(kind, number, size))
         else:
             places.append(Place("stack", location.offset, part.size))
-    return ValueRecord(assignment.name, str(assignment.type), tuple(places), assignment.indirect)
+    return ValueRecord(
+        assignment.name, _text_of(assignment.type), tuple(places), assignment.indirect
+    )
 
 
 def record_of(
@@ -103,30 +120,30 @@ def record_of(
     )
 
 
-def _encode_value(value: ValueRecord, *, named: bool) -> dict[str, object]:
-    encoded: dict[str, object] = {"name": value.name} if named else {}
-    encoded["type"] = value.type
-    encoded["where"] = [[place.kind, place.number, place.size] for place in value.where]
-    if value.indirect:
-        encoded["indirect"] = True
-    return encoded
+_quoted = json.encoder.encode_basestring
+
+
+def _encode_value(value: ValueRecord, name: str = "") -> str:
+    """A value as an object; `name` is its first member, if it has one."""
+    where = ",".join([f'["{place.kind}",{place.number},{place.size}]' for place in value.where])
+    indirect = ',"indirect":true' if value.indirect else ""
+    return f'{{{name}"type":{_quoted(value.type)},"where":[{where}]{indirect}}}'
 
 
 def encode_records(records: Iterable[FunctionRecord]) -> bytes:
     """The bytes of `.callproof.functions` for these records, in order."""
     lines = []
     for record in records:
-        encoded: dict[str, object] = {
-            "name": record.name,
-            "display": record.display,
-            "parameters": [_encode_value(value, named=True) for value in record.parameters],
-            "result": None if record.result is None else _encode_value(record.result, named=False),
-        }
-        if record.variadic:
-            encoded["variadic"] = True
-        if record.external:
-            encoded["external"] = True
-        lines.append(json.dumps(encoded, ensure_ascii=False, separators=(",", ":")) + "\n")
+        parameters = ",".join(
+            [_encode_value(one, f'"name":{_quoted(one.name)},') for one in record.parameters]
+        )
+        result = "null" if record.result is None else _encode_value(record.result)
+        variadic = ',"variadic":true' if record.variadic else ""
+        external = ',"external":true' if record.external else ""
+        lines.append(
+            f'{{"name":{_quoted(record.name)},"display":{_quoted(record.display)},'
+            f'"parameters":[{parameters}],"result":{result}{variadic}{external}}}\n'
+        )
     return "".join(lines).encode("utf-8", "surrogatepass")
 
 

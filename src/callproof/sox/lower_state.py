@@ -370,7 +370,7 @@ class State:
         if isinstance(node, ast.Unary) and node.operator == "!":
             self.condition(node.operand, otherwise, then)
             return ()
-        self.compared = None
+        self.forget_comparison()
         value = self.expression(node)
         if self.tag_of(value) is None and value.tags & ~(NIL | BOOL) and value.tags & BOOL:
             # Two jumps rather than a 0 or 1 from two comparisons.
@@ -383,6 +383,10 @@ class State:
         self.branch(self.truth(value), then, otherwise)
         is_comparison = isinstance(node, ast.Binary) and node.operator in ORDERING
         return self.compared or () if is_comparison else ()
+
+    def forget_comparison(self) -> None:
+        # Not where it is asked for afterwards: there type checkers would believe in the None.
+        self.compared = None
 
     def learn_ordered(self, numbers: tuple[Operand, ...]) -> None:
         """A comparison of these has come out true here, so they are no NaN."""

@@ -15,7 +15,7 @@ from types import FrameType
 
 from tests.link.fuzz.inputs import Whole, damaged, wholes
 
-from callproof.link import resolve
+from callproof.link import loading, resolve
 from callproof.source import CallproofError
 
 SLOWEST = 20  # seconds for one input
@@ -69,7 +69,7 @@ def run(
     files = wholes(folder)
     for whole in files:
         (folder / FILE).write_bytes(whole.data)
-        resolve._ARCHIVES.clear()
+        loading._ARCHIVES.clear()
         whole.use(folder / FILE)  # undamaged, it is linked
     result = Result()
     before = resource.getrlimit(resource.RLIMIT_AS)
@@ -77,24 +77,33 @@ def run(
     resource.setrlimit(resource.RLIMIT_AS, (used + LARGEST, before[1]))
     handler = signal.signal(signal.SIGALRM, _too_long)
     end = time.monotonic() + seconds
+    large = loading.COLUMNS_FROM
     try:
         for seed in range(first, first + count):
             if time.monotonic() > end:
                 break
+            # Every second one as if it were large: tables in columns, relocated in batches.
+            _columns_from(0 if seed // len(files) % 2 else large)
             _one(files[seed % len(files)], seed, folder / FILE, result)
             if loud and seed % 2000 == 1999:
                 print(seed + 1, len(result.problems), dict(result.kinds), flush=True)
     finally:
+        _columns_from(large)
         signal.alarm(0)
         signal.signal(signal.SIGALRM, handler)
         resource.setrlimit(resource.RLIMIT_AS, before)
     return result
 
 
+def _columns_from(size: int) -> None:
+    for module in (loading, resolve):
+        vars(module)["COLUMNS_FROM"] = size
+
+
 def _one(whole: Whole, seed: int, path: Path, result: Result) -> None:
     path.write_bytes(damaged(whole, random.Random(seed)))
     # Files that replace each other this quickly may look like one.
-    resolve._ARCHIVES.pop(path, None)
+    loading._ARCHIVES.pop(path, None)
     start = time.monotonic()
     signal.alarm(SLOWEST)
     try:

@@ -143,11 +143,11 @@ def move_wide(mnemonic: str, width: str) -> Alias:
         if isinstance(value, str):
             return None
         d = name(int(a[0]), width)
-        number = value << int(shift)
+        number: int | None = value << int(shift)
         if mnemonic == "movn":
-            number = ~number
+            number = ~(value << int(shift))
             if bits == 32 and value == 0xFFFF:
-                number = None  # type: ignore[assignment]
+                number = None
         if number is None or (value == 0 and shift):
             shown = f", lsl #{shift}" if shift else ""
             return f"{mnemonic} {d}, #{value}{shown}"

@@ -35,7 +35,7 @@ class DarwinShapes(Arm64Shapes):
     __slots__ = ()
 
     def frame(self, function: MachineFunction, allocation: Allocation) -> Frame:
-        calls = any(i.is_call for block in function.blocks for i in block.instructions)
+        calls = allocation.makes_calls
         used = allocation.used_registers & REGISTER_FILE.callee_saved
         pairs = [first for first in PAIR_BITS if used >> first & 3]
         outgoing = -(-function.outgoing_bytes // 16) * 16

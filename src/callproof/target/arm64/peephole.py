@@ -12,6 +12,8 @@ is plain memory: no access has an effect of its own.
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from callproof.codegen.machine import Form, MachineBlock
 from callproof.codegen.target import Line
 from callproof.target.arm64.instructions import FORMS
@@ -38,29 +40,88 @@ INDEXED: dict[Form, tuple[Form, Form]] = {
 }
 COPIES = frozenset((FORMS["mov_x"], FORMS["fmov_d"]))
 ADDITIONS = {FORMS["add_x_imm"]: 1, FORMS["sub_x_imm"]: -1}
-INTERESTING = COPIES | PAIRS.keys()
+ACCESS, COPY, ADDITION = range(3)
+INTERESTING: dict[Form, int] = {
+    **dict.fromkeys((*PAIRS, *INDEXED), ACCESS),
+    **dict.fromkeys(COPIES, COPY),
+    **dict.fromkeys(ADDITIONS, ADDITION),
+}
+
+FORM_OF = attrgetter("form")
 
 Effects = tuple[tuple[int, ...], tuple[int, ...]]
 _effects: dict[Form, Effects] = {}  # form -> places of the registers read, and written
 
 
 def improve(lines: list[Line]) -> list[Line]:
-    """The lines of a block, with the same effect."""
-    count = 0
-    for line in lines:
-        if line.form in INTERESTING:
-            count += 1
-    if not count:
+    """The lines of a block, with the same effect.
+
+    What most blocks have not is looked for first: neighbours, an addition to a base, a copy
+    made twice.
+    """
+    kinds = [*map(INTERESTING.get, map(FORM_OF, lines))]
+    fewest = 1 if ADDITION in kinds else 2
+    if kinds.count(ACCESS) < fewest and kinds.count(COPY) < 2:
         return lines
-    slots: list[Line | None] = list(lines)
-    for index, line in enumerate(lines):
-        if slots[index] is not None and line.form in PAIRS and line.reference is None:
-            _pair(slots, index)
-    for index in range(len(slots)):
-        found = slots[index]
-        if found is not None and found.form in INDEXED and found.reference is None:
-            _move_on(slots, index)
-    return _without_copies([line for line in slots if line is not None])
+    accesses: list[int] = []
+    copies: list[Line] = []
+    moved: list[int | MachineBlock] = []  # registers that something is added to
+    for index, kind in enumerate(kinds):
+        if kind is None or lines[index].reference is not None:
+            continue
+        if kind == ACCESS:
+            accesses.append(index)
+        elif kind == COPY:
+            copies.append(lines[index])
+        else:
+            moved.append(lines[index].arguments[0])
+    slots: list[Line | None] | None = None
+    if len(accesses) > 1:
+        near = _with_neighbours(lines, accesses)
+        if near:
+            slots = list(lines)
+            for index in near:
+                if slots[index] is not None:
+                    _pair(slots, index)
+    if moved and any(line.form in PAIRS or line.form in COPIES for line in lines):
+        for index in accesses:
+            if lines[index].arguments[1] in moved:
+                if slots is None:
+                    slots = list(lines)
+                found = slots[index]
+                if found is not None and found.form in INDEXED:
+                    _move_on(slots, index)
+    if slots is not None:
+        lines = [line for line in slots if line is not None]
+    return _without_copies(lines) if _has_twice(copies) else lines
+
+
+def _with_neighbours(lines: list[Line], accesses: list[int]) -> list[int]:
+    """The accesses for which there is another one of the same kind next to them in memory."""
+    by_base: dict[tuple[Form, int], dict[int, int]] = {}
+    known: list[tuple[int, dict[int, int], int, int]] = []
+    for index in accesses:
+        line = lines[index]
+        found = PAIRS.get(line.form)
+        if found is not None:
+            _, base, offset = _numbers(line)
+            offsets = by_base.setdefault((found[0], base), {})
+            offsets[offset] = index
+            known.append((index, offsets, offset, found[1]))
+    return [
+        index
+        for index, offsets, offset, size in known
+        if len(offsets) > 1
+        and (offsets.get(offset + size, -1) > index or offsets.get(offset - size, -1) > index)
+    ]
+
+
+def _has_twice(copies: list[Line]) -> bool:
+    """Whether two copies are between the same registers."""
+    if len(copies) < 2:
+        return False
+    seen = {frozenset(line.arguments) for line in copies}
+    return len(seen) < len(copies)
 
 
 def effects(line: Line) -> tuple[set[int], set[int]] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.codegen.machine import ZERO_REGISTER, Form, MachineInstruction
+from callproof.codegen.machine import ZERO_REGISTER, Form, plain
 from callproof.codegen.target import Rule
 from callproof.ir import operations as op
 from callproof.ir import types
@@ -152,7 +152,7 @@ def jump(s: Selector, i: Instruction) -> bool:
     block = s.machine_block(target.block)
     machine_block = s.machine_block(s.block)
     machine_block.arguments = [use(s, argument) for argument in target.arguments]
-    s.append(MachineInstruction(B, [], [block]))
+    s.append(plain(B, (), (block,)))
     return True
 
 
@@ -170,7 +170,7 @@ def switch(s: Selector, i: Instruction) -> bool:
 def _branch(s: Selector, i: Instruction, form: Form, *arguments: object) -> None:
     then, otherwise = (s.machine_block(target.block) for target in i.targets)
     s.emit(form, *arguments, then)
-    s.append(MachineInstruction(B, [], [otherwise]))
+    s.append(plain(B, (), (otherwise,)))
 
 
 def _compared_with_zero(s: Selector, i: Instruction) -> tuple[Instruction, IrOperand] | None:

@@ -45,6 +45,7 @@ from callproof.target.arm64.select_memory import (
 ADDRESS_SCRATCH, PAGE_SCRATCH = 17, 16
 PAIR_REACH = 504  # largest positive offset of an LDP/STP of 8-byte registers
 MAXIMUM_FRAME = 1 << 30
+SAVED = REGISTER_FILE.callee_saved & ~(1 << FP | 1 << LR | 1 << SP)
 UXTX = 3
 ADD_LO12 = "R_AARCH64_ADD_ABS_LO12_NC"
 
@@ -125,17 +126,18 @@ class Arm64Shapes:
     # --- frames ------------------------------------------------------------------------
 
     def frame(self, function: MachineFunction, allocation: Allocation) -> Frame:
-        calls = any(i.is_call for block in function.blocks for i in block.instructions)
+        calls = allocation.makes_calls
         offset = outgoing = -(-function.outgoing_bytes // 16) * 16
         record = offset if calls else None
         if calls:
             offset += 16
         saved = []
-        used = allocation.used_registers & REGISTER_FILE.callee_saved
-        for register in range(64):
-            if used >> register & 1 and register not in (FP, LR, SP):
-                saved.append((register, offset))
-                offset += 8
+        used = allocation.used_registers & SAVED
+        while used:
+            register = (used & -used).bit_length() - 1
+            used &= used - 1
+            saved.append((register, offset))
+            offset += 8
         spills, slots, offset = place_in_frame(function, allocation, offset, "SP")
         size = -(-offset // 16) * 16
         if size > MAXIMUM_FRAME:
@@ -214,16 +216,17 @@ class Arm64Shapes:
         self, frame: Frame, instruction: MachineInstruction, allocation: Sequence[int]
     ) -> list[Line]:
         form = instruction.form
-        expand = EXPANSIONS.get(form.name)
+        expand = EXPANSIONS.get(form)
         if expand is not None:
             return expand(frame, allocation, instruction.immediates)
-        if not instruction.immediates:
+        immediates = instruction.immediates
+        if not immediates:
             # Registers only; behind those that are encoded there may be implicit ones.
             if form in REDUNDANT_COPIES and allocation[0] == allocation[1]:
                 return []
             return [Line(form, allocation[: len(form.roles)])]
         registers = iter(allocation)
-        immediates = iter(instruction.immediates)
+        others = iter(immediates)
         arguments: list[int | MachineBlock] = []
         reference: SymbolReference | None = None
         frame_reference: FrameReference | None = None
@@ -231,7 +234,7 @@ class Arm64Shapes:
             if role >= 0:
                 arguments.append(next(registers))
                 continue
-            value = next(immediates)
+            value = next(others)
             if type(value) is int:
                 arguments.append(value)
                 continue
@@ -250,6 +253,21 @@ class Arm64Shapes:
         if reference is None and form.control == "call":
             raise InternalError(f"a call without a symbol: {instruction!r}")
         return [Line(form, arguments, reference)]
+
+    def line(self, instruction: MachineInstruction, allocation: Sequence[int]) -> Line | None:
+        form = instruction.form
+        count = form.leading
+        if count < 0 or form in UNUSUAL:
+            return None
+        if count != len(allocation):  # behind those that are encoded there may be implicit ones
+            allocation = allocation[:count]
+        immediates = instruction.immediates
+        if not immediates:
+            return Line(form, allocation, None, "", instruction.line)
+        kind = type(immediates[0])
+        if kind is int or kind is MachineBlock:  # references stand first
+            return Line(form, (*allocation, *immediates), None, "", instruction.line)  # type: ignore[arg-type]
+        return None
 
     def poison(self, keep: int) -> list[Line]:
         lines = constant(PAGE_SCRATCH, POISON)
@@ -361,11 +379,13 @@ def _slot_address(
 
 
 EXPANSIONS = {
-    pseudo.ENTRY.name: _no_code,
-    pseudo.CONSTANT.name: _constant,
-    pseudo.FLOAT_CONSTANT.name: _float_constant,
-    pseudo.FLOAT32_CONSTANT.name: _float32_constant,
-    pseudo.VECTOR_CONSTANT.name: _vector_constant,
-    pseudo.ADDRESS.name: _address,
-    pseudo.SLOT_ADDRESS.name: _slot_address,
+    pseudo.ENTRY: _no_code,
+    pseudo.CONSTANT: _constant,
+    pseudo.FLOAT_CONSTANT: _float_constant,
+    pseudo.FLOAT32_CONSTANT: _float32_constant,
+    pseudo.VECTOR_CONSTANT: _vector_constant,
+    pseudo.ADDRESS: _address,
+    pseudo.SLOT_ADDRESS: _slot_address,
 }
+UNUSUAL = frozenset((*EXPANSIONS, *REDUNDANT_COPIES, FORMS["br"]))
+"""Forms that are left out, written as several lines, or more than their arguments say."""

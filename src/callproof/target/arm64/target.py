@@ -89,6 +89,7 @@ def make_target(name: str, convention: Convention) -> Target:
         use=values.use,
         use_stored=values.use_stored,
         pool_prefix=values.POOL_PREFIX,
+        instruction_size=4,
         unwinding=UNWINDING,
         compact_unwind=compact_unwind if is_darwin else None,
     )

@@ -11,14 +11,14 @@ import struct
 from typing import TYPE_CHECKING
 
 from callproof.codegen.machine import (
-    DEF,
     FLOAT,
     GENERAL,
     ZERO_REGISTER,
+    Form,
     FrameReference,
     MachineInstruction,
-    Operand,
     SymbolReference,
+    plain,
 )
 from callproof.ir import types
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Symbol
@@ -88,9 +88,9 @@ def use_stored(s: Selector, operand: IrOperand) -> int:
     return use(s, operand) if operand.type.is_float else use_or_zero(s, operand)
 
 
-def rematerialisable(s: Selector, register: int, form: object, argument: object) -> int:
+def rematerialisable(s: Selector, register: int, form: Form, argument: object) -> int:
     """Emit a definition that the allocator may repeat anywhere instead of spilling."""
-    instruction = MachineInstruction(form, [Operand(register, DEF)], [argument])  # type: ignore[arg-type]
+    instruction = MachineInstruction(form, None, (argument,), (register,), 1)
     s.append(instruction)
     s.machine.rematerialise[register] = instruction
     return register
@@ -101,7 +101,7 @@ def integer_constant(s: Selector, value: int) -> int:
     if len(move_immediate(value, 64)) <= 2:
         return rematerialisable(s, register, pseudo.CONSTANT, value)
     # Three or four instructions: a reload is no slower than making it again.
-    made = MachineInstruction(pseudo.CONSTANT, [Operand(register, DEF)], [value])
+    made = plain(pseudo.CONSTANT, (register,), (value,))
     s.append(made)
     s.machine.movable[register] = made
     return register
@@ -114,7 +114,7 @@ def float_constant(s: Selector, constant: Constant) -> int:
     data = struct.pack("<f" if single else "<d", value)
     if not any(data):
         form = FMOV_S_W if single else FMOV_D_X
-        zero = MachineInstruction(form, [Operand(register, DEF), Operand(ZERO_REGISTER, 0)])
+        zero = plain(form, (register, ZERO_REGISTER))
         s.append(zero)
         s.machine.rematerialise[register] = zero
         return register
@@ -131,7 +131,7 @@ def vector_constant(s: Selector, constant: Constant) -> int:
     type_ = constant.type
     register = s.machine.new_register(FLOAT, "", type_.size)
     if constant.value == 0:
-        zero = MachineInstruction(MOVI_ZERO, [Operand(register, DEF)])
+        zero = plain(MOVI_ZERO, (register,))
         s.append(zero)
         s.machine.rematerialise[register] = zero
         return register

@@ -226,17 +226,17 @@ def _to_integer(bits: int, floor: bool) -> Callable[[Sequence[int], Sequence[obj
     return expand
 
 
-EXPANSIONS: dict[str, Callable[[Sequence[int], Sequence[object]], list[Line]]] = {
-    pseudo.ENTRY.name: _entry,
-    pseudo.ZERO_FLOAT.name: _zero_float,
-    pseudo.SET.name: _set,
-    pseudo.CARRY_MASK.name: _carry_mask,
-    pseudo.FLOAT_SELECT.name: _float_select,
-    **{form.name: _add_constant(bits) for bits, form in pseudo.ADD_CONSTANT.items()},
-    **{form.name: _add_registers(bits) for bits, form in pseudo.ADD_REGISTERS.items()},
-    **{form.name: _divide(*key) for key, form in pseudo.DIVIDE.items()},
-    **{form.name: _from_integer(FROM_INTEGER[key]) for key, form in pseudo.FROM_INTEGER.items()},
-    **{form.name: _keeping(FORMS[name]) for name, form in pseudo.KEEPING.items()},
-    **{form.name: _to_integer(*key) for key, form in pseudo.TO_INTEGER.items()},
+EXPANSIONS: dict[Form, Callable[[Sequence[int], Sequence[object]], list[Line]]] = {
+    pseudo.ENTRY: _entry,
+    pseudo.ZERO_FLOAT: _zero_float,
+    pseudo.SET: _set,
+    pseudo.CARRY_MASK: _carry_mask,
+    pseudo.FLOAT_SELECT: _float_select,
+    **{form: _add_constant(bits) for bits, form in pseudo.ADD_CONSTANT.items()},
+    **{form: _add_registers(bits) for bits, form in pseudo.ADD_REGISTERS.items()},
+    **{form: _divide(*key) for key, form in pseudo.DIVIDE.items()},
+    **{form: _from_integer(FROM_INTEGER[key]) for key, form in pseudo.FROM_INTEGER.items()},
+    **{form: _keeping(FORMS[name]) for name, form in pseudo.KEEPING.items()},
+    **{form: _to_integer(*key) for key, form in pseudo.TO_INTEGER.items()},
 }
 assert FLOAT_NOT_EQUAL == FLOAT_EQUAL ^ 1

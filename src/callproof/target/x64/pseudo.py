@@ -24,7 +24,18 @@ def _not_encoded(name: str, *operands: OperandSpec, writes_flags: bool = False) 
     def text(arguments: Sequence[int | str]) -> str:
         return f"{name} {', '.join(map(str, arguments))}"
 
-    return Form(name, name, operands, encode=refuse, text=text, writes_flags=writes_flags)
+    def refuse_bytes(arguments: Sequence[int]) -> bytes:
+        return refuse(arguments).to_bytes(1, "little")
+
+    return Form(
+        name,
+        name,
+        operands,
+        encode=refuse,
+        text=text,
+        writes_flags=writes_flags,
+        code=refuse_bytes,
+    )
 
 
 def _general(name: str, role: str) -> OperandSpec:
@@ -121,6 +132,7 @@ def _leaving(name: str, form: Form) -> Form:
         form.mnemonic,
         form.operands,
         encode=form.encode,
+        code=form.code,
         text=form.text,
         control="return",
         size=form.size,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callproof.codegen.machine import MachineInstruction
+from callproof.codegen.machine import plain
 from callproof.codegen.target import Rule
 from callproof.ir import operations as op
 from callproof.ir import types
@@ -186,7 +186,7 @@ def jump(s: Selector, i: Instruction) -> bool:
     block = s.machine_block(target.block)
     machine_block = s.machine_block(s.block)
     machine_block.arguments = [use(s, argument) for argument in target.arguments]
-    s.append(MachineInstruction(JUMP, [], [block]))
+    s.append(plain(JUMP, (), (block,)))
     return True
 
 
@@ -214,8 +214,17 @@ def branch(s: Selector, i: Instruction) -> bool:
     else:
         conditions, last = [(condition, then)], otherwise
     for code, block in conditions:
-        s.append(MachineInstruction(BRANCH, [], [code, block]))
-    s.append(MachineInstruction(JUMP, [], [last]))
+        s.append(
+            plain(
+                BRANCH,
+                (),
+                (
+                    code,
+                    block,
+                ),
+            )
+        )
+    s.append(plain(JUMP, (), (last,)))
     return True
 
 

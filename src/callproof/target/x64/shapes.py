@@ -49,6 +49,8 @@ SPILL = {  # (is float, bytes) -> (store, load)
     (True, 8): (FORMS["movsd_mx_b"], FORMS["movsd_xm_b"]),
     (True, 16): (FORMS["movups_mx_b"], FORMS["movups_xm_b"]),
 }
+# Left out, written as several lines, or more than their arguments say.
+UNUSUAL = frozenset((*EXPANSIONS, *REDUNDANT_COPIES, FORMS["jmp_r"]))
 LONGER = {"jmp_short": FORMS["jmp"], "j_short": FORMS["j"]}
 SHORT = 2
 POISON = 0xBAD0_BAD0_BAD0_BAD0 - (1 << 64)  # in signed form
@@ -74,7 +76,7 @@ class X64Shapes:
     # --- frames ------------------------------------------------------------------------
 
     def frame(self, function: MachineFunction, allocation: Allocation) -> Frame:
-        calls = any(i.is_call for block in function.blocks for i in block.instructions)
+        calls = allocation.makes_calls
         wanted = function.stack_alignment
         offset = outgoing = -(-function.outgoing_bytes // 16) * 16
         spills, slots, offset = place_in_frame(function, allocation, offset, "RSP")
@@ -147,7 +149,7 @@ class X64Shapes:
         self, frame: Frame, instruction: MachineInstruction, allocation: Sequence[int]
     ) -> list[Line]:
         form = instruction.form
-        expand = EXPANSIONS.get(form.name)
+        expand = EXPANSIONS.get(form)
         if expand is not None:
             return expand(allocation, instruction.immediates)
         registers = iter(allocation)
@@ -176,6 +178,17 @@ class X64Shapes:
         if reference is None and form.control == "call":
             raise InternalError(f"a call without a symbol: {instruction!r}")
         return [Line(form, tuple(arguments), reference)]
+
+    def line(self, instruction: MachineInstruction, allocation: Sequence[int]) -> Line | None:
+        form = instruction.form
+        count = form.leading
+        if count < 0 or form in UNUSUAL:
+            return None
+        for value in instruction.immediates:
+            if type(value) is not int and type(value) is not MachineBlock:
+                return None
+        arguments = (*allocation[:count], *instruction.immediates)
+        return Line(form, arguments, None, "", instruction.line)  # type: ignore[arg-type]
 
     def poison(self, keep: int) -> list[Line]:
         lines = [Line(MOVE_CONSTANT, (SCRATCH, POISON), None, "poison what holds nothing here")]

@@ -198,6 +198,7 @@ class Row:
             writes_flags="w" in flags,
             size=fixed,
             measure=None if fixed else self.measure,
+            code=self.bytes_of,
             field_end=self._field_end(),
         )
 

@@ -21,6 +21,7 @@ from callproof.codegen.machine import (
     MachineInstruction,
     Operand,
     SymbolReference,
+    plain,
 )
 from callproof.ir import types
 from callproof.ir.model import CONSTANT, SYMBOL, VALUE, Constant, Symbol, Value
@@ -93,11 +94,7 @@ def use(s: Selector, operand: IrOperand) -> int:
         definition = operand.definition
         if definition is not None and definition.operation is SLOT:
             register = s.machine.new_register(GENERAL, definition.slot_name)
-            made = MachineInstruction(
-                LEA_BASE,
-                [Operand(register, DEF), Operand(RSP, USE)],
-                [FrameReference("slot", s.slot(definition))],
-            )
+            made = plain(LEA_BASE, (register, RSP), (FrameReference("slot", s.slot(definition)),))
             return _remade(s, register, made)
         return s.register(operand)
     if operand.kind == SYMBOL:
@@ -119,7 +116,7 @@ def _remade(s: Selector, register: int, made: MachineInstruction) -> int:
 
 def _made(s: Selector, register_class: int, form: Form, *immediates: object, size: int = 8) -> int:
     register = s.machine.new_register(register_class, size=size)
-    return _remade(s, register, MachineInstruction(form, [Operand(register, DEF)], immediates))
+    return _remade(s, register, plain(form, (register,), immediates))
 
 
 def integer_constant(s: Selector, value: int) -> int:
