@@ -10,7 +10,7 @@ JOBS ?= 2
 # Each command that the tests start would compile all our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint conformance fuzz-abi sox-all bcpl-all x64-all sox-soak mutants fuzz-check fuzz-link macos-all loops-all debug-all third-party link-huge bench wheel-check clean
+.PHONY: demo test lint conformance fuzz-abi sox-all bcpl-all x64-all sox-soak mutants fuzz-check fuzz-link macos-all loops-all debug-all third-party link-huge faults bench wheel-check clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -88,6 +88,10 @@ fuzz-link: $(VENV)/.installed
 # Every program, compiled for macOS, on a small macOS of our own in the emulator.
 macos-all: $(VENV)/.installed
 	CALLPROOF_MACOS_ALL=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/test_programs_macos.py
+
+# Every system call of a build, a link and a listing fails once; kills at random moments (strace).
+faults: $(VENV)/.installed
+	CALLPROOF_FAULTS=0 CALLPROOF_KILLS=40 $(BIN)/python -m pytest -q tests/test_faults.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bcpl.py
