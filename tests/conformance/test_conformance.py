@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from callproof.abi import aapcs64, darwin64, windows64
+from callproof.codegen import pieces
 from tests.conformance import campaign
 from tests.conformance.batch import PLATFORMS, run_batch
 from tests.conformance.campaign import (
@@ -28,6 +29,15 @@ from tests.conformance.campaign import (
 from tests.conformance.cases import Aggregate, CaseSpec, MemberSpec, Scalar
 
 PLANS = importlib.import_module("callproof.abi.plan")  # the package has the function of that name
+
+
+def no_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans of before are forgotten, as they are of the right table; so are those of now, later."""
+    monkeypatch.setattr(PLANS, "_PLANS", {})
+    monkeypatch.setattr(pieces, "_BY_VALUE", {})
+    monkeypatch.setattr(pieces, "_BY_OBJECT", {})
+
+
 SEED = 20
 
 
@@ -80,7 +90,7 @@ def test_each_rule_that_platforms_differ_in_is_told_apart(
     right = getattr(module, table)
     wrong = dataclasses.replace(right, **{flag: not getattr(right, flag)})
     monkeypatch.setattr(module, table, wrong)
-    monkeypatch.setattr(PLANS, "_PLANS", {})  # none of the right table's, and none for later
+    no_plans(monkeypatch)
     cases = stored(platform)
     assert any(run_batch(cases, PLATFORMS[platform], seed) for seed in range(8))
 
@@ -103,7 +113,7 @@ def test_a_failure_is_shrunk_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path:
     fine = CaseSpec(None, (Scalar("int"),))
     monkeypatch.setattr(campaign, "specs_of", lambda unit: [fine, large, fine])
     monkeypatch.setattr(aapcs64, "LINUX", dataclasses.replace(aapcs64.LINUX, even_pairs=False))
-    monkeypatch.setattr(PLANS, "_PLANS", {})
+    no_plans(monkeypatch)
     unit = Unit("aarch64-linux", SEED, 3, 0)
     report = run_campaign(Immediate(), iter([unit, unit]), workers=1)
     assert report.signatures == 6
