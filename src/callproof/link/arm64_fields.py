@@ -8,6 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+# What an instruction keeps where ADR and ADRP have their value, and where an imm12 is.
+ADR_KEPT, IMM12_KEPT = 0x9F00001F, 0xFFC003FF
+# Distances of branches, in words: bits of the field, and the field's lowest bit.
+BRANCH_FIELDS = {
+    "R_AARCH64_CALL26": (26, 0),
+    "R_AARCH64_JUMP26": (26, 0),
+    "R_AARCH64_CONDBR19": (19, 5),
+    "R_AARCH64_LD_PREL_LO19": (19, 5),
+    "R_AARCH64_TSTBR14": (14, 5),
+}
+
 
 class OutOfRange(Exception):
     """The value does not fit the field."""
@@ -26,7 +37,7 @@ def _fits(value: int, bits: int) -> int:
 
 def _adr(word: int, value: int) -> int:
     value = _fits(value, 21)
-    return word & 0x9F00001F | (value & 3) << 29 | value >> 2 << 5
+    return word & ADR_KEPT | (value & 3) << 29 | value >> 2 << 5
 
 
 def adrp(word: int, value: int, place: int) -> int:
@@ -34,21 +45,26 @@ def adrp(word: int, value: int, place: int) -> int:
 
 
 def imm12(word: int, value: int) -> int:
-    return word & 0xFFC003FF | (value & 0xFFF) << 10
+    return word & IMM12_KEPT | (value & 0xFFF) << 10
 
 
-def _branch(word: int, distance: int, bits: int, shift: int) -> int:
-    if distance & 3:
-        raise OutOfRange
+def _branch(bits: int, shift: int) -> Callable[[int, int, int], int]:
     mask = (1 << bits) - 1
-    return word & ~(mask << shift) | _fits(distance >> 2, bits) << shift
+
+    def apply(word: int, value: int, place: int) -> int:
+        distance = value - place
+        if distance & 3:
+            raise OutOfRange
+        return word & ~(mask << shift) | _fits(distance >> 2, bits) << shift
+
+    return apply
 
 
 def _lo15(word: int, value: int) -> int:
     """An offset of doublewords, up to 32 KiB."""
     if not 0 <= value < 1 << 15 or value & 7:
         raise OutOfRange
-    return word & 0xFFC003FF | value >> 3 << 10
+    return word & IMM12_KEPT | value >> 3 << 10
 
 
 def _load_store(log2: int) -> Callable[[int, int, int], int]:
@@ -114,11 +130,7 @@ def _lo12_checked(log2: int) -> Callable[[int, int, int], int]:
 
 # type -> (instruction word, S + A, P) -> instruction word
 INSTRUCTIONS: dict[str, Callable[[int, int, int], int]] = {
-    "R_AARCH64_CALL26": lambda w, v, p: _branch(w, v - p, 26, 0),
-    "R_AARCH64_JUMP26": lambda w, v, p: _branch(w, v - p, 26, 0),
-    "R_AARCH64_CONDBR19": lambda w, v, p: _branch(w, v - p, 19, 5),
-    "R_AARCH64_LD_PREL_LO19": lambda w, v, p: _branch(w, v - p, 19, 5),
-    "R_AARCH64_TSTBR14": lambda w, v, p: _branch(w, v - p, 14, 5),
+    **{name: _branch(bits, shift) for name, (bits, shift) in BRANCH_FIELDS.items()},
     "R_AARCH64_ADR_PREL_LO21": lambda w, v, p: _adr(w, v - p),
     "R_AARCH64_ADR_PREL_PG_HI21": adrp,
     "R_AARCH64_ADR_PREL_PG_HI21_NC": adrp,
@@ -148,8 +160,8 @@ INSTRUCTIONS: dict[str, Callable[[int, int, int], int]] = {
     # These get the address of the GOT slot instead of S + A.
     "R_AARCH64_ADR_GOT_PAGE": adrp,
     "R_AARCH64_LD64_GOT_LO12_NC": _load_store(3),
-    "R_AARCH64_GOT_LD_PREL19": lambda w, v, p: _branch(w, v - p, 19, 5),
-    "R_AARCH64_TLSIE_LD_GOTTPREL_PREL19": lambda w, v, p: _branch(w, v - p, 19, 5),
+    "R_AARCH64_GOT_LD_PREL19": _branch(19, 5),
+    "R_AARCH64_TLSIE_LD_GOTTPREL_PREL19": _branch(19, 5),
     # This one gets the slot's distance from the GOT's page.
     "R_AARCH64_LD64_GOTPAGE_LO15": lambda w, v, p: _lo15(w, v),
     "R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21": adrp,

@@ -49,11 +49,12 @@ class Rules:
     size      the same; 0 for a type that is left to the `Relocator`
     is_data   whether it is data, so that in debug information it may be of what was left out
     relative  whether it holds the distance from its place
+    ranges    the least value of a field of data, and the first that is too large
     lead      bytes before the field that may be rewritten with it
     ordered   whether it is of a sequence: all of its section is done in order
     """
 
-    __slots__ = ("extent", "is_data", "lead", "ordered", "relative", "size")
+    __slots__ = ("extent", "is_data", "lead", "ordered", "ranges", "relative", "size")
 
     def __init__(self, machine: str) -> None:
         count = max(elf.RELOCATION_NAMES[machine]) + 1
@@ -63,11 +64,24 @@ class Rules:
         self.is_data = np.zeros(count, np.bool_)
         self.relative = np.zeros(count, np.bool_)
         self.ordered = np.zeros(count, np.bool_)
+        self.ranges: dict[int, tuple[int, int]] = {}
 
     def fields(self, words: Words, type_: int, value: Longs, place: Longs, at: Longs) -> Flags:
         """Fill the fields of one type, `at` these offsets of the image, but for those that the
-        result has False for.  `value` is S + A."""
-        raise NotImplementedError
+        result has False for.  `value` is S + A.  Here of data: whole bytes."""
+        size = int(self.size[type_])
+        if self.relative[type_]:
+            value = value - place
+        if size == 8:
+            words.put(at, size, value)
+            return np.ones(len(at), np.bool_)
+        low, high = self.ranges[type_]
+        fits = (value >= low) & (value < high)
+        if fits.all():
+            words.put(at, size, value)
+        else:
+            words.put(at[fits], size, value[fits])
+        return fits
 
 
 class Words:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
-from callproof.link.arm64_fields import DATA
+from callproof.link.arm64_fields import ADR_KEPT, BRANCH_FIELDS, DATA, IMM12_KEPT
 from callproof.link.batch import Rules, Words
 from callproof.link.places import Flags, Longs
 from callproof.link.veneers import BRANCHES
 from callproof.object import elf_format as elf
 
 NUMBERS = elf.RELOCATION_NUMBERS["aarch64"]
-PREFIX = "R_AARCH64_"
 # Of sequences of which one relocation changes other instructions than its own.
 ORDERED = ("R_AARCH64_TLSGD_", "R_AARCH64_TLSLD_", "R_AARCH64_TLSDESC_")
 Changed = tuple[Longs, Flags]
@@ -29,7 +26,7 @@ def _fits(value: Longs, bits: int) -> Flags:
 
 
 def _adr(w: Longs, value: Longs) -> Changed:
-    new = w & 0x9F00001F | (value & 3) << 29 | (value >> 2 & 0x7FFFF) << 5
+    new = w & ADR_KEPT | (value & 3) << 29 | (value >> 2 & 0x7FFFF) << 5
     return new, _fits(value, 21)
 
 
@@ -52,22 +49,18 @@ def _load_store(log2: int) -> Change:
     def change(w: Longs, v: Longs, p: Longs) -> Changed:
         del p
         fits = v & ((1 << log2) - 1) == 0
-        return w & 0xFFC003FF | (v & 0xFFF) >> log2 << 10, fits
+        return w & IMM12_KEPT | (v & 0xFFF) >> log2 << 10, fits
 
     return change
 
 
 INSTRUCTIONS: dict[str, Change] = {
-    "CALL26": _branch(26, 0),
-    "JUMP26": _branch(26, 0),
-    "CONDBR19": _branch(19, 5),
-    "LD_PREL_LO19": _branch(19, 5),
-    "TSTBR14": _branch(14, 5),
-    "ADR_PREL_LO21": lambda w, v, p: _adr(w, v - p),
-    "ADR_PREL_PG_HI21": _adrp,
-    "ADR_PREL_PG_HI21_NC": _adrp,
-    "ADD_ABS_LO12_NC": _load_store(0),
-    **{f"LDST{8 << log2}_ABS_LO12_NC": _load_store(log2) for log2 in range(5)},
+    **{name: _branch(bits, shift) for name, (bits, shift) in BRANCH_FIELDS.items()},
+    "R_AARCH64_ADR_PREL_LO21": lambda w, v, p: _adr(w, v - p),
+    "R_AARCH64_ADR_PREL_PG_HI21": _adrp,
+    "R_AARCH64_ADR_PREL_PG_HI21_NC": _adrp,
+    "R_AARCH64_ADD_ABS_LO12_NC": _load_store(0),
+    **{f"R_AARCH64_LDST{8 << log2}_ABS_LO12_NC": _load_store(log2) for log2 in range(5)},
 }
 
 
@@ -79,7 +72,7 @@ class Arm64Rules(Rules):
     def __init__(self, reach: int) -> None:
         super().__init__("aarch64")
         self.reach = reach
-        self.changes = {NUMBERS[PREFIX + name]: change for name, change in INSTRUCTIONS.items()}
+        self.changes = {NUMBERS[name]: change for name, change in INSTRUCTIONS.items()}
         self.is_branch = {NUMBERS[name] for name in BRANCHES} & set(self.changes)
         for number in self.changes:
             self.size[number] = 4
@@ -88,13 +81,15 @@ class Arm64Rules(Rules):
             self.size[number] = self.extent[number] = size
             self.is_data[number] = True
             self.relative[number] = relative
+            # As signed or as unsigned numbers, whichever they are meant to be.
+            self.ranges[number] = -(1 << (8 * size - 1)), 1 << 8 * size
         for name, number in NUMBERS.items():
             self.ordered[number] = name.startswith(ORDERED)
 
     def fields(self, words: Words, type_: int, value: Longs, place: Longs, at: Longs) -> Flags:
         change = self.changes.get(type_)
         if change is None:
-            return self.data(words, type_, value, place, at)
+            return super().fields(words, type_, value, place, at)
         new, fits = change(words.get(at), value, place)
         if type_ in self.is_branch:
             fits &= (value - place >= -self.reach) & (value - place < self.reach)
@@ -102,15 +97,4 @@ class Arm64Rules(Rules):
             words.put(at, 4, new)
         else:
             words.put(at[fits], 4, new[fits])
-        return fits
-
-    def data(self, words: Words, type_: int, value: Longs, place: Longs, at: Longs) -> Flags:
-        size = int(self.size[type_])
-        if self.relative[type_]:
-            value = value - place
-        if size == 8:
-            words.put(at, size, value)
-            return np.ones(len(at), np.bool_)
-        fits = (value >= -(1 << (8 * size - 1))) & (value < 1 << 8 * size)
-        words.put(at[fits], size, value[fits])
         return fits

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from callproof.link.batch import Rules, Words
-from callproof.link.places import Flags, Longs
+from callproof.link.batch import Rules
 from callproof.link.relocate_x64 import FIELDS, RELAXABLE, SIGNED, UNSIGNED
 from callproof.link.tls_x64 import SEQUENCES
 from callproof.object import elf_format as elf
@@ -19,11 +16,10 @@ OPCODE = 2  # bytes before a field of the GOT that may be changed
 
 
 class X64Rules(Rules):
-    __slots__ = ("ranges",)
+    __slots__ = ()
 
     def __init__(self) -> None:
         super().__init__("x86_64")
-        self.ranges: dict[int, tuple[int, int]] = {}
         for name, (size, relative, fits) in FIELDS.items():
             self.extent[NUMBERS[name]] = size
             if name.removeprefix("R_X86_64_") in PLAIN:
@@ -35,18 +31,3 @@ class X64Rules(Rules):
                 self.relative[number] = relative
         self.ordered[[NUMBERS[name] for name in ORDERED]] = True
         self.lead[[NUMBERS[name] for name in RELAXABLE]] = OPCODE
-
-    def fields(self, words: Words, type_: int, value: Longs, place: Longs, at: Longs) -> Flags:
-        low, high = self.ranges[type_]
-        size = int(self.size[type_])
-        if self.relative[type_]:
-            value = value - place
-        if size == 8:
-            words.put(at, size, value)
-            return np.ones(len(at), np.bool_)
-        fits = (value >= low) & (value < high)
-        if fits.all():
-            words.put(at, size, value)
-        else:
-            words.put(at[fits], size, value[fits])
-        return fits

@@ -19,7 +19,7 @@ from callproof.ir.loops import Loop
 from callproof.ir.model import CONSTANT, VALUE, Block, Function, Instruction, Operand, Value
 from callproof.ir.places import PlaceNumber
 from callproof.ir.shape import Shape, shape_of
-from callproof.ir.types import I64, PTR
+from callproof.ir.types import I64, PTR, Type
 from callproof.passes.aliases import access_size
 from callproof.passes.induction import (
     Induction,
@@ -280,7 +280,7 @@ class _Reducer:
         self,
         code: list[Instruction],
         operation: op.Operation,
-        type_: object,
+        type_: Type,
         first: Operand,
         second: Operand,
         line: PlaceNumber,
@@ -289,22 +289,20 @@ class _Reducer:
         key = (operation, *(_operand_key(operand) for operand in (first, second)))
         known = self.made.get(key)
         if known is None:
-            new_type = I64 if type_ is I64 else PTR
-            known = self.made[key] = self._new(code, operation, new_type, first, second, line)
+            known = self.made[key] = self._new(code, operation, type_, first, second, line)
         return known
 
     def _new(
         self,
         code: list[Instruction],
         operation: op.Operation,
-        type_: object,
+        type_: Type,
         first: Operand,
         second: Operand,
         line: PlaceNumber,
     ) -> Value:
-        kind = I64 if type_ is I64 else PTR
-        value = self.function.new_value(kind)
-        code.append(Instruction(operation, kind, [first, second], [value], line))
+        value = self.function.new_value(type_)
+        code.append(Instruction(operation, type_, [first, second], [value], line))
         return value
 
 
