@@ -12,6 +12,7 @@ from itertools import accumulate, compress
 from operator import sub
 
 from callproof.source import Diagnostics, Note, SourceFile, Span
+from callproof.token_kinds import TokenKinds
 
 
 def words(text: str) -> frozenset[str]:
@@ -118,14 +119,6 @@ class Tokens:
         return self.source.text.find("\n", self.ends[at - 1], self.starts[at]) >= 0
 
 
-class _Kinds(dict[str, str]):
-    """The kind of each text that the regular expression gives; looked at once each."""
-
-    def __missing__(self, text: str) -> str:
-        kind = self[text] = _kind_of(text)
-        return kind
-
-
 def _kind_of(text: str) -> str:
     first = text[0]
     if first.isascii() and (first.isalpha() or first == "_"):
@@ -170,7 +163,7 @@ def tokenize(source: SourceFile, diagnostics: Diagnostics) -> Tokens:
     """All tokens, ended by one of kind END.  What is no token is reported and skipped."""
     text = source.text
     tokens = Tokens(source)
-    kind_of = _Kinds(_KNOWN)
+    kind_of = TokenKinds(_KNOWN, _kind_of)
     start = int(text.startswith("\ufeff"))
     last = len(text.rstrip(_SPACE))  # white space at the end is before no token
     parts = _TOKEN.findall(text, start, last)
@@ -182,7 +175,7 @@ def tokenize(source: SourceFile, diagnostics: Diagnostics) -> Tokens:
     return tokens
 
 
-def _until_wrong(text: str, position: int, last: int, kind_of: _Kinds) -> list[str]:
+def _until_wrong(text: str, position: int, last: int, kind_of: TokenKinds) -> list[str]:
     """As `findall`, but only up to the next text that is no token: there may be many."""
     parts = []
     for match in _TOKEN.finditer(text, position, last):
@@ -194,7 +187,7 @@ def _until_wrong(text: str, position: int, last: int, kind_of: _Kinds) -> list[s
 
 
 def _add_tokens(
-    tokens: Tokens, parts: list[str], position: int, kind_of: _Kinds, diagnostics: Diagnostics
+    tokens: Tokens, parts: list[str], position: int, kind_of: TokenKinds, diagnostics: Diagnostics
 ) -> int:
     """Tokens of parts of the text from `position` on, up to what is none: that is reported.
 

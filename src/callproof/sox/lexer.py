@@ -15,6 +15,7 @@ from operator import sub
 from pathlib import Path
 
 from callproof.source import CallproofError, SourceFile
+from callproof.token_kinds import TokenKinds
 
 
 class SoxSource(SourceFile):
@@ -111,14 +112,6 @@ class Tokens:
         self.lines.append(line)
 
 
-class _Kinds(dict[str, str]):
-    """The kind of each text that the regular expression gives; looked at once each."""
-
-    def __missing__(self, text: str) -> str:
-        kind = self[text] = _kind_of(text)
-        return kind
-
-
 def _kind_of(text: str) -> str:
     first = text[0]
     if first.isascii() and (first.isalpha() or first == "_"):
@@ -136,7 +129,7 @@ def tokenize(source: SourceFile) -> Tokens:
     """All tokens, ended by one of kind END.  The parser reports the BAD ones."""
     text = source.text
     tokens = Tokens()
-    kind_of = _Kinds(_KNOWN)
+    kind_of = TokenKinds(_KNOWN, _kind_of)
     last = len(text.rstrip(_SPACE))
     parts = _TOKEN.findall(text, 0, last)
     position, line = _add_tokens(tokens, text, parts, 0, 1, kind_of)
@@ -148,7 +141,7 @@ def tokenize(source: SourceFile) -> Tokens:
     return tokens
 
 
-def _until_open(text: str, position: int, last: int, kind_of: _Kinds) -> list[str]:
+def _until_open(text: str, position: int, last: int, kind_of: TokenKinds) -> list[str]:
     """As `findall`, but only up to the next comment in a comment: there may be many."""
     parts = []
     for match in _TOKEN.finditer(text, position, last):
@@ -160,7 +153,7 @@ def _until_open(text: str, position: int, last: int, kind_of: _Kinds) -> list[st
 
 
 def _add_tokens(
-    tokens: Tokens, text: str, parts: list[str], position: int, line: int, kind_of: _Kinds
+    tokens: Tokens, text: str, parts: list[str], position: int, line: int, kind_of: TokenKinds
 ) -> tuple[int, int]:
     """Tokens of parts of the text from `position`, in `line`, on, up to what is not closed.
 
